@@ -1,0 +1,10 @@
+// Package token makes and checks what callers prove themselves with: client secrets and access tokens.
+//
+// Start at Secrets (New, Hash, Check) and Tokens (Issue, Verify). Secrets and tokens live in the caller's hands only:
+// the store keeps hashes, the data directory keeps the two keys (ReadOrMakeKey, ReadOrMakeSigningKey) in files that only
+// their owner can read.
+//
+// The package promises that checking costs the same whether or not the client is known, and that nothing it returns as
+// an error names a secret, a hash or a token. It must never log, and never accept a token by an algorithm that the token
+// itself chose.
+package token
