@@ -134,3 +134,22 @@ func allDigits(s string) bool {
 	}
 	return true
 }
+
+// Key encodes the number so that keys compare, as byte strings, like the numbers, and equal numbers have equal keys.
+func (n Number) Key() string {
+	if n.sign == 0 {
+		return "\x01"
+	}
+	b := make([]byte, 0, len(n.digits)+4)
+	e := uint16(n.exp + 1<<15)
+	b = append(b, 2, byte(e>>8), byte(e))
+	b = append(b, n.digits...)
+	if n.sign < 0 {
+		for i := range b {
+			b[i] = ^b[i]
+		}
+		b[0] = 0
+		b = append(b, 0xff) // a shorter negative number is the greater one
+	}
+	return string(b)
+}
