@@ -1,0 +1,52 @@
+# Ambit. Needs Go and git; everything else is fetched by Go itself.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/ambit-authz/ambit/internal/cli.Version=$(VERSION)
+TOOLS   := $(CURDIR)/.tools
+
+LISTEN  ?= 127.0.0.1:8010
+
+# Packages in which goroutines share memory; the race detector costs too much elsewhere.
+RACE    := ./internal/engine/... ./internal/store/... ./internal/decide/... ./internal/manage/... ./internal/server/... \
+           ./internal/token/... ./internal/audit/... ./internal/api/... ./internal/app/...
+
+.PHONY: help run build test race bench bench-full fuzz lint generate release clean
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+
+run: build ## build Ambit and start it with the sample bank
+	./bin/ambit demo --listen $(LISTEN)
+
+build: ## build bin/ambit
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ambit ./cmd/ambit
+
+test: ## vet and test everything
+	$(GO) vet ./...
+	$(GO) test -timeout 15m ./...
+	@if [ -f bench/go.mod ]; then echo "cd bench && $(GO) test ./..."; cd bench && $(GO) test -timeout 10m ./...; fi
+
+race: ## test the concurrent packages with the race detector
+	AMBIT_RACE=1 $(GO) test -short -race -timeout 15m $(RACE)
+
+bench: ## the small workloads, a few minutes
+	scripts/bench.sh small
+
+bench-full: ## all sizes
+	scripts/bench.sh full
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	scripts/fuzz.sh
+
+lint: ## formatting, static analysis, known vulnerabilities
+	TOOLS=$(TOOLS) scripts/lint.sh
+
+generate: ## regenerate generated files
+	$(GO) generate ./...
+
+release: ## binaries for all platforms, with checksums, in dist/
+	VERSION=$(VERSION) LDFLAGS='$(LDFLAGS)' scripts/release.sh
+
+clean: ## remove what the other targets made
+	rm -rf bin dist .tools

@@ -1,0 +1,209 @@
+// Package config holds the settings of the server: one struct, read from its defaults, a YAML file, the environment and
+// the command line, where the later source wins.
+//
+// Start at Config, then Load. A key that does not exist and a value that cannot be are errors that name the place, and
+// all of them are reported together. A printed configuration never shows a secret.
+//
+// The package knows nothing of the rest of Ambit, and no other package sees a Config but the composition root.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config is every setting of `ambit serve`. The koanf tag is the key in the YAML file, where a dot stands for nesting;
+// the environment variable is AMBIT_ and the key in capitals with underscores for dots (AMBIT_TLS_CERT), lists separated
+// by commas.
+type Config struct {
+	// Listen is the address of the decision API, and of the management API unless ManagementListen is set.
+	Listen string `koanf:"listen" yaml:"listen"`
+	// ManagementListen moves management calls, metrics and the console to a listener of their own. Empty = shared.
+	ManagementListen string `koanf:"management_listen" yaml:"management_listen"`
+	// Data is the directory of the embedded store and of the keys. Made with mode 0700 when it is missing.
+	Data string `koanf:"data" yaml:"data"`
+	// PublicURL is the URL under which callers reach this server: the issuer of tokens. Empty = http(s)://<listen>.
+	PublicURL string `koanf:"public_url" yaml:"public_url"`
+	// TLS turns on HTTPS on all listeners.
+	TLS TLS `koanf:"tls" yaml:"tls"`
+	// Admin is the first tenant credential. Empty = one is made at the very first start and printed once.
+	Admin Admin `koanf:"admin" yaml:"admin"`
+	// Log says what is logged to standard error, as JSON.
+	Log Log `koanf:"log" yaml:"log"`
+	// Audit says what happens to the record of each decision.
+	Audit Audit `koanf:"audit" yaml:"audit"`
+
+	// MaxRequestBytes limits the body of a decision request.
+	MaxRequestBytes int64 `koanf:"max_request_bytes" yaml:"max_request_bytes"`
+	// MaxConnections limits the open connections of each listener; more wait to be accepted.
+	MaxConnections int `koanf:"max_connections" yaml:"max_connections"`
+	// RateLimit is the number of decision requests a second for each client id and address. 0 = no limit.
+	RateLimit float64 `koanf:"rate_limit" yaml:"rate_limit"`
+	// TrustedProxies are the peers whose X-Forwarded-For is believed: addresses or CIDR blocks.
+	TrustedProxies []string `koanf:"trusted_proxies" yaml:"trusted_proxies"`
+	// TrustAll believes the left-most X-Forwarded-For entry of every peer. Callers can then choose their source IP.
+	TrustAll bool `koanf:"trust_all" yaml:"trust_all"`
+	// V3Errors is the form of v3 errors: text or json.
+	V3Errors string `koanf:"v3_errors" yaml:"v3_errors"`
+	// MaxStaleness is how long decisions go on while the store cannot be read.
+	MaxStaleness time.Duration `koanf:"max_staleness" yaml:"max_staleness"`
+	// ShutdownTimeout is how long running requests may take after SIGTERM.
+	ShutdownTimeout time.Duration `koanf:"shutdown_timeout" yaml:"shutdown_timeout"`
+}
+
+// TLS names the PEM files of the certificate chain and its key. Both are read again on SIGHUP.
+type TLS struct {
+	Cert string `koanf:"cert" yaml:"cert"`
+	Key  string `koanf:"key" yaml:"key"`
+}
+
+// Admin is the first tenant credential.
+type Admin struct {
+	ID     string `koanf:"id" yaml:"id"`
+	Secret Secret `koanf:"secret" yaml:"secret"`
+}
+
+// Log is the logging.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string `koanf:"level" yaml:"level"`
+	// Access writes one line for each request.
+	Access bool `koanf:"access" yaml:"access"`
+}
+
+// Audit is the decision audit.
+type Audit struct {
+	// Mode is off, best-effort (losses are counted) or required (no answer leaves before its record is durable).
+	Mode string `koanf:"mode" yaml:"mode"`
+	// File receives one JSON object a line. Empty = audit.jsonl in the data directory.
+	File string `koanf:"file" yaml:"file"`
+}
+
+// Secret is a text that is never printed.
+type Secret string
+
+const redacted = "[redacted]"
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return redacted
+}
+
+// GoString hides the secret in %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalYAML hides the secret.
+func (s Secret) MarshalYAML() (any, error) { return s.String(), nil }
+
+// MarshalJSON hides the secret, so that a structured log cannot show it.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
+
+// Default is the configuration of a server about which nothing was said.
+func Default() Config {
+	return Config{
+		Listen:          ":8010",
+		Data:            "ambit-data",
+		Log:             Log{Level: "info", Access: true},
+		Audit:           Audit{Mode: "off"},
+		MaxRequestBytes: 8 << 20,
+		MaxConnections:  10_000,
+		V3Errors:        "text",
+		MaxStaleness:    time.Hour,
+		ShutdownTimeout: 20 * time.Second,
+	}
+}
+
+// String writes the configuration as YAML that Load reads again, secrets excepted.
+func (c Config) String() string {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return "unprintable configuration: " + err.Error()
+	}
+	return string(text)
+}
+
+// Check reports every setting whose value cannot be, joined into one error.
+func (c *Config) Check() error {
+	var problems []error
+	bad := func(key, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	}
+	for key, address := range map[string]string{"listen": c.Listen, "management_listen": c.ManagementListen} {
+		if key == "management_listen" && address == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			bad(key, "%q is not host:port", address)
+		}
+	}
+	if c.Data == "" {
+		bad("data", "is empty")
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		bad("public_url", "%q is not an http or https URL", c.PublicURL)
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		bad("tls", "cert and key belong together")
+	}
+	if (c.Admin.ID == "") != (c.Admin.Secret == "") {
+		bad("admin", "id and secret belong together")
+	}
+	oneOf := func(key, value string, values ...string) {
+		if !slices.Contains(values, value) {
+			bad(key, "%q is none of %s", value, strings.Join(values, ", "))
+		}
+	}
+	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	oneOf("audit.mode", c.Audit.Mode, "off", "best-effort", "required")
+	oneOf("v3_errors", c.V3Errors, "text", "json")
+	if _, err := c.Proxies(); err != nil {
+		problems = append(problems, err)
+	}
+	if c.MaxRequestBytes < 1 {
+		bad("max_request_bytes", "%d is below 1", c.MaxRequestBytes)
+	}
+	if c.MaxConnections < 1 {
+		bad("max_connections", "%d is below 1", c.MaxConnections)
+	}
+	if c.RateLimit < 0 {
+		bad("rate_limit", "%g is below 0", c.RateLimit)
+	}
+	if c.MaxStaleness < 0 {
+		bad("max_staleness", "%s is below 0", c.MaxStaleness)
+	}
+	if c.ShutdownTimeout < 0 {
+		bad("shutdown_timeout", "%s is below 0", c.ShutdownTimeout)
+	}
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(problems...)
+}
+
+// Proxies reads TrustedProxies. An address without a length is a block of one; IPv4-mapped blocks become IPv4.
+func (c *Config) Proxies() ([]netip.Prefix, error) {
+	var blocks []netip.Prefix
+	var problems []error
+	for _, text := range c.TrustedProxies {
+		block, err := netip.ParsePrefix(text)
+		if address, e := netip.ParseAddr(text); e == nil && address.Zone() == "" {
+			address = address.Unmap()
+			block, err = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("trusted_proxies: %q is neither an address nor a CIDR block", text))
+			continue
+		}
+		blocks = append(blocks, block.Masked())
+	}
+	return blocks, errors.Join(problems...)
+}
