@@ -1,0 +1,260 @@
+package model
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of policy-model.md 9 and 1.2, in code points or items.
+const (
+	MaxValueLength    = 9_999
+	MaxValues         = 10_000 // of one attribute of a record
+	MaxAttributes     = 500
+	MaxActions        = 200
+	MaxRows           = 1_000 // of an identity
+	MaxPathLength     = 2_048
+	MaxEntityIDLength = 512
+	maxURLLength      = 2_048
+	maxNameForRequest = 128
+)
+
+// Validate methods of this package collect every error of an object; fields are JSON pointers into its exported form.
+// They look at the object alone: references and uniqueness among objects are checked where the store is.
+
+func (es *Errors) check(field, problem string) {
+	if problem != "" {
+		es.Add(field, "%s", problem)
+	}
+}
+
+func (es *Errors) checkDescription(field string, s *string) {
+	if s != nil {
+		es.check(field, CheckDescription(*s))
+	}
+}
+
+func (es *Errors) checkLogo(s *string) {
+	if s == nil {
+		return
+	}
+	if n := utf8.RuneCountInString(*s); n > maxURLLength {
+		es.Add("/logoUrl", "has %d characters, the limit is %d", n, maxURLLength)
+		return
+	}
+	u, err := url.Parse(*s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		es.Add("/logoUrl", "is not an absolute http or https URL")
+	}
+}
+
+// CheckPolicyID is CheckExternalID's pendant for policy ids: 1 to 128 code points (policy-model.md 3.11, 1.2).
+func CheckPolicyID(s string) string { return checkText(s, 1, 128, true) }
+
+// distinct reports at field the first repetition of each value in its list.
+type distinct map[string]int
+
+func (d distinct) check(es *Errors, field, value string, index int) {
+	if first, taken := d[value]; taken {
+		es.Add(field, "%q stands also at /%d", value, first)
+		return
+	}
+	d[value] = index
+}
+
+// Validate checks the fields of an authorization workspace (policy-model.md 2.3).
+func (w *AuthorizationWorkspace) Validate() error {
+	var es Errors
+	es.checkWorkspace(w.ID, w.Name, w.Description, w.LogoURL)
+	return es.OrNil()
+}
+
+// Validate checks the fields of an identity workspace (policy-model.md 2.3, 3.4).
+func (w *IdentityWorkspace) Validate() error {
+	var es Errors
+	es.checkWorkspace(w.ID, w.Name, w.Description, w.LogoURL)
+	es.check("/identityTemplateId", CheckExternalID(string(w.TemplateID)))
+	if w.Matcher != nil {
+		if err := w.Matcher.Validate(); err != nil {
+			es = append(es, err.(Errors)...) //nolint:errorlint // Validate returns Errors and nothing else
+		}
+	}
+	return es.OrNil()
+}
+
+func (es *Errors) checkWorkspace(id WorkspaceID, name string, description, logo *string) {
+	if canonical, ok := ParseUUID(string(id)); !ok || canonical != string(id) {
+		es.Add("/id", "is not a uuid")
+	}
+	es.check("/name", CheckDisplayName(name))
+	es.checkDescription("/description", description)
+	es.checkLogo(logo)
+}
+
+// Validate checks a matcher (policy-model.md 3.4). The paths are compiled where they are used; here they must be present
+// and of sane length.
+func (m *Matcher) Validate() error {
+	var es Errors
+	for _, f := range []struct{ field, text string }{
+		{"/templateMatcher", m.TemplateMatcher}, {"/matcherValue", m.MatcherValue}, {"/identityIdMapper", m.IdentityIDMapper},
+	} {
+		es.check(f.field, checkText(f.text, 1, 1024, false))
+	}
+	for id, path := range m.ClaimMappings {
+		field := "/claimMappings/" + pointer(string(id))
+		es.check(field, CheckExternalID(string(id)))
+		es.check(field, checkText(path, 1, 1024, false))
+	}
+	if m.TokenHeader != "" && strings.Trim(m.TokenHeader, tokenCharacters) != "" {
+		es.Add("/tokenHeader", "is not the name of a header")
+	}
+	if m.JWT != nil {
+		es.checkJWT("/jwtSettings", m.JWT)
+	}
+	es.Sort()
+	return es.OrNil()
+}
+
+// tokenCharacters are those of RFC 9110 5.6.2.
+const tokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// pointer escapes one reference token of a JSON pointer (RFC 6901).
+func pointer(s string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(s) }
+
+// Validate checks an environment (policy-model.md 2.2).
+func (e *Environment) Validate() error {
+	var es Errors
+	if canonical, ok := ParseUUID(string(e.ID)); !ok || canonical != string(e.ID) {
+		es.Add("/id", "is not a uuid")
+	}
+	es.check("/name", CheckDisplayName(e.Name))
+	es.check("/description", CheckDescription(e.Description))
+	if e.JWT != nil {
+		es.checkJWT("/jwtSettings", e.JWT)
+	}
+	return es.OrNil()
+}
+
+// checkJWT refuses settings that would leave a check out: URLs need issuers and audiences (management-api.md 16).
+func (es *Errors) checkJWT(field string, j *JWTSettings) {
+	for i, text := range j.JWKSURLs {
+		es.check(fmt.Sprintf("%s/jwksUrls/%d", field, i), checkKeyURL(text))
+	}
+	if len(j.JWKSURLs) > 0 && len(j.Issuers) == 0 {
+		es.Add(field+"/issuers", "is empty; tokens of any issuer would be accepted")
+	}
+	if len(j.JWKSURLs) > 0 && len(j.Audiences) == 0 {
+		es.Add(field+"/audiences", "is empty; tokens for any audience would be accepted")
+	}
+	for i, s := range j.Issuers {
+		es.check(fmt.Sprintf("%s/issuers/%d", field, i), checkText(s, 1, maxURLLength, true))
+	}
+	for i, s := range j.Audiences {
+		es.check(fmt.Sprintf("%s/audiences/%d", field, i), checkText(s, 1, maxURLLength, true))
+	}
+	if j.ClientIDClaim != "" {
+		es.check(field+"/clientIdClaim", checkText(j.ClientIDClaim, 1, 1024, true))
+	}
+}
+
+// checkKeyURL: https, or http on a loopback address; no user information, which would be a secret in plain sight.
+func checkKeyURL(text string) string {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || len(text) > maxURLLength:
+		return "is not an absolute URL without user information"
+	case u.Scheme == "https":
+		return ""
+	case u.Scheme == "http" && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1"):
+		return ""
+	}
+	return "is not https (or http on a loopback address)"
+}
+
+// Validate checks a request attribute (policy-model.md 3.9).
+func (a *RequestAttribute) Validate() error {
+	var es Errors
+	es.check("/id", CheckExternalID(string(a.ID)))
+	es.check("/displayName", CheckDisplayName(a.DisplayName))
+	es.check("/description", CheckDescription(a.Description))
+	return es.OrNil()
+}
+
+// Validate checks the definition of a policy custom attribute (policy-model.md 3.13).
+func (a *CustomAttribute) Validate() error {
+	var es Errors
+	es.check("/key", CheckExternalID(a.Key))
+	es.check("/name", CheckDisplayName(a.Name))
+	if a.Type != CustomString && a.Type != CustomNumber {
+		es.Add("/type", "%q is not string or number", a.Type)
+	}
+	if a.MaxLength < 0 || a.MaxLength > MaxValueLength {
+		es.Add("/maxLength", "is not between 1 and %d", MaxValueLength)
+	}
+	if a.ListAttribute && len(a.Options) == 0 {
+		es.Add("/optionsConfig/options", "is empty")
+	}
+	keys := distinct{}
+	for i, key := range a.Options {
+		field := fmt.Sprintf("/optionsConfig/options/%d/key", i)
+		es.check(field, checkText(key, 1, MaxValueLength, false))
+		keys.check(&es, field, key, i)
+	}
+	return es.OrNil()
+}
+
+// Types of policy custom attributes.
+const (
+	CustomString = "string"
+	CustomNumber = "number"
+)
+
+// CheckValue says what is wrong with a policy's value for the attribute, or "" (policy-model.md 3.13). Whether a missing
+// or changed value is wrong depends on the policy and is not seen here.
+func (a *CustomAttribute) CheckValue(v CustomValue) string {
+	if len(v.Values) == 0 {
+		return "has no value"
+	}
+	if len(v.Values) > 1 && !a.MultiValue {
+		return "takes one value"
+	}
+	for _, l := range v.Values {
+		if problem := a.checkLiteral(l); problem != "" {
+			return problem
+		}
+	}
+	return ""
+}
+
+func (a *CustomAttribute) checkLiteral(l Literal) string {
+	if a.Type == CustomNumber {
+		n, ok := ParseNumber(l.Text)
+		if !ok {
+			return fmt.Sprintf("%q is not a number", l.Text)
+		}
+		if a.MaxValue != nil {
+			if limit, ok := ParseNumber(fmt.Sprintf("%v", *a.MaxValue)); ok && n.Compare(limit) > 0 {
+				return fmt.Sprintf("%s is above %v", l.Text, *a.MaxValue)
+			}
+		}
+	} else if l.Number {
+		return "takes texts; write the value in quotes"
+	}
+	if n := utf8.RuneCountInString(l.Text); a.MaxLength > 0 && n > a.MaxLength {
+		return fmt.Sprintf("has %d characters, the limit is %d", n, a.MaxLength)
+	}
+	if a.ListAttribute {
+		for _, key := range a.Options {
+			if key == l.Text {
+				return ""
+			}
+		}
+		return fmt.Sprintf("%q is not one of its options", l.Text)
+	}
+	return ""
+}
+
+// hasControl reports whether s has a control character.
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
