@@ -1,0 +1,246 @@
+// Package identity finds out who is asking: from what a request states, through the matchers of the environment and
+// its directory, to the identities that a decision is about, and from which address the request comes.
+//
+// Start at Resolve, then Matcher and Source. Everything here is a pure function of its arguments: no I/O, no clock, no
+// log. The package promises that request data never replaces an identity's uid or an attribute that is not declared for
+// requests, and that the order of the rules is that of runtime-api.md 5. It must never grant anything.
+package identity
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Limit is how many identities one request can carry (E16).
+const Limit = 3
+
+// Directory is what Resolve reads of an environment. Its answers belong to one revision.
+type Directory interface {
+	IdentityTemplates() []*model.IdentityTemplate // by id ascending
+	IdentityTemplate(id model.TemplateID) (*model.IdentityTemplate, bool)
+	FindIdentity(t model.TemplateID, entityID string) (model.Identity, bool)
+}
+
+// Claim is one identity as a request states it (runtime-api.md 5.1). Empty texts mean: not stated. A key of a value map
+// with no values means: sent, without values.
+type Claim struct {
+	EntityID   string
+	Template   model.TemplateID
+	Attributes map[string][]string
+	Context    map[string][]string
+}
+
+// Request is all that a request says about identities.
+type Request struct {
+	Matching   string // model.Scope.IdentityMatching
+	Primary    Claim
+	Additional []Claim
+	Evidence   Evidence
+}
+
+// Evidence is what matchers look at.
+type Evidence struct {
+	Headers map[string][]string // by lower-case name, values without empty ones
+	Token   bool                // the request carries a token of the user in Authorization
+}
+
+// Bound is an identity as the decision sees it: the directory's record with the attributes of the request merged in
+// (E13). Attributes has neither rows' attributes nor uid.
+type Bound struct {
+	Template *model.IdentityTemplate
+	model.Identity
+}
+
+// choice is an identity whose template and id are settled but that was not looked up yet.
+type choice struct {
+	template *model.IdentityTemplate
+	entityID string
+	claim    Claim
+	matched  map[model.AttributeID][]string // strongest values, from the matcher's mappings
+}
+
+// Resolve settles template and id of every identity of req, looks them up and merges their attributes: the primary
+// first, if there is one, then the additional ones in request order. Errors are those of runtime-api.md 5.2 to 5.5, with
+// their codes: 400 for a missing id and for more than Limit or repeated templates, 403 RT-087, 404 MemberNotFoundError.
+func Resolve(dir Directory, matchers []Matcher, req Request) ([]Bound, error) {
+	choices, err := choose(dir, matchers, req)
+	if err != nil {
+		return nil, err
+	}
+	if len(choices) > Limit {
+		return nil, model.Invalidf("additionalIdentities: %d identities, the limit is %d", len(choices), Limit)
+	}
+	for i, c := range choices {
+		for _, other := range choices[:i] {
+			if other.template.ID == c.template.ID {
+				return nil, model.Invalidf("additionalIdentities: two identities of template %s", c.template.ID)
+			}
+		}
+	}
+	out := make([]Bound, len(choices))
+	for i, c := range choices {
+		record, ok := dir.FindIdentity(c.template.ID, c.entityID)
+		if !ok {
+			return nil, &model.Error{Kind: model.KindNotFound, Code: "AMB-020", Name: "MemberNotFoundError",
+				Message: "MemberNotFoundError: identity not found"}
+		}
+		out[i] = c.bind(record)
+	}
+	return out, nil
+}
+
+// choose settles the templates and ids (runtime-api.md 5.2, 5.5).
+func choose(dir Directory, matchers []Matcher, req Request) ([]choice, error) {
+	var out []choice
+	primary, err := choosePrimary(dir, matchers, req)
+	if err != nil {
+		return nil, err
+	}
+	if primary != nil {
+		out = append(out, *primary)
+	}
+	for i, claim := range req.Additional {
+		c, err := chooseStated(dir, claim)
+		if err != nil {
+			return nil, err
+		}
+		if c.entityID == "" {
+			return nil, model.Invalidf("additionalIdentities[%d].entityId: required", i)
+		}
+		out = append(out, *c)
+	}
+	return out, nil
+}
+
+func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, error) {
+	hit, matched := firstHit(matchers, req.Evidence)
+	if matched {
+		if _, ok := dir.IdentityTemplate(hit.template); !ok {
+			matched = false
+		}
+	}
+	sent := req.Evidence.Token || anySent(matchers, req.Evidence)
+	switch {
+	case req.Matching == model.MatchMatcher:
+		if !matched {
+			return nil, unmatched()
+		}
+		return chooseHit(dir, hit, req.Primary), nil
+	case req.Matching != model.MatchRequest && matched:
+		if contradicts(req.Primary, hit) {
+			return nil, unmatched()
+		}
+		return chooseHit(dir, hit, req.Primary), nil
+	case len(req.Additional) > 0 && req.Primary.EntityID == "" && !sent:
+		return nil, nil
+	}
+	c, err := chooseStated(dir, req.Primary)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.entityID == "" && sent:
+		return nil, unmatched()
+	case c.entityID == "":
+		return nil, model.Invalidf("entityId: required")
+	}
+	if matched && hit.template == c.template.ID && (hit.id == "" || hit.id == c.entityID) {
+		c.matched = hit.values
+	}
+	return c, nil
+}
+
+// contradicts reports whether the request names another template or id than the matcher found.
+func contradicts(c Claim, h hit) bool {
+	return c.EntityID != "" && c.EntityID != h.id || c.Template != "" && c.Template != h.template
+}
+
+func chooseHit(dir Directory, h hit, claim Claim) *choice {
+	t, _ := dir.IdentityTemplate(h.template)
+	return &choice{template: t, entityID: h.id, claim: claim, matched: h.values}
+}
+
+// chooseStated is the REQUEST rule: the template named, else the environment's only one.
+func chooseStated(dir Directory, claim Claim) (*choice, error) {
+	if claim.Template != "" {
+		t, ok := dir.IdentityTemplate(claim.Template)
+		if !ok {
+			return nil, unmatched()
+		}
+		return &choice{template: t, entityID: claim.EntityID, claim: claim}, nil
+	}
+	all := dir.IdentityTemplates()
+	if len(all) != 1 {
+		return nil, unmatched()
+	}
+	return &choice{template: all[0], entityID: claim.EntityID, claim: claim}, nil
+}
+
+// bind merges the values of the request into the record: for every attribute declared for requests the first of the
+// matcher's values, the context, the sent attributes and the record that has it (runtime-api.md 5.3).
+func (c choice) bind(record model.Identity) Bound {
+	b := Bound{Template: c.template, Identity: record}
+	owned := false
+	for i := range c.template.Attributes {
+		a := &c.template.Attributes[i]
+		if !a.IsUsedInAccessRequest || a.ID == model.AttributeUID {
+			continue
+		}
+		values, ok := c.sent(a)
+		if !ok {
+			continue
+		}
+		if !owned {
+			b.Attributes, b.Rows, owned = cloneAttributes(record.Attributes), slices.Clone(record.Rows), true
+		}
+		b.Attributes[a.ID] = model.Distinct(values)
+		b.dropFromRows(a.ID)
+	}
+	return b
+}
+
+// sent is what the request says about an attribute. The id is looked for before the older name, which must not be the
+// id of another attribute.
+func (c choice) sent(a *model.IdentityAttribute) ([]string, bool) {
+	if values, ok := c.matched[a.ID]; ok {
+		return values, true
+	}
+	for _, from := range []map[string][]string{c.claim.Context, c.claim.Attributes} {
+		if values, ok := from[string(a.ID)]; ok {
+			return values, true
+		}
+		if named, ok := c.template.RequestAttribute(a.NameForRequest); !ok || named.ID != a.ID {
+			continue
+		}
+		if values, ok := from[a.NameForRequest]; ok {
+			return values, true
+		}
+	}
+	return nil, false
+}
+
+func (b *Bound) dropFromRows(id model.AttributeID) {
+	for i, row := range b.Rows {
+		if _, ok := row[id]; ok {
+			row = row.Clone()
+			delete(row, id)
+			b.Rows[i] = row
+		}
+	}
+}
+
+func cloneAttributes(a model.Attributes) model.Attributes {
+	if a == nil {
+		return model.Attributes{}
+	}
+	return a.Clone()
+}
+
+func unmatched() error {
+	return &model.Error{Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
+		Message: "None of the Identity Templates Matched"}
+}
+
+// String names an identity for logs.
+func (b *Bound) String() string { return fmt.Sprintf("%s/%s", b.Template.ID, b.EntityID) }
