@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -103,7 +104,7 @@ const (
 // step. Events of Tx.Events are not part of the feed.
 type Change struct {
 	Collection CollectionName
-	Key        string // of a collection; for keys of two parts see the collection in Tx
+	Key        string // of a collection; Key.String for keys of two parts
 	Deleted    bool   // of a collection
 
 	Template  model.TemplateID // records only
@@ -145,6 +146,15 @@ type Tx struct {
 
 // Key is a key of two parts: the owner's id and the object's.
 type Key struct{ Owner, ID string }
+
+// String joins the parts as Change.Key has them: with a NUL between, which no id contains.
+func (k Key) String() string { return k.Owner + "\x00" + k.ID }
+
+// ParseKey is the inverse of Key.String.
+func ParseKey(s string) Key {
+	owner, id, _ := strings.Cut(s, "\x00")
+	return Key{Owner: owner, ID: id}
+}
 
 // Result tells what a put did.
 type Result uint8
