@@ -1,6 +1,9 @@
 package bank
 
 import (
+	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -132,18 +135,34 @@ func allAssets(t *testing.T) map[model.TemplateID][]model.Asset {
 	return records
 }
 
-// TestPeopleDiffer: the three people of README.md get answers of a readable size that are their own.
-func TestPeopleDiffer(t *testing.T) {
+// TestReadmeNumbers: the table of the front page is what the sentences below it mean.
+func TestReadmeNumbers(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	records := allAssets(t)
-	sizes := map[string]want{SampleUser: wantTeller(records), SampleManager: wantManager(records, "Abuja-01", "Accra-02"), SampleAuditor: wantAuditor(records)}
-	for user, w := range sizes {
-		n := 0
-		for template, assets := range w {
-			t.Log(user, template, len(assets))
-			n += len(assets)
+	for user, w := range map[string]want{
+		SampleUser: wantTeller(records), SampleManager: wantManager(records, "Abuja-01", "Accra-02"), SampleAuditor: wantAuditor(records),
+	} {
+		cells := fmt.Sprintf("| %d | %d | %d | %d |", len(w["Accounts"]), len(w["Documents"]), len(w["LedgerRows"]), len(w["PortalClaims"]))
+		row := regexp.MustCompile("(?m)^\\| `" + user + "` \\|.*$").FindString(string(page))
+		if !strings.HasSuffix(row, cells) {
+			t.Errorf("README.md has %q, want it to end in %q", row, cells)
 		}
-		if n < 20 || n > 600 {
-			t.Errorf("%s may use %d assets, which nobody reads", user, n)
+	}
+	assets := 0
+	for _, list := range records {
+		assets += len(list)
+	}
+	policies := len(glob(t, "authorization-workspaces/*/policies/*.rego"))
+	for _, claim := range []string{
+		fmt.Sprintf("%d,%03d assets, %d policies", assets/1000, assets%1000, policies),
+		fmt.Sprintf("he sees %d accounts", len(wantManager(records, "Abuja-01")["Accounts"])),
+		fmt.Sprintf("has %d branches", len(branches())),
+	} {
+		if !strings.Contains(string(page), claim) {
+			t.Errorf("README.md does not say %q", claim)
 		}
 	}
 }
