@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// maxPermutations bounds the combinations of rows in one question (E21).
+const maxPermutations = 10_000
+
+// Residual is what remains of an environment's policies once a question's identities and request are bound: for every
+// asset type the branches, with literal operands only, that grant or take away. It is data: Select, Evaluate and
+// Explain are its consumers. It belongs to one snapshot and never changes.
+type Residual struct {
+	snapshot     *Snapshot
+	question     *Question
+	reachable    map[model.TemplateID]bool // by the scope's applications (E2)
+	permutations []permutation
+}
+
+// permutation is the residual for one combination of identity rows; there is one unless CombinedMultiValue is set.
+type permutation struct {
+	subjects []*subject // one an identity, in the question's order
+	when     map[*block]bool
+	what     map[*block][]boundBranch
+	terms    map[model.TemplateID][]term
+}
+
+// term is one ruleset use of an applying policy with the branches that can still hold.
+type term struct {
+	policy   *policy
+	use      *use
+	branches []boundBranch
+}
+
+// boundBranch is a conjunction of predicates over asset attributes. Without predicates it holds for every asset.
+type boundBranch struct {
+	src        *branch
+	predicates []predicate
+}
+
+// Bind keeps what the policies say once the question's side is known. It returns a *model.Error of kind KindInvalid for
+// a question that cannot be asked: no identity or more than three, two of one template, an unknown template, more than
+// 10,000 combinations of rows.
+func (s *Snapshot) Bind(q Question) (*Residual, error) {
+	if len(q.Identities) == 0 || len(q.Identities) > 3 {
+		return nil, model.Invalidf("a question has 1 to 3 identities, not %d", len(q.Identities))
+	}
+	r := &Residual{snapshot: s, question: &q, reachable: s.reachable(q.Applications)}
+	choices := make([][]subject, len(q.Identities))
+	total := 1
+	for i := range q.Identities {
+		id := &q.Identities[i]
+		if _, ok := s.identities[id.Template]; !ok {
+			return nil, model.Invalidf("identity template %q does not exist", id.Template)
+		}
+		for j := range i {
+			if q.Identities[j].Template == id.Template {
+				return nil, model.Invalidf("two identities of template %q", id.Template)
+			}
+		}
+		choices[i] = r.question.subjects(id)
+		if total *= len(choices[i]); total > maxPermutations {
+			return nil, model.Invalidf("more than %d combinations of identity rows", maxPermutations)
+		}
+	}
+	for n := range total {
+		subjects := make([]*subject, len(choices))
+		for i, c := range choices {
+			subjects[i] = &c[n%len(c)]
+			n /= len(c)
+		}
+		r.permutations = append(r.permutations, s.bindSubjects(subjects, r.reachable))
+	}
+	return r, nil
+}
+
+func (s *Snapshot) reachable(applications []model.ApplicationID) map[model.TemplateID]bool {
+	out := map[model.TemplateID]bool{}
+	for _, id := range applications {
+		for _, t := range s.applications[id].AssetTemplateIDs {
+			if _, ok := s.assets[t]; ok {
+				out[t] = true
+			}
+		}
+	}
+	return out
+}
+
+func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool) permutation {
+	p := permutation{subjects: subjects, when: map[*block]bool{}, what: map[*block][]boundBranch{}, terms: map[model.TemplateID][]term{}}
+	for _, pol := range s.applying(&p, reachable) {
+		for i := range pol.uses {
+			u := &pol.uses[i]
+			t := u.ruleset.src.Template
+			if !reachable[t] {
+				continue
+			}
+			if branches := p.bindRuleset(u.ruleset); len(branches) > 0 {
+				p.terms[t] = append(p.terms[t], term{pol, u, branches})
+			}
+		}
+	}
+	return p
+}
+
+// applying finds the policies that take part and whose WHO and WHEN hold, by id (E2, E5, E8, E9, E17).
+func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool) []*policy {
+	found := map[*policy]uint8{} // bit i: identity i is in a group of the policy
+	for i, sub := range p.subjects {
+		w, ok := s.who[sub.template]
+		if !ok || sub.inactive {
+			continue
+		}
+		seen := map[*block]bool{}
+		w.groups(sub, func(g *block) {
+			if seen[g] {
+				return
+			}
+			seen[g] = true
+			users, _ := s.users.get(g.src.ID)
+			for _, pol := range users {
+				found[pol] |= 1 << i
+			}
+		})
+	}
+	all := uint8(1)<<len(p.subjects) - 1
+	applies := slices.DeleteFunc(slices.SortedFunc(maps.Keys(found), comparePolicies), func(pol *policy) bool {
+		return !pol.active(reachable) || !pol.restrict && found[pol] != all || !p.meets(pol)
+	})
+	return applies
+}
+
+// active reports whether the policy takes part (E2).
+func (p *policy) active(reachable map[model.TemplateID]bool) bool {
+	return !p.src.Inactive && slices.ContainsFunc(p.uses, func(u use) bool { return reachable[u.ruleset.src.Template] })
+}
+
+// meets judges the policy's conditions (E8). Conditions shared by policies are judged once.
+func (p *permutation) meets(pol *policy) bool {
+	for _, c := range pol.conditions {
+		met, known := p.when[c]
+		if !known {
+			met = p.met(c)
+			p.when[c] = met
+		}
+		if !met {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *permutation) met(c *block) bool {
+	q := p.subjects[0].question
+	switch c.src.Kind {
+	case model.KindCondition:
+		return slices.ContainsFunc(c.ranges, func(r timeRange) bool { return r.met(q.Instant, q.ZoneOffset) })
+	case model.KindConditionIP:
+		return ipMet(c.src.IP, q.SourceIP)
+	case model.KindConditionIdentity:
+		sub := p.subject(c.src.Template)
+		return sub != nil && !sub.inactive && sub.holdsAny(c.branches)
+	}
+	return p.subjects[0].holdsAny(c.branches)
+}
+
+func (p *permutation) subject(t model.TemplateID) *subject {
+	for _, s := range p.subjects {
+		if s.template == t {
+			return s
+		}
+	}
+	return nil
+}
+
+// bindRuleset keeps the branches that can still hold. Rulesets shared by policies are bound once.
+func (p *permutation) bindRuleset(b *block) []boundBranch {
+	if out, known := p.what[b]; known {
+		return out
+	}
+	var out []boundBranch
+	for _, br := range b.branches {
+		if bound, ok := p.bindBranch(br); ok {
+			out = append(out, bound)
+		}
+	}
+	p.what[b] = out
+	return out
+}
+
+func (p *permutation) bindBranch(br *branch) (boundBranch, bool) {
+	if br.fixed != nil {
+		return *br.fixed, true
+	}
+	sub := p.subjects[0]
+	if br.template != "" {
+		if sub = p.subject(br.template); sub == nil {
+			return boundBranch{}, false
+		}
+	}
+	out := boundBranch{src: br, predicates: make([]predicate, 0, len(br.rules))}
+	for i := range br.rules {
+		pred, ok := sub.bind(&br.rules[i])
+		if !ok {
+			return boundBranch{}, false
+		}
+		out.predicates = append(out.predicates, pred)
+	}
+	return out, true
+}

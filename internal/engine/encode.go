@@ -1,0 +1,135 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Projection says which attributes the entries of a type show (runtime-api.md 8.3).
+type Projection struct {
+	None  bool                // no attributes member at all
+	Names []model.AttributeID // in the order of answers; may hold the pseudo-attributes name and path; unknown ones are left out
+}
+
+// appendText appends a JSON string. Only the quote, the backslash and control characters are escaped (runtime-api.md
+// 3.5); the text is valid UTF-8.
+func appendText(dst []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	start := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		start = i + 1
+		switch c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+		case '\b':
+			dst = append(dst, '\\', 'b')
+		case '\f':
+			dst = append(dst, '\\', 'f')
+		case '\n':
+			dst = append(dst, '\\', 'n')
+		case '\r':
+			dst = append(dst, '\\', 'r')
+		case '\t':
+			dst = append(dst, '\\', 't')
+		default:
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+	}
+	dst = append(dst, s[start:]...)
+	return append(dst, '"')
+}
+
+func appendTexts(dst []byte, vs []string) []byte {
+	dst = append(dst, '[')
+	for i, v := range vs {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendText(dst, v)
+	}
+	return append(dst, ']')
+}
+
+// appendRecord appends "path":"…","attributes":{…}, the part of an answer entry that does not depend on the question.
+// Attributes without a value are left out. A nil projection shows all.
+func (t *assetType) appendRecord(dst []byte, path string, p *Projection, values func(model.AttributeID) []string) []byte {
+	dst = append(dst, `"path":`...)
+	dst = appendText(dst, path)
+	if p != nil && p.None {
+		return dst
+	}
+	dst = append(dst, `,"attributes":{`...)
+	empty := true
+	for _, id := range t.order {
+		if p != nil && !slices.Contains(p.Names, id) {
+			continue
+		}
+		vs := values(id)
+		if len(vs) == 0 {
+			continue
+		}
+		if !empty {
+			dst = append(dst, ',')
+		}
+		empty = false
+		dst = appendText(dst, string(id))
+		dst = append(dst, ':')
+		dst = appendTexts(dst, vs)
+	}
+	return append(dst, '}')
+}
+
+// pathOnly cuts an encoded record after its path.
+func pathOnly(record []byte) []byte {
+	const start = len(`"path":"`)
+	i := start
+	for record[i] != '"' {
+		if record[i] == '\\' {
+			i++
+		}
+		i++
+	}
+	return record[:i+1]
+}
+
+// Append appends the entry up to its action list: {"path":…,"attributes":{…},"resourceType":…,"actions": with the
+// attributes that proj shows, nil = all.
+func (e *Entry) Append(dst []byte, proj *Projection) []byte {
+	dst = append(dst, '{')
+	switch {
+	case e.described != nil:
+		dst = e.asset.appendRecord(dst, e.described.Path, proj, e.shown)
+	case proj == nil:
+		dst = append(dst, e.record.Blob()...)
+	case proj.None:
+		dst = append(dst, pathOnly(e.record.Blob())...)
+	default:
+		stored := e.record.Values(nil, 0)
+		dst = e.asset.appendRecord(dst, stored[0], proj, e.shown)
+	}
+	return append(dst, e.asset.tail...)
+}
+
+// shown are the values of an attribute as answers show them.
+func (e *Entry) shown(id model.AttributeID) []string {
+	if e.described != nil {
+		return e.asset.assetValues(e.described, id)
+	}
+	if vs := e.asset.values(e.record, id); len(vs) > 0 || id != model.AttributeName {
+		return vs
+	}
+	if _, declared := e.asset.columns[id]; declared {
+		return nil
+	}
+	if name := e.record.Values(nil, e.asset.nameColumn()); len(name) > 0 {
+		return name
+	}
+	return e.record.Values(nil, 0)
+}

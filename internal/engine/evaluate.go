@@ -1,0 +1,253 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Deny reasons (policy-model.md 4.8).
+const (
+	ReasonNotInScope   = "PID001" // no application of the scope holds the asset type
+	ReasonNoSuchAction = "PID002" // the asset type or action does not exist
+	ReasonNoPolicy     = "PID003" // no taking-part Allow policy has a ruleset use for it
+	ReasonNotInGroup   = "PID004"
+	ReasonNoRuleset    = "PID005"
+	ReasonCondition    = "PID006"
+	ReasonRestricted   = "PID007"
+	ReasonUnknownAsset = "PID008"
+)
+
+// Decision is the answer to one yes/no question. Reason is empty when Allowed; Policies are the granting policies by id.
+type Decision struct {
+	Allowed  bool
+	Reason   string
+	Policies []PolicyRef
+}
+
+// complete makes the asset that is judged: of a REQUEST type what the request describes; of a stored type the stored
+// asset, with the request's values in place of its own where the type takes them (E12). ok is false for an unknown one.
+func (s *Snapshot) complete(a *Asset) (*model.Asset, bool) {
+	t, ok := s.assets[a.Template]
+	if !ok {
+		return nil, false
+	}
+	out := &model.Asset{Path: a.Path, Attributes: model.Attributes{}}
+	sent := t.def.Source == model.SourceRequest
+	if !sent {
+		o, found := t.table.Find(a.Path)
+		if !found {
+			return nil, false
+		}
+		stored := t.asset(t.table.Record(o))
+		out = &stored
+		sent = t.def.IsAttributeSentInRequest
+	}
+	if sent {
+		for id, vs := range a.Attributes {
+			if c, ok := t.columns[id]; ok && c > 0 {
+				out.Attributes[id] = model.Distinct(vs)
+			}
+		}
+	}
+	return out, true
+}
+
+// values reads an attribute of an asset for a predicate.
+func values(a *model.Asset, id model.AttributeID) []string {
+	if id == model.AttributePath {
+		return one(a.Path)
+	}
+	return a.Attributes[id]
+}
+
+func (b *boundBranch) holds(a *model.Asset) bool {
+	for i := range b.predicates {
+		if !b.predicates[i].holds(values(a, b.predicates[i].attribute)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *term) holds(a *model.Asset) bool {
+	return slices.ContainsFunc(t.branches, func(b boundBranch) bool { return b.holds(a) })
+}
+
+// labels lists what one asset is granted of the collector's actions.
+func (r *Residual) labels(c *collector, a *model.Asset) []label {
+	granted := map[label]bool{}
+	for i := range r.permutations {
+		allowed := map[label]bool{}
+		restricted := make([]bool, len(c.actions))
+		terms := r.permutations[i].terms[c.asset.def.ID]
+		for j := range terms {
+			t := &terms[j]
+			if !t.holds(a) {
+				continue
+			}
+			for n, action := range c.actions {
+				switch {
+				case !t.use.covers(action.ID):
+				case t.policy.restrict:
+					restricted[n] = true
+				case c.policies:
+					allowed[label{n, t.policy}] = true
+				default:
+					allowed[label{action: n}] = true
+				}
+			}
+		}
+		for l := range allowed {
+			if !restricted[l.action] {
+				granted[l] = true
+			}
+		}
+	}
+	out := make([]label, 0, len(granted))
+	for l := range granted {
+		out = append(out, l)
+	}
+	slices.SortFunc(out, compareLabels)
+	return out
+}
+
+// Evaluate judges one asset and one action, named as on the wire. With several permutations of rows the pair is allowed
+// when one of them allows it (E20).
+func (r *Residual) Evaluate(a Asset, action string) Decision {
+	t, act, reason := r.target(a.Template, action)
+	if reason != "" {
+		return Decision{Reason: reason}
+	}
+	full, known := r.snapshot.complete(&a)
+	if known {
+		c := &collector{residual: r, asset: t, actions: []model.Action{act}, policies: true}
+		if labels := r.labels(c, full); len(labels) > 0 {
+			d := Decision{Allowed: true}
+			for _, l := range labels {
+				d.Policies = append(d.Policies, PolicyRef{l.policy.src.ID, l.policy.src.Name})
+			}
+			return d
+		}
+	}
+	return Decision{Reason: r.reason(t, act.ID, full)}
+}
+
+// target finds the type and action of a question, or why there is nothing to judge.
+func (r *Residual) target(id model.TemplateID, action string) (*assetType, model.Action, string) {
+	t, ok := r.snapshot.assets[id]
+	if !ok {
+		return nil, model.Action{}, ReasonNoSuchAction
+	}
+	act, ok := t.def.RequestAction(action)
+	switch {
+	case !ok:
+		return t, act, ReasonNoSuchAction
+	case !r.reachable[id]:
+		return t, act, ReasonNotInScope
+	}
+	return t, act, ""
+}
+
+// reason says why a pair is not allowed: that of the Allow policy that got furthest in any permutation, unless a
+// Restrict policy takes it away (policy-model.md 4.8). asset is nil when it is unknown to its source.
+func (r *Residual) reason(t *assetType, action model.ActionID, asset *model.Asset) string {
+	best, exists, restricted := ReasonNotInGroup, false, false
+	policies, _ := r.snapshot.onType.get(t.def.ID)
+	for i := range r.permutations {
+		p := &r.permutations[i]
+		for _, pol := range policies {
+			if !pol.active(r.reachable) || !pol.coversAction(t.def.ID, action) {
+				continue
+			}
+			stage := p.stage(pol, t.def.ID, action, asset)
+			if pol.restrict {
+				restricted = restricted || stage == ReasonRestricted
+				continue
+			}
+			exists = true
+			best = later(best, stage)
+		}
+	}
+	switch {
+	case restricted && (best == ReasonRestricted || !exists):
+		return ReasonRestricted
+	case !exists:
+		return ReasonNoPolicy
+	}
+	return best
+}
+
+// reasonRank orders reasons by how far a policy got.
+func reasonRank(reason string) int {
+	switch reason {
+	case ReasonNotInGroup:
+		return 0
+	case ReasonNoRuleset, ReasonUnknownAsset:
+		return 1
+	case ReasonCondition:
+		return 2
+	}
+	return 3
+}
+
+func later(a, b string) string {
+	if reasonRank(b) > reasonRank(a) {
+		return b
+	}
+	return a
+}
+
+func (p *policy) coversAction(t model.TemplateID, action model.ActionID) bool {
+	return slices.ContainsFunc(p.uses, func(u use) bool { return u.ruleset.src.Template == t && u.covers(action) })
+}
+
+// stage says how far a policy gets for a pair: the reason of the first part that fails, ReasonRestricted when none does.
+func (p *permutation) stage(pol *policy, t model.TemplateID, action model.ActionID, asset *model.Asset) string {
+	if !p.inGroups(pol) {
+		return ReasonNotInGroup
+	}
+	if asset == nil {
+		return ReasonUnknownAsset
+	}
+	fits := false
+	for i := range pol.uses {
+		u := &pol.uses[i]
+		if u.ruleset.src.Template == t && u.covers(action) {
+			fits = fits || p.fits(u.ruleset, asset)
+		}
+	}
+	switch {
+	case !fits:
+		return ReasonNoRuleset
+	case !p.holdsWhen(pol):
+		return ReasonCondition
+	}
+	return ReasonRestricted
+}
+
+func (p *permutation) inGroups(pol *policy) bool {
+	in := func(sub *subject) bool {
+		return !sub.inactive && slices.ContainsFunc(pol.groups, func(g *block) bool {
+			return g.src.Template == sub.template && sub.holdsAny(g.branches)
+		})
+	}
+	if pol.restrict {
+		return slices.ContainsFunc(p.subjects, in)
+	}
+	return !slices.ContainsFunc(p.subjects, func(s *subject) bool { return !in(s) })
+}
+
+func (p *permutation) holdsWhen(pol *policy) bool {
+	return !slices.ContainsFunc(pol.conditions, func(c *block) bool { return !p.met(c) })
+}
+
+// fits binds a ruleset and judges it. It does not write to the permutation: a residual may be used concurrently.
+func (p *permutation) fits(ruleset *block, asset *model.Asset) bool {
+	for _, br := range ruleset.branches {
+		if bound, ok := p.bindBranch(br); ok && bound.holds(asset) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,348 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"iter"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/engine/index"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// assetType is an asset type with the index of its stored assets. Columns are path, the declared attributes and, last,
+// the display name where it differs from the path. The blob of a row is its part of an answer, encoded (encode.go).
+type assetType struct {
+	def     model.AssetTemplate
+	columns map[model.AttributeID]int
+	order   []model.AttributeID // of answers: declared ones, then name, then path
+	tail    []byte              // ,"resourceType":"…","actions":
+	table   *index.Table
+}
+
+// identityType is an identity template with the index of its directory. Columns are uid, the declared attributes
+// (values of rows pooled) and, last, a mark on inactive identities. The blob of a row holds its rows, if it has any.
+type identityType struct {
+	def     model.IdentityTemplate
+	columns map[model.AttributeID]int
+	table   *index.Table
+}
+
+func numberKey(text string) (string, bool) {
+	n, ok := model.ParseNumber(text)
+	if !ok {
+		return "", false
+	}
+	return n.Key(), true
+}
+
+func column(name model.AttributeID, t model.AttributeType) index.Column {
+	if t == model.Numeric {
+		return index.Column{Name: string(name), Key: numberKey}
+	}
+	return index.Column{Name: string(name)}
+}
+
+func newAssetType(def model.AssetTemplate) *assetType {
+	path, _ := def.Attribute(model.AttributePath)
+	t := &assetType{def: def, columns: map[model.AttributeID]int{model.AttributePath: 0}}
+	columns := []index.Column{column(path.ID, path.Type)}
+	for _, a := range def.Attributes {
+		if a.ID == model.AttributePath {
+			continue
+		}
+		t.columns[a.ID] = len(columns)
+		columns = append(columns, column(a.ID, a.Type))
+		if a.ID != model.AttributeName {
+			t.order = append(t.order, a.ID)
+		}
+	}
+	t.order = append(t.order, model.AttributeName, model.AttributePath)
+	columns = append(columns, index.Column{Name: displayName})
+	t.tail = appendText([]byte(`,"resourceType":`), string(def.ID))
+	t.tail = append(t.tail, `,"actions":`...)
+	t.table = index.New(columns)
+	return t
+}
+
+// Names of the hidden last columns. They contain a control character, which no attribute id may.
+const (
+	displayName  = "\x00name"
+	inactiveMark = "\x00inactive"
+)
+
+func (t *assetType) nameColumn() int { return len(t.table.Columns()) - 1 }
+
+// row makes the index row of an asset. Its values share scratch and are valid until the next call.
+func (t *assetType) row(a *model.Asset, scratch *index.Row) index.Row {
+	n := len(t.table.Columns())
+	if cap(scratch.Values) < n {
+		scratch.Values = make([][]string, n)
+	}
+	scratch.Values = scratch.Values[:n]
+	for i := range scratch.Values {
+		scratch.Values[i] = nil
+	}
+	for id, vs := range a.Attributes {
+		if c, ok := t.columns[id]; ok && c > 0 {
+			scratch.Values[c] = model.Distinct(vs)
+		}
+	}
+	scratch.Values[0] = []string{a.Path}
+	if a.Name != "" && a.Name != a.Path {
+		scratch.Values[n-1] = []string{a.Name}
+	}
+	scratch.Blob = t.appendRecord(scratch.Blob[:0], a.Path, nil, func(id model.AttributeID) []string { return t.assetValues(a, id) })
+	return *scratch
+}
+
+// assetValues are the values that an answer shows for an attribute, the pseudo-attributes included.
+func (t *assetType) assetValues(a *model.Asset, id model.AttributeID) []string {
+	_, declared := t.columns[id]
+	switch {
+	case id == model.AttributePath:
+		return one(a.Path)
+	case declared:
+		return a.Attributes[id]
+	case id == model.AttributeName && a.Name != "":
+		return []string{a.Name}
+	case id == model.AttributeName:
+		return one(a.Path)
+	}
+	return nil
+}
+
+// one is a list of a text, empty for the empty text.
+func one(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
+// asset decodes a stored asset.
+func (t *assetType) asset(r index.Record) model.Asset {
+	a := model.Asset{Path: r.Values(nil, 0)[0], Attributes: model.Attributes{}}
+	for id, c := range t.columns {
+		if vs := r.Values(nil, c); c > 0 && len(vs) > 0 {
+			a.Attributes[id] = vs
+		}
+	}
+	if name := r.Values(nil, t.nameColumn()); len(name) > 0 {
+		a.Name = name[0]
+	}
+	return a
+}
+
+// values reads one attribute of a stored asset.
+func (t *assetType) values(r index.Record, id model.AttributeID) []string {
+	if c, ok := t.columns[id]; ok {
+		return r.Values(nil, c)
+	}
+	return nil
+}
+
+func (t *assetType) next(d Records[model.Asset]) (*assetType, error) {
+	change := index.Change{Clear: d.Clear, Removed: d.Removed}
+	if d.Put != nil {
+		change.Put = func(yield func(index.Row, error) bool) {
+			var scratch index.Row
+			for a, err := range d.Put {
+				if err == nil && a.Path == "" {
+					err = errors.New("engine: an asset without a path")
+				}
+				if err != nil {
+					yield(index.Row{}, err)
+					return
+				}
+				if !yield(t.row(&a, &scratch), nil) {
+					return
+				}
+			}
+		}
+	}
+	table, err := t.table.Next(change)
+	if err != nil {
+		return nil, err
+	}
+	out := *t
+	out.table = table
+	return &out, nil
+}
+
+// redefine moves the records to a new definition of the type.
+func (t *assetType) redefine(def model.AssetTemplate) (*assetType, error) {
+	out := newAssetType(def)
+	if slices.Equal(columnNames(out.table), columnNames(t.table)) && sameTypes(def, t.def) {
+		out.table = t.table
+		return out, nil
+	}
+	return out.next(Records[model.Asset]{Put: decoded(t.table, t.asset)})
+}
+
+func sameTypes(a, b model.AssetTemplate) bool {
+	for _, x := range a.Attributes {
+		if y, ok := b.Attribute(x.ID); !ok || x.Type != y.Type {
+			return false
+		}
+	}
+	return true
+}
+
+func columnNames(t *index.Table) []string {
+	var out []string
+	for _, c := range t.Columns() {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+func decoded[R any](t *index.Table, decode func(index.Record) R) iter.Seq2[R, error] {
+	return func(yield func(R, error) bool) {
+		for it := t.All().Iterator(); it.HasNext(); {
+			if !yield(decode(t.Record(it.Next())), nil) {
+				return
+			}
+		}
+	}
+}
+
+func newIdentityType(def model.IdentityTemplate) *identityType {
+	t := &identityType{def: def, columns: map[model.AttributeID]int{model.AttributeUID: 0}}
+	columns := []index.Column{{Name: string(model.AttributeUID)}}
+	for _, a := range def.Attributes {
+		if a.ID != model.AttributeUID {
+			t.columns[a.ID] = len(columns)
+			columns = append(columns, column(a.ID, a.Type))
+		}
+	}
+	t.table = index.New(append(columns, index.Column{Name: inactiveMark}))
+	return t
+}
+
+func (t *identityType) row(i *model.Identity, scratch *index.Row) index.Row {
+	n := len(t.table.Columns())
+	if cap(scratch.Values) < n {
+		scratch.Values = make([][]string, n)
+	}
+	scratch.Values = scratch.Values[:n]
+	for c := range scratch.Values {
+		scratch.Values[c] = nil
+	}
+	for id, vs := range i.Pooled() {
+		if c, ok := t.columns[id]; ok && c > 0 {
+			scratch.Values[c] = model.Distinct(vs)
+		}
+	}
+	scratch.Values[0] = []string{i.EntityID}
+	if i.Inactive {
+		scratch.Values[n-1] = []string{"1"}
+	}
+	scratch.Blob = t.appendRows(scratch.Blob[:0], i.Rows)
+	return *scratch
+}
+
+// appendRows encodes the rows of an identity: nothing when there are none; else for every row the number of its
+// attributes, and for each its column, the number of its values and the values with their lengths.
+func (t *identityType) appendRows(b []byte, rows []model.Attributes) []byte {
+	for _, row := range rows {
+		n := 0
+		for id := range row {
+			if t.columns[id] > 0 {
+				n++
+			}
+		}
+		b = binary.AppendUvarint(b, uint64(n))
+		for id, vs := range row {
+			c := t.columns[id]
+			if c == 0 {
+				continue
+			}
+			b = binary.AppendUvarint(b, uint64(c))
+			b = binary.AppendUvarint(b, uint64(len(vs)))
+			for _, v := range vs {
+				b = binary.AppendUvarint(b, uint64(len(v)))
+				b = append(b, v...)
+			}
+		}
+	}
+	return b
+}
+
+func (t *identityType) rows(b []byte) []model.Attributes {
+	number := func() int {
+		n, size := binary.Uvarint(b)
+		b = b[size:]
+		return int(n)
+	}
+	var out []model.Attributes
+	for len(b) > 0 {
+		row := model.Attributes{}
+		for range number() {
+			id := model.AttributeID(t.table.Columns()[number()].Name)
+			vs := make([]string, number())
+			for i := range vs {
+				n := number()
+				vs[i] = string(b[:n])
+				b = b[n:]
+			}
+			row[id] = vs
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// identity decodes a stored identity.
+func (t *identityType) identity(r index.Record) model.Identity {
+	i := model.Identity{EntityID: r.Values(nil, 0)[0], Attributes: model.Attributes{}, Rows: t.rows(r.Blob())}
+	inRows := func(id model.AttributeID) bool {
+		return slices.ContainsFunc(i.Rows, func(row model.Attributes) bool { _, ok := row[id]; return ok })
+	}
+	for id, c := range t.columns {
+		if vs := r.Values(nil, c); c > 0 && len(vs) > 0 && !inRows(id) {
+			i.Attributes[id] = vs
+		}
+	}
+	i.Inactive = len(r.Values(nil, len(t.table.Columns())-1)) > 0
+	return i
+}
+
+func (t *identityType) next(d Records[model.Identity]) (*identityType, error) {
+	change := index.Change{Clear: d.Clear, Removed: d.Removed}
+	if d.Put != nil {
+		change.Put = func(yield func(index.Row, error) bool) {
+			var scratch index.Row
+			for i, err := range d.Put {
+				if err != nil {
+					yield(index.Row{}, err)
+					return
+				}
+				if !yield(t.row(&i, &scratch), nil) {
+					return
+				}
+			}
+		}
+	}
+	table, err := t.table.Next(change)
+	if err != nil {
+		return nil, err
+	}
+	out := *t
+	out.table = table
+	return &out, nil
+}
+
+func (t *identityType) redefine(def model.IdentityTemplate) (*identityType, error) {
+	out := newIdentityType(def)
+	same := slices.Equal(columnNames(out.table), columnNames(t.table))
+	for _, a := range def.Attributes {
+		before, _ := t.def.Attribute(a.ID)
+		same = same && before.Type == a.Type
+	}
+	if same {
+		out.table = t.table
+		return out, nil
+	}
+	return out.next(Records[model.Identity]{Put: decoded(t.table, t.identity)})
+}

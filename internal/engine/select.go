@@ -1,0 +1,402 @@
+package engine
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/ambit-authz/ambit/internal/engine/index"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Selection narrows what Select looks for.
+type Selection struct {
+	// Templates names the types wanted; nil = every reachable one. Types that do not exist or that the scope does not
+	// reach give nothing.
+	Templates []TemplateSelection
+	// Assets, when not nil, are the only assets that can be found, each judged by itself and in this order within a type.
+	// One of a stored type without a path stands for all assets of the type.
+	Assets []Asset
+	// Policies keeps which policies grant each action.
+	Policies bool
+}
+
+// TemplateSelection names a type and, when Actions is not empty, the wire names of the actions wanted.
+type TemplateSelection struct {
+	Template model.TemplateID
+	Actions  []string
+}
+
+// Access is an answer: entries with their actions. It holds ordinals and small numbers; entries are made while they are
+// iterated.
+type Access struct {
+	runs []run
+	sets []ActionSet
+	size int
+}
+
+// ActionSet is a list of granted actions in the order of the asset type; entries share it.
+type ActionSet []Granted
+
+// Granted is an action and, when the selection asked for them, the policies that grant it, by id.
+type Granted struct {
+	Action   model.Action
+	Policies []PolicyRef
+}
+
+// PolicyRef names a policy in an answer.
+type PolicyRef struct {
+	ID   model.PolicyID
+	Name string
+}
+
+// run is a sequence of entries of one type: stored assets by ordinal with their action sets, or one described asset.
+type run struct {
+	asset     *assetType
+	ordinals  []index.Ordinal
+	sets      []uint32
+	described *model.Asset
+	set       int
+}
+
+// Entry is one asset of an answer. Actions indexes Access.ActionSets.
+type Entry struct {
+	Actions   int
+	asset     *assetType
+	record    index.Record
+	described *model.Asset
+}
+
+// Template is the asset's type.
+func (e *Entry) Template() model.TemplateID { return e.asset.def.ID }
+
+// Path is the asset's id, "" for a described asset without one.
+func (e *Entry) Path() string {
+	if e.described != nil {
+		return e.described.Path
+	}
+	return e.record.Values(nil, 0)[0]
+}
+
+// Attributes decodes the asset's attributes, without the pseudo-attributes.
+func (e *Entry) Attributes() model.Attributes {
+	if e.described != nil {
+		return e.described.Attributes
+	}
+	return e.asset.asset(e.record).Attributes
+}
+
+// Len is the number of entries.
+func (a *Access) Len() int { return a.size }
+
+// ActionSets are the distinct action lists of the answer.
+func (a *Access) ActionSets() []ActionSet { return a.sets }
+
+// Entries yields the entries by type id, then in the order of the catalogue, or of Selection.Assets (runtime-api.md
+// 8.4).
+func (a *Access) Entries() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for i := range a.runs {
+			r := &a.runs[i]
+			if r.described != nil && !yield(Entry{Actions: r.set, asset: r.asset, described: r.described}) {
+				return
+			}
+			for j, o := range r.ordinals {
+				if !yield(Entry{Actions: int(r.sets[j]), asset: r.asset, record: r.asset.table.Record(o)}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Select finds every asset that the question's identities may use, with the actions allowed on each (E10). The answer
+// is complete. It returns an error only for a defect.
+func (r *Residual) Select(sel Selection) (*Access, error) {
+	out := &Access{}
+	for _, id := range r.wanted(sel) {
+		c := &collector{residual: r, access: out, asset: r.snapshot.assets[id], policies: sel.Policies, known: map[string]int{}}
+		c.actions = c.choose(sel, id)
+		if sel.Assets == nil {
+			c.all()
+			continue
+		}
+		for i := range sel.Assets {
+			if sel.Assets[i].Template == id {
+				c.one(&sel.Assets[i])
+			}
+		}
+	}
+	for i := range out.runs {
+		out.size += len(out.runs[i].ordinals)
+		if out.runs[i].described != nil {
+			out.size++
+		}
+	}
+	return out, nil
+}
+
+// wanted lists the reachable types of a selection by id, each once.
+func (r *Residual) wanted(sel Selection) []model.TemplateID {
+	var out []model.TemplateID
+	for id := range r.reachable {
+		if sel.Templates == nil || slices.ContainsFunc(sel.Templates, func(t TemplateSelection) bool { return t.Template == id }) {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// collector gathers the entries of one type.
+type collector struct {
+	residual *Residual
+	access   *Access
+	asset    *assetType
+	actions  []model.Action // wanted ones, in the order of the type; a single empty one for a type without actions
+	policies bool
+	known    map[string]int // action sets made so far, by their labels
+}
+
+// choose lists the actions wanted of a type. Selections of one type are united.
+func (c *collector) choose(sel Selection, id model.TemplateID) []model.Action {
+	var names []string
+	limited := false
+	for _, t := range sel.Templates {
+		if t.Template == id {
+			limited = len(t.Actions) > 0
+			names = append(names, t.Actions...)
+			if !limited {
+				break
+			}
+		}
+	}
+	all := c.asset.def.Actions
+	if limited {
+		var out []model.Action
+		for _, a := range all {
+			if slices.ContainsFunc(names, func(n string) bool { m, ok := c.asset.def.RequestAction(n); return ok && m.ID == a.ID }) {
+				out = append(out, a)
+			}
+		}
+		return out
+	}
+	if len(all) == 0 {
+		return []model.Action{{}}
+	}
+	return all
+}
+
+// label is one thing that an entry may be granted: an action, by a policy when those are asked for.
+type label struct {
+	action int // in collector.actions
+	policy *policy
+}
+
+func compareLabels(a, b label) int {
+	if c := cmp.Compare(a.action, b.action); c != 0 || a.policy == nil {
+		return c
+	}
+	return comparePolicies(a.policy, b.policy)
+}
+
+// all selects from the index, set at a time.
+func (c *collector) all() {
+	granted := map[label]*roaring.Bitmap{}
+	for i := range c.residual.permutations {
+		c.grant(&c.residual.permutations[i], granted)
+	}
+	labels := make([]label, 0, len(granted))
+	sets := make([]*roaring.Bitmap, 0, len(granted))
+	for l, b := range granted {
+		if !b.IsEmpty() {
+			labels = append(labels, l)
+		}
+	}
+	slices.SortFunc(labels, compareLabels)
+	for _, l := range labels {
+		sets = append(sets, granted[l])
+	}
+	if len(labels) == 0 {
+		return
+	}
+	ordinals := roaring.FastOr(sets...).ToArray()
+	c.access.runs = append(c.access.runs, run{asset: c.asset, ordinals: ordinals, sets: c.assign(ordinals, labels, sets)})
+}
+
+// grant adds to granted what one permutation allows minus what it restricts.
+func (c *collector) grant(p *permutation, granted map[label]*roaring.Bitmap) {
+	terms := p.terms[c.asset.def.ID]
+	found := map[*block]*roaring.Bitmap{}
+	restricted := make([][]*roaring.Bitmap, len(c.actions))
+	allowed := map[label][]*roaring.Bitmap{}
+	for i := range terms {
+		t := &terms[i]
+		for a, action := range c.actions {
+			if !t.use.covers(action.ID) {
+				continue
+			}
+			b, ok := found[t.use.ruleset]
+			if !ok {
+				b = c.find(t.branches)
+				found[t.use.ruleset] = b
+			}
+			switch {
+			case t.policy.restrict:
+				restricted[a] = append(restricted[a], b)
+			case c.policies:
+				allowed[label{a, t.policy}] = append(allowed[label{a, t.policy}], b)
+			default:
+				allowed[label{action: a}] = append(allowed[label{action: a}], b)
+			}
+		}
+	}
+	for l, bitmaps := range allowed {
+		b := union(bitmaps)
+		if len(restricted[l.action]) > 0 {
+			b = roaring.AndNot(b, union(restricted[l.action]))
+		}
+		if before, ok := granted[l]; ok {
+			b = roaring.Or(before, b)
+		}
+		granted[l] = b
+	}
+}
+
+func union(bitmaps []*roaring.Bitmap) *roaring.Bitmap {
+	if len(bitmaps) == 1 {
+		return bitmaps[0]
+	}
+	return roaring.FastOr(bitmaps...)
+}
+
+// find selects the assets for which some branch holds.
+func (c *collector) find(branches []boundBranch) *roaring.Bitmap {
+	var out *roaring.Bitmap
+	var predicates [8]index.Predicate
+	for i := range branches {
+		list := predicates[:0]
+		for j := range branches[i].predicates {
+			p := &branches[i].predicates[j]
+			list = append(list, p.indexed(c.asset.columns[p.attribute]))
+		}
+		b := c.asset.table.Select(list)
+		if out == nil {
+			out = b
+		} else {
+			out.Or(b)
+		}
+	}
+	return out
+}
+
+// assign gives every ordinal its action set. sets[i] are the ordinals with labels[i], all among ordinals. It walks
+// label by label: an ordinal's set so far and the label give its next set, so that equal sets are made once.
+func (c *collector) assign(ordinals []index.Ordinal, labels []label, sets []*roaring.Bitmap) []uint32 {
+	out := make([]uint32, len(ordinals)) // while walking: places in chains
+	chains := [][]int32{nil}             // the labels of each set made so far
+	var next []uint32                    // next[s] = the chain of s with the present label, 0 = not made
+	buffer := make([]uint32, 1024)
+	for l := range labels {
+		next = append(next[:0], make([]uint32, len(chains))...)
+		at := 0
+		for it := sets[l].ManyIterator(); ; {
+			n := it.NextMany(buffer)
+			if n == 0 {
+				break
+			}
+			for _, o := range buffer[:n] {
+				at = seek(ordinals, at, o)
+				s := out[at]
+				if next[s] == 0 {
+					next[s] = uint32(len(chains))
+					chains = append(chains, append(slices.Clip(chains[s]), int32(l)))
+				}
+				out[at] = next[s]
+			}
+		}
+	}
+	ids := make([]uint32, len(chains))
+	used := make([]bool, len(chains))
+	for i, s := range out {
+		if !used[s] {
+			used[s] = true
+			ids[s] = uint32(c.set(chains[s], labels))
+		}
+		out[i] = ids[s]
+	}
+	return out
+}
+
+// seek finds o at or after at in an ascending list that holds it.
+func seek(list []index.Ordinal, at int, o index.Ordinal) int {
+	step := 1
+	for at+step < len(list) && list[at+step] <= o {
+		at += step
+		step *= 2
+	}
+	if list[at] == o {
+		return at
+	}
+	end := min(at+step, len(list))
+	return at + sort.Search(end-at, func(i int) bool { return list[at+i] >= o })
+}
+
+// set gives the place of the action set of some labels in the answer.
+func (c *collector) set(chain []int32, labels []label) int {
+	chosen := make([]label, len(chain))
+	for i, l := range chain {
+		chosen[i] = labels[l]
+	}
+	return c.intern(chosen)
+}
+
+func (c *collector) intern(labels []label) int {
+	var key strings.Builder
+	set := ActionSet{}
+	for i, l := range labels {
+		key.WriteByte(byte(l.action))
+		key.WriteByte(byte(l.action >> 8))
+		if l.policy != nil {
+			key.WriteString(string(l.policy.src.ID))
+			key.WriteByte(0) // no policy id holds a control character
+		}
+		if c.actions[l.action].ID == "" {
+			continue // a type without actions
+		}
+		if i == 0 || labels[i-1].action != l.action {
+			set = append(set, Granted{Action: c.actions[l.action]})
+		}
+		if l.policy != nil {
+			g := &set[len(set)-1]
+			g.Policies = append(g.Policies, PolicyRef{l.policy.src.ID, l.policy.src.Name})
+		}
+	}
+	if id, ok := c.known[key.String()]; ok {
+		return id
+	}
+	id := len(c.access.sets)
+	c.access.sets = append(c.access.sets, set)
+	c.known[key.String()] = id
+	return id
+}
+
+// one judges an asset that the request names.
+func (c *collector) one(a *Asset) {
+	if a.Path == "" && c.asset.def.Source != model.SourceRequest {
+		c.all()
+		return
+	}
+	full, ok := c.residual.snapshot.complete(a)
+	if !ok {
+		return
+	}
+	labels := c.residual.labels(c, full)
+	if len(labels) > 0 {
+		c.access.runs = append(c.access.runs, run{asset: c.asset, described: full, set: c.intern(labels)})
+	}
+}
