@@ -1,0 +1,158 @@
+// Package decide is the runtime use case: it follows the store into snapshots, authenticates the calling scope, finds
+// out who is asking, puts the question to the engine and records what was answered.
+//
+// Start at Directory (the snapshots of all environments and the scopes that may ask them), then Service.Begin, which
+// opens a Call, and Call.Token. A Call is authenticated before it can ask anything: an answer without a checked
+// credential, a snapshot and, where it is required, a durable audit record does not exist.
+//
+// The package fails closed: whatever goes wrong is an error, never a shorter answer. One call sees one revision of one
+// environment. It must never put a secret or a token into an error, a log or an audit record.
+package decide
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/ambit-authz/ambit/internal/audit"
+	"github.com/ambit-authz/ambit/internal/identity"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Secrets checks client secrets in constant time. A nil list of hashes stands for a client that is not known and costs
+// as much as a wrong secret.
+type Secrets interface {
+	Check(hashes []model.SecretHash, secret string, now time.Time) bool
+}
+
+// Identity is an identity of an answer: the directory's record with the attributes of the request merged in.
+type Identity = identity.Bound
+
+// Claim is one identity as a request states it.
+type Claim = identity.Claim
+
+// Trust says which peers may state on whose behalf they call.
+type Trust = identity.Trust
+
+// Options configure a Service. Directory, Secrets and Clock are needed.
+type Options struct {
+	Directory *Directory
+	Secrets   Secrets
+	Clock     func() time.Time
+	Audit     audit.Sink // nil = off
+	Log       *slog.Logger
+	Trust     Trust // of scopes that have no list of their own
+	// RateLimit is how many calls a second one client id may make from one address; 0 = no limit.
+	RateLimit float64
+}
+
+// Service answers runtime calls. It is safe for concurrent use.
+type Service struct {
+	options Options
+	limits  *limits
+}
+
+// New makes a service.
+func New(o Options) *Service {
+	if o.Audit == nil {
+		o.Audit = audit.Off{}
+	}
+	o.Log = cmp.Or(o.Log, slog.Default())
+	return &Service{options: o, limits: newLimits(o.RateLimit)}
+}
+
+// Incoming is what a call's transport says, before its body is read.
+type Incoming struct {
+	Endpoint    string // for the audit: method and path
+	ID          string // own request id, a uuid
+	ExternalID  string // X-Request-ID of the caller; "" = none
+	Peer        netip.Addr
+	Forwarded   []string            // X-Forwarded-For headers in order
+	Headers     map[string][]string // all, as net/http gives them; read by identity matchers only
+	Credentials                     // of the headers
+	// Authorization is the Authorization header.
+	Authorization string
+	MinRevision   model.Revision // answer at this revision or later; 0 = any
+	Wait          time.Duration  // how long to wait for MinRevision
+}
+
+// Credentials are a scope's client id and secret as one part of a request holds them.
+type Credentials struct {
+	ClientID model.ClientID
+	Secret   string
+}
+
+// Call is one runtime call. It is for one goroutine.
+type Call struct {
+	service  *Service
+	in       Incoming
+	started  time.Time
+	address  netip.Addr // by the server's own trust; for the rate limit
+	counted  bool
+	decided  bool // authenticated or refused
+	state    *state
+	env      *environment
+	scope    *model.Scope
+	secret   string // that authenticated the scope
+	recorded bool
+	record   audit.Decision
+}
+
+// Begin opens a call at the server's clock, which is the instant of its decision (E22).
+func (s *Service) Begin(in Incoming) *Call {
+	c := &Call{service: s, in: in, started: s.options.Clock()}
+	c.address = identity.Source(in.Peer, in.Forwarded, s.options.Trust)
+	c.record = audit.Decision{ID: in.ID, ExternalID: firstRunes(in.ExternalID, 128), ClientID: in.ClientID,
+		Endpoint: in.Endpoint, Start: c.started}
+	c.setSource(c.address)
+	return c
+}
+
+// Revision is the environment revision that the call reads; 0 before it is authenticated.
+func (c *Call) Revision() model.Revision {
+	if c.state == nil || c.state.snapshot == nil {
+		return 0
+	}
+	return c.state.snapshot.Revision()
+}
+
+// Refused records a call that is answered with an error. It does nothing for a call that is recorded already.
+func (c *Call) Refused(ctx context.Context, status int, result string) {
+	if err := c.keep(ctx, status, result); err != nil {
+		// the error answer tells nothing that a record has to precede
+		c.service.options.Log.Error("no audit record of a refused call", "request_id", c.in.ID, "error", err)
+	}
+}
+
+// keep writes the call's audit record, once.
+func (c *Call) keep(ctx context.Context, status int, result string) error {
+	if c.recorded {
+		return nil
+	}
+	c.recorded = true
+	c.record.Status, c.record.Result, c.record.Revision = status, result, c.Revision()
+	c.record.Duration = c.service.options.Clock().Sub(c.started)
+	return c.service.options.Audit.Record(ctx, c.record)
+}
+
+func (c *Call) setSource(a netip.Addr) {
+	if a.IsValid() {
+		c.record.SourceIP = a.String()
+	}
+}
+
+// firstRunes cuts s after n code points.
+func firstRunes(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+func notReady(err error) error {
+	return &model.Error{Kind: model.KindUnavailable, Code: "AMB-503", Name: "NotReady", Message: "Not ready", Err: err}
+}

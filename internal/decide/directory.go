@@ -1,0 +1,206 @@
+package decide
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/identity"
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// Source is what the directory follows; every store.Store is one.
+type Source interface {
+	View(ctx context.Context, env model.EnvironmentID, fn func(*store.Tx) error) error
+	Feed(ctx context.Context, after store.Sequence, limit int) ([]store.Commit, error)
+	Watch(ctx context.Context) <-chan struct{}
+}
+
+// DirectoryOptions configure a Directory. Store and Clock are needed.
+type DirectoryOptions struct {
+	Store Source
+	Clock func() time.Time
+	Log   *slog.Logger
+	// MaxStaleness is how long decisions go on while the store cannot be read (F5); 0 = not at all.
+	MaxStaleness time.Duration
+	// Poll is how often the store is asked for commits although it announced none; 0 = a second.
+	Poll time.Duration
+}
+
+// Directory holds the snapshots of all environments and the scopes that may ask them, one atomic pointer for each
+// environment. Run keeps them up with the store. Reading never waits. It is safe for concurrent use.
+type Directory struct {
+	options DirectoryOptions
+	routes  atomic.Pointer[routes]
+	contact atomic.Pointer[contact]
+	nudge   chan struct{} // asks Run to look at the store now
+	follow  sync.Mutex    // held by whoever follows the store
+	cursor  store.Sequence
+}
+
+// contact is the last contact with the store.
+type contact struct {
+	at      time.Time // of the last success; zero = never
+	failing bool
+}
+
+// routes finds environments. A routes value never changes.
+type routes struct {
+	environments map[model.EnvironmentID]*environment
+	clients      map[model.ClientID]*environment
+}
+
+// environment is one environment as it is followed.
+type environment struct {
+	id    model.EnvironmentID
+	state atomic.Pointer[state]
+
+	mu      sync.Mutex
+	changed chan struct{} // closed when state changes
+
+	// Of the follower.
+	applied store.Sequence
+	pending *change // committed but not in state: the last attempt failed
+}
+
+// state is one revision of an environment; it never changes. snapshot is nil while no configuration has compiled.
+type state struct {
+	snapshot *engine.Snapshot
+	enabled  bool
+	scopes   map[model.ClientID]*model.Scope
+	matchers []identity.Matcher
+}
+
+// NewDirectory makes an empty directory: not ready until Load or Run has read the store.
+func NewDirectory(o DirectoryOptions) *Directory {
+	o.Log = cmp.Or(o.Log, slog.Default())
+	if o.Poll <= 0 {
+		o.Poll = time.Second
+	}
+	d := &Directory{options: o, nudge: make(chan struct{}, 1)}
+	d.routes.Store(&routes{})
+	d.contact.Store(&contact{})
+	return d
+}
+
+// Ready reports whether decisions can be answered: nil, or an error of kind unavailable while nothing was loaded yet or
+// the store has been away for longer than MaxStaleness (F4, F5).
+func (d *Directory) Ready() error {
+	c := d.contact.Load()
+	if c.at.IsZero() {
+		return notReady(fmt.Errorf("nothing is loaded yet"))
+	}
+	if age := d.options.Clock().Sub(c.at); c.failing && age > d.options.MaxStaleness {
+		return notReady(fmt.Errorf("the store has been away for %s", age))
+	}
+	return nil
+}
+
+// StorageUp reports whether the last contact with the store succeeded.
+func (d *Directory) StorageUp() bool {
+	c := d.contact.Load()
+	return !c.failing && !c.at.IsZero()
+}
+
+// Revision is the revision that an environment is answered at; ok is false when it is not known or did not compile.
+func (d *Directory) Revision(env model.EnvironmentID) (revision model.Revision, ok bool) {
+	snapshot := d.Snapshot(env)
+	if snapshot == nil {
+		return 0, false
+	}
+	return snapshot.Revision(), true
+}
+
+// Snapshot is the snapshot that an environment is answered from, nil when there is none.
+func (d *Directory) Snapshot(env model.EnvironmentID) *engine.Snapshot {
+	e, ok := d.routes.Load().environments[env]
+	if !ok {
+		return nil
+	}
+	return e.state.Load().snapshot
+}
+
+// WaitRevision returns when env is answered at revision or later; it asks for a look at the store at once. When ctx ends
+// before, it returns MGT-017 (management-api.md 1.7). The tenant ("") has no snapshot to wait for.
+func (d *Directory) WaitRevision(ctx context.Context, env model.EnvironmentID, revision model.Revision) error {
+	if env == "" {
+		return nil
+	}
+	for {
+		e, ok := d.routes.Load().environments[env]
+		if ok {
+			changed := e.watch()
+			if at, ok := d.Revision(env); ok && at >= revision {
+				return nil
+			}
+			d.Nudge()
+			select {
+			case <-changed:
+				continue
+			case <-ctx.Done():
+			}
+			return notReached(revision, ctx.Err())
+		}
+		d.Nudge()
+		select {
+		case <-time.After(10 * time.Millisecond): // a new environment: there is nothing to watch yet
+		case <-ctx.Done():
+			return notReached(revision, ctx.Err())
+		}
+	}
+}
+
+func notReached(revision model.Revision, err error) error {
+	return &model.Error{Kind: model.KindUnavailable, Code: "MGT-017", Name: "RevisionNotReachedError",
+		Args: []string{fmt.Sprint(revision)}, Message: fmt.Sprintf("Revision %d is not reached", revision), Err: err}
+}
+
+// Nudge makes Run look at the store now.
+func (d *Directory) Nudge() {
+	select {
+	case d.nudge <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// find gives the scope of a client id with its environment and the state that both were read from. The scope is nil
+// when it is not known, disabled, or of a disabled environment (policy-model.md 2.2, 2.4).
+func (d *Directory) find(id model.ClientID) (*environment, *state, *model.Scope) {
+	env, ok := d.routes.Load().clients[id]
+	if !ok {
+		return nil, nil, nil
+	}
+	st := env.state.Load()
+	scope, ok := st.scopes[id]
+	if !ok || !scope.Enabled || !st.enabled {
+		return nil, nil, nil
+	}
+	return env, st, scope
+}
+
+// watch returns a channel that is closed at the next change of state.
+func (e *environment) watch() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.changed == nil {
+		e.changed = make(chan struct{})
+	}
+	return e.changed
+}
+
+// publish makes st the state that new calls see.
+func (e *environment) publish(st *state) {
+	e.state.Store(st)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.changed != nil {
+		close(e.changed)
+		e.changed = nil
+	}
+}
