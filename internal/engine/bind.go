@@ -28,7 +28,8 @@ type permutation struct {
 	terms    map[model.TemplateID][]term
 }
 
-// term is one ruleset use of an applying policy with the branches that can still hold.
+// term is one ruleset use of an applying policy with the branches that can still hold; only those of Restrict policies may
+// have none.
 type term struct {
 	policy   *policy
 	use      *use
@@ -98,7 +99,9 @@ func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.Templat
 			if !reachable[t] {
 				continue
 			}
-			if branches := p.bindRuleset(u.ruleset); len(branches) > 0 {
+			// A Restrict policy without a branch that can hold takes nothing from any asset, but counts for the type as a
+			// whole (runtime-api.md 9.2).
+			if branches := p.bindRuleset(u.ruleset); len(branches) > 0 || pol.restrict {
 				p.terms[t] = append(p.terms[t], term{pol, u, branches})
 			}
 		}

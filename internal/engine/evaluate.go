@@ -74,8 +74,20 @@ func (t *term) holds(a *model.Asset) bool {
 	return slices.ContainsFunc(t.branches, func(b boundBranch) bool { return b.holds(a) })
 }
 
-// labels lists what one asset is granted of the collector's actions.
-func (r *Residual) labels(c *collector, a *model.Asset) []label {
+// judge says whether a term speaks for or against what is asked about.
+type judge func(*term) bool
+
+// about judges one asset.
+func about(a *model.Asset) judge { return func(t *term) bool { return t.holds(a) } }
+
+// aboutType judges a stored type as a whole: only a branch without lines speaks for it, any ruleset against it
+// (runtime-api.md 9.2).
+func aboutType(t *term) bool {
+	return t.policy.restrict || slices.ContainsFunc(t.branches, func(b boundBranch) bool { return len(b.predicates) == 0 })
+}
+
+// labels lists what is granted of the collector's actions.
+func (r *Residual) labels(c *collector, holds judge) []label {
 	granted := map[label]bool{}
 	for i := range r.permutations {
 		allowed := map[label]bool{}
@@ -83,7 +95,7 @@ func (r *Residual) labels(c *collector, a *model.Asset) []label {
 		terms := r.permutations[i].terms[c.asset.def.ID]
 		for j := range terms {
 			t := &terms[j]
-			if !t.holds(a) {
+			if !holds(t) {
 				continue
 			}
 			for n, action := range c.actions {
@@ -112,17 +124,17 @@ func (r *Residual) labels(c *collector, a *model.Asset) []label {
 	return out
 }
 
-// Evaluate judges one asset and one action, named as on the wire. With several permutations of rows the pair is allowed
-// when one of them allows it (E20).
+// Evaluate judges one asset and one action, named as on the wire. An asset of a stored type without a path asks about the
+// type as a whole. With several permutations of rows the pair is allowed when one of them allows it (E20).
 func (r *Residual) Evaluate(a Asset, action string) Decision {
 	t, act, reason := r.target(a.Template, action)
 	if reason != "" {
 		return Decision{Reason: reason}
 	}
-	full, known := r.snapshot.complete(&a)
+	about, known := r.subjectMatter(t, &a)
 	if known {
 		c := &collector{residual: r, asset: t, actions: []model.Action{act}, policies: true}
-		if labels := r.labels(c, full); len(labels) > 0 {
+		if labels := r.labels(c, about.judge); len(labels) > 0 {
 			d := Decision{Allowed: true}
 			for _, l := range labels {
 				d.Policies = append(d.Policies, PolicyRef{l.policy.src.ID, l.policy.src.Name})
@@ -130,7 +142,25 @@ func (r *Residual) Evaluate(a Asset, action string) Decision {
 			return d
 		}
 	}
-	return Decision{Reason: r.reason(t, act.ID, full)}
+	return Decision{Reason: r.reason(t, act.ID, about)}
+}
+
+// matter is what a yes/no question is about: an asset, a type as a whole, or (neither) an unknown asset.
+type matter struct {
+	asset *model.Asset
+	whole bool
+	judge judge
+}
+
+func (r *Residual) subjectMatter(t *assetType, a *Asset) (m matter, known bool) {
+	if a.Path == "" && t.def.Source != model.SourceRequest {
+		return matter{whole: true, judge: aboutType}, true
+	}
+	full, known := r.snapshot.complete(a)
+	if !known {
+		return matter{}, false
+	}
+	return matter{asset: full, judge: about(full)}, true
 }
 
 // target finds the type and action of a question, or why there is nothing to judge.
@@ -150,8 +180,8 @@ func (r *Residual) target(id model.TemplateID, action string) (*assetType, model
 }
 
 // reason says why a pair is not allowed: that of the Allow policy that got furthest in any permutation, unless a
-// Restrict policy takes it away (policy-model.md 4.8). asset is nil when it is unknown to its source.
-func (r *Residual) reason(t *assetType, action model.ActionID, asset *model.Asset) string {
+// Restrict policy takes it away (policy-model.md 4.8).
+func (r *Residual) reason(t *assetType, action model.ActionID, about matter) string {
 	best, exists, restricted := ReasonNotInGroup, false, false
 	policies, _ := r.snapshot.onType.get(t.def.ID)
 	for i := range r.permutations {
@@ -160,7 +190,7 @@ func (r *Residual) reason(t *assetType, action model.ActionID, asset *model.Asse
 			if !pol.active(r.reachable) || !pol.coversAction(t.def.ID, action) {
 				continue
 			}
-			stage := p.stage(pol, t.def.ID, action, asset)
+			stage := p.stage(pol, t.def.ID, action, about)
 			if pol.restrict {
 				restricted = restricted || stage == ReasonRestricted
 				continue
@@ -203,18 +233,18 @@ func (p *policy) coversAction(t model.TemplateID, action model.ActionID) bool {
 }
 
 // stage says how far a policy gets for a pair: the reason of the first part that fails, ReasonRestricted when none does.
-func (p *permutation) stage(pol *policy, t model.TemplateID, action model.ActionID, asset *model.Asset) string {
+func (p *permutation) stage(pol *policy, t model.TemplateID, action model.ActionID, about matter) string {
 	if !p.inGroups(pol) {
 		return ReasonNotInGroup
 	}
-	if asset == nil {
+	if about.asset == nil && !about.whole {
 		return ReasonUnknownAsset
 	}
 	fits := false
 	for i := range pol.uses {
 		u := &pol.uses[i]
 		if u.ruleset.src.Template == t && u.covers(action) {
-			fits = fits || p.fits(u.ruleset, asset)
+			fits = fits || p.fits(pol, u, about.judge)
 		}
 	}
 	switch {
@@ -243,11 +273,12 @@ func (p *permutation) holdsWhen(pol *policy) bool {
 }
 
 // fits binds a ruleset and judges it. It does not write to the permutation: a residual may be used concurrently.
-func (p *permutation) fits(ruleset *block, asset *model.Asset) bool {
-	for _, br := range ruleset.branches {
-		if bound, ok := p.bindBranch(br); ok && bound.holds(asset) {
-			return true
+func (p *permutation) fits(pol *policy, u *use, holds judge) bool {
+	t := term{policy: pol, use: u}
+	for _, br := range u.ruleset.branches {
+		if bound, ok := p.bindBranch(br); ok {
+			t.branches = append(t.branches, bound)
 		}
 	}
-	return false
+	return holds(&t)
 }

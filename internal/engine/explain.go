@@ -126,7 +126,9 @@ func (p *permutation) trace(pol *policy, t model.TemplateID, action model.Action
 	return out
 }
 
-func traceOf(b *block) BlockTrace { return BlockTrace{ID: b.src.ID, Name: b.src.Name, Kind: b.src.Kind} }
+func traceOf(b *block) BlockTrace {
+	return BlockTrace{ID: b.src.ID, Name: b.src.Name, Kind: b.src.Kind}
+}
 
 func (b *BlockTrace) add(br BranchTrace) {
 	b.Branches = append(b.Branches, br)

@@ -82,12 +82,15 @@ func (e *Entry) Path() string {
 	return e.record.Values(nil, 0)[0]
 }
 
-// Attributes decodes the asset's attributes, without the pseudo-attributes.
+// Attributes decodes what the entry shows when it shows all attributes, the pseudo-attributes name and path included.
 func (e *Entry) Attributes() model.Attributes {
-	if e.described != nil {
-		return e.described.Attributes
+	out := model.Attributes{}
+	for _, id := range e.asset.order {
+		if vs := e.shown(id); len(vs) > 0 {
+			out[id] = vs
+		}
 	}
-	return e.asset.asset(e.record).Attributes
+	return out
 }
 
 // Len is the number of entries.
@@ -276,6 +279,9 @@ func union(bitmaps []*roaring.Bitmap) *roaring.Bitmap {
 
 // find selects the assets for which some branch holds.
 func (c *collector) find(branches []boundBranch) *roaring.Bitmap {
+	if len(branches) == 0 {
+		return roaring.New()
+	}
 	var out *roaring.Bitmap
 	var predicates [8]index.Predicate
 	for i := range branches {
@@ -395,7 +401,7 @@ func (c *collector) one(a *Asset) {
 	if !ok {
 		return
 	}
-	labels := c.residual.labels(c, full)
+	labels := c.residual.labels(c, about(full))
 	if len(labels) > 0 {
 		c.access.runs = append(c.access.runs, run{asset: c.asset, described: full, set: c.intern(labels)})
 	}
