@@ -41,7 +41,7 @@ var rooms = map[string][]string{
 	"internal/server":          {},
 	"internal/config":          {},
 	"internal/app":             {"internal/...", "examples/bank"},
-	"internal/cli":             {"internal/app", "internal/config", "internal/model"},
+	"internal/cli":             {"internal/app", "internal/config", "internal/model", "examples/bank"},
 	"internal/archtest":        {},
 	"cmd/ambit":                {"internal/cli"},
 	"examples/bank":            {"internal/model"},

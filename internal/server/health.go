@@ -70,10 +70,12 @@ func (s *Server) Ready(ctx context.Context) error {
 	return s.options.Ready(ctx)
 }
 
-// operations serves /healthz, /readyz and /metrics and hands everything else to next.
-func (s *Server) operations(next http.Handler) http.Handler {
+// operations serves /healthz, /readyz and, where they belong, /metrics; the listener's handler gets everything else.
+func (s *Server) operations(l Listener) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", s.metrics.Handler())
+	if l.Metrics {
+		mux.Handle("GET /metrics", s.metrics.Handler())
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.Ready(r.Context()); err != nil {
@@ -84,12 +86,11 @@ func (s *Server) operations(next http.Handler) http.Handler {
 		plain(w, http.StatusOK, "ready\n")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/metrics", "/healthz", "/readyz":
+		if path := r.URL.Path; path == "/healthz" || path == "/readyz" || path == "/metrics" && l.Metrics {
 			mux.ServeHTTP(w, r)
-		default:
-			next.ServeHTTP(w, r)
+			return
 		}
+		l.Handler.ServeHTTP(w, r)
 	})
 }
 

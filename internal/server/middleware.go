@@ -12,7 +12,7 @@ import (
 
 // wrap puts the middleware around a listener's handler, outermost first: count and log, deadlines, recover.
 func (s *Server) wrap(l Listener) http.Handler {
-	inner := s.recovered(s.operations(l.Handler))
+	inner := s.recovered(s.operations(l))
 	inFlight := s.metrics.inFlight.WithLabelValues(l.Name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()

@@ -42,6 +42,7 @@ type Listener struct {
 	Name    string // in logs and metrics
 	Address string // host:port; port 0 = any
 	Handler http.Handler
+	Metrics bool // serve /metrics here
 }
 
 // Options of a Server.
@@ -80,9 +81,9 @@ func New(o Options, m *Metrics) (*Server, error) {
 		}
 	}
 	for _, l := range o.Listeners {
-		listener, err := net.Listen("tcp", l.Address)
+		listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", l.Address)
 		if err != nil {
-			s.closeListeners()
+			s.Close()
 			return nil, fmt.Errorf("%s listener: %w", l.Name, err)
 		}
 		s.listeners = append(s.listeners, listener)
@@ -177,7 +178,8 @@ func (s *Server) httpServer(l Listener) *http.Server {
 	return hs
 }
 
-func (s *Server) closeListeners() {
+// Close closes the listeners of a server that is not running.
+func (s *Server) Close() {
 	for _, l := range s.listeners {
 		_ = l.Close()
 	}
