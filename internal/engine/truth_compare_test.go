@@ -1,5 +1,3 @@
-//go:build truth
-
 package engine_test
 
 import (
@@ -8,6 +6,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,6 +20,30 @@ import (
 type failer interface {
 	Helper()
 	Fatalf(format string, args ...any)
+}
+
+// scene writes a world and a question; rapid asks for the text only when a draw has failed.
+type scene struct {
+	w *world
+	q engine.Question
+}
+
+func (s scene) String() string {
+	var b strings.Builder
+	for _, t := range sorted(s.w.assetTemplates) {
+		fmt.Fprintf(&b, "asset type %s %s sent=%v %+v %+v\n", t.ID, t.Source, t.IsAttributeSentInRequest, t.Attributes, t.Actions)
+	}
+	for _, a := range sorted(s.w.applications) {
+		fmt.Fprintf(&b, "application %s %v\n", a.ID, a.AssetTemplateIDs)
+	}
+	for _, block := range sorted(s.w.blocks) {
+		fmt.Fprintf(&b, "%s %s of %s: %+v %+v %+v\n", block.Kind, block.ID, block.Template, block.Branches, block.Ranges, block.IP)
+	}
+	for _, p := range sorted(s.w.policies) {
+		fmt.Fprintf(&b, "%s %s inactive=%v %v %+v %v\n", p.Access, p.ID, p.Inactive, p.DynamicGroups, p.Rulesets, p.Conditions)
+	}
+	fmt.Fprintf(&b, "assets %+v\nquestion %+v", s.w.assets, s.q)
+	return b.String()
 }
 
 func sorted[K ~string, V any](m map[K]V) []V {
@@ -256,6 +279,39 @@ func samePair(t failer, r *engine.Residual, a engine.Asset, action string, want 
 	got := r.Evaluate(a, action)
 	if got.Allowed != want.allowed || got.Reason != want.reason || !slices.Equal(policyIDs(got.Policies), want.policies) {
 		t.Fatalf("Evaluate(%+v, %q) = %+v, the reference says %+v", a, action, got, want)
+	}
+}
+
+// sameExplanation fails unless Explain comes to the same verdict, and its traces add up to it: a combination of rows
+// allows when some Allow policy covers and no Restrict policy does.
+func sameExplanation(t failer, r *engine.Residual, a engine.Asset, action string, want verdict) {
+	t.Helper()
+	e := r.Explain(a, action)
+	if e.Allowed != want.allowed || e.Reason != want.reason {
+		t.Fatalf("Explain(%+v, %q) = %+v, the reference says %+v", a, action, e.Decision, want)
+	}
+	var granting []model.PolicyID
+	for _, p := range e.Permutations {
+		var covering []model.PolicyID
+		restricted := false
+		for _, trace := range p.Policies {
+			switch {
+			case trace.Covers && trace.Restrict:
+				restricted = true
+			case trace.Covers:
+				covering = append(covering, trace.Policy.ID)
+			}
+		}
+		if p.Allowed != (len(covering) > 0 && !restricted) {
+			t.Fatalf("Explain(%+v, %q): combination %+v does not add up", a, action, p)
+		}
+		if p.Allowed {
+			granting = append(granting, covering...)
+		}
+	}
+	slices.Sort(granting)
+	if granting = slices.Compact(granting); !slices.Equal(granting, want.policies) {
+		t.Fatalf("Explain(%+v, %q): granting %v, the reference says %+v", a, action, granting, want)
 	}
 }
 

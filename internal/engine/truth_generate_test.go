@@ -1,5 +1,3 @@
-//go:build truth
-
 package engine_test
 
 import (
@@ -52,18 +50,23 @@ type maker struct {
 
 // number is even over the range: rapid's own integers prefer the ends, which would leave most worlds nearly empty.
 func (m *maker) number(low, high int) int {
-	for {
-		n := 0
-		for range bits.Len(uint(high - low)) {
-			n <<= 1
-			if coin.Draw(m.T, "bit") {
-				n++
+	if low == high {
+		return low
+	}
+	return rapid.Custom(func(t *rapid.T) int {
+		for {
+			n := 0
+			for range bits.Len(uint(high - low)) {
+				n <<= 1
+				if coin.Draw(t, "") {
+					n++
+				}
+			}
+			if low+n <= high {
+				return low + n
 			}
 		}
-		if low+n <= high {
-			return low + n
-		}
-	}
+	}).Draw(m.T, "n")
 }
 
 // chance is false in the simplest draw, so that failing worlds shrink.

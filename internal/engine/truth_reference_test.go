@@ -1,5 +1,3 @@
-//go:build truth
-
 package engine_test
 
 import (
@@ -150,7 +148,9 @@ func (w *world) assetValues(t model.AssetTemplate, a engine.Asset) (v values, kn
 	}
 	if t.Source == model.SourceRequest {
 		put(a.Attributes)
-		v[model.AttributePath] = []string{a.Path}
+		if a.Path != "" { // an asset without id (runtime-api.md 8.2) has no path
+			v[model.AttributePath] = []string{a.Path}
+		}
 		return v, true
 	}
 	for _, stored := range w.assets[t.ID] {

@@ -1,5 +1,3 @@
-//go:build truth
-
 package engine_test
 
 import (
