@@ -47,6 +47,11 @@ func (s *Store) copyTo(ctx context.Context, path string) error {
 		return err
 	}
 	defer s.release(s.readers, conn)
+	// To query_only the copy is a write; to this database it is none.
+	if err := configure(conn, "query_only = off"); err != nil {
+		return translate(ctx, "backup", err)
+	}
 	err = sqlitex.Execute(conn, "VACUUM INTO ?", &sqlitex.ExecOptions{Args: []any{path}})
-	return translate(ctx, "backup", err)
+	conn.SetInterrupt(nil)
+	return translate(ctx, "backup", errors.Join(err, configure(conn, "query_only = on")))
 }

@@ -78,14 +78,16 @@ func (r *recordChanges) clear() {
 // list completes the changes. Positions are never reused, so one that is gone stays gone.
 func (s *changeSet) list() []store.Change {
 	for _, r := range s.catalogues {
-		positions := r.positions
 		if len(r.gone) > 0 {
-			positions = slices.DeleteFunc(positions, func(p int64) bool { _, gone := r.gone[p]; return gone })
+			r.positions = slices.DeleteFunc(r.positions, func(p int64) bool { _, gone := r.gone[p]; return gone })
 		}
-		slices.Sort(positions)
+		if len(r.positions) == 0 {
+			r.positions = nil // as the feed gives it
+		}
+		slices.Sort(r.positions)
 		slices.Sort(r.removed)
 		c := &s.changes[r.index]
-		c.Cleared, c.Positions, c.Removed = r.cleared, slices.Compact(positions), slices.Compact(r.removed)
+		c.Cleared, c.Positions, c.Removed = r.cleared, slices.Compact(r.positions), slices.Compact(r.removed)
 	}
 	return s.changes
 }

@@ -22,11 +22,12 @@ const eventPage = 256
 type events struct{ t *transaction }
 
 // Append implements store.Events. The event belongs to the environment that it names, "" being the tenant. An event alone is
-// no change: it uses no revision.
+// no change: it uses no revision. Its time is kept in microseconds and UTC.
 func (e events) Append(event model.ChangeEvent) error {
 	if err := e.t.ready(); err != nil {
 		return err
 	}
+	event.Time = fromMicro(toMicro(event.Time))
 	body, err := encode(&event)
 	if err != nil {
 		return &model.Error{Op: "sqlite.append", Err: fmt.Errorf("event: %w", err)}
@@ -39,9 +40,9 @@ func (e events) Append(event model.ChangeEvent) error {
 // Find implements store.Events.
 func (e events) Find(from, to time.Time) iter.Seq2[model.ChangeEvent, error] {
 	return func(yield func(model.ChangeEvent, error) bool) {
-		before := eventPosition{toMicro(to), math.MinInt64} // all events of an instant have larger ids: none of to's
+		before := eventPosition{microAfter(to), math.MinInt64} // all events of an instant have larger ids: none of to's
 		for {
-			page, next, err := e.page(toMicro(from), before)
+			page, next, err := e.page(microAfter(from), before)
 			if err != nil {
 				yield(model.ChangeEvent{}, err)
 				return

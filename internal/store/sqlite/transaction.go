@@ -198,3 +198,6 @@ func (t *transaction) flush(c *store.Commit, keep int) error {
 // Times are stored in microseconds, which every store can keep.
 func toMicro(t time.Time) int64   { return t.UnixMicro() }
 func fromMicro(n int64) time.Time { return time.UnixMicro(n).UTC() }
+
+// microAfter is the first microsecond that is not before t.
+func microAfter(t time.Time) int64 { return t.Add(time.Microsecond - 1).UnixMicro() }
