@@ -3,6 +3,7 @@ package engine
 import (
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/engine/index"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -32,25 +33,37 @@ func (s *Snapshot) complete(a *Asset) (*model.Asset, bool) {
 	if !ok {
 		return nil, false
 	}
-	out := &model.Asset{Path: a.Path, Attributes: model.Attributes{}}
-	sent := t.def.Source == model.SourceRequest
-	if !sent {
-		o, found := t.table.Find(a.Path)
-		if !found {
-			return nil, false
-		}
-		stored := t.asset(t.table.Record(o))
-		out = &stored
-		sent = t.def.IsAttributeSentInRequest
+	if t.def.Source == model.SourceRequest {
+		return &model.Asset{Path: a.Path, Attributes: t.accepted(a.Attributes)}, true
 	}
-	if sent {
-		for id, vs := range a.Attributes {
-			if c, ok := t.columns[id]; ok && c > 0 {
-				out.Attributes[id] = model.Distinct(vs)
-			}
+	o, ok := t.table.Find(a.Path)
+	if !ok {
+		return nil, false
+	}
+	return t.replaced(t.table.Record(o), t.accepted(a.Attributes)), true
+}
+
+// accepted are the values of a request that count for assets of the type (E12).
+func (t *assetType) accepted(sent model.Attributes) model.Attributes {
+	out := model.Attributes{}
+	if t.def.Source != model.SourceRequest && !t.def.IsAttributeSentInRequest {
+		return out
+	}
+	for id, vs := range sent {
+		if c, ok := t.columns[id]; ok && c > 0 {
+			out[id] = model.Distinct(vs)
 		}
 	}
-	return out, true
+	return out
+}
+
+// replaced is a stored asset with accepted values in place of its own.
+func (t *assetType) replaced(r index.Record, sent model.Attributes) *model.Asset {
+	out := t.asset(r)
+	for id, vs := range sent {
+		out.Attributes[id] = vs
+	}
+	return &out
 }
 
 // values reads an attribute of an asset for a predicate.

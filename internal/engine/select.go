@@ -59,6 +59,7 @@ type run struct {
 	asset     *assetType
 	ordinals  []index.Ordinal
 	sets      []uint32
+	sent      model.Attributes // values of the request that replace those of every asset of the run
 	described *model.Asset
 	set       int
 }
@@ -109,7 +110,11 @@ func (a *Access) Entries() iter.Seq[Entry] {
 				return
 			}
 			for j, o := range r.ordinals {
-				if !yield(Entry{Actions: int(r.sets[j]), asset: r.asset, record: r.asset.table.Record(o)}) {
+				e := Entry{Actions: int(r.sets[j]), asset: r.asset, record: r.asset.table.Record(o)}
+				if len(r.sent) > 0 {
+					e.described = r.asset.replaced(e.record, r.sent)
+				}
+				if !yield(e) {
 					return
 				}
 			}
@@ -125,7 +130,7 @@ func (r *Residual) Select(sel Selection) (*Access, error) {
 		c := &collector{residual: r, access: out, asset: r.snapshot.assets[id], policies: sel.Policies, known: map[string]int{}}
 		c.actions = c.choose(sel, id)
 		if sel.Assets == nil {
-			c.all()
+			c.all(nil)
 			continue
 		}
 		for i := range sel.Assets {
@@ -163,6 +168,7 @@ type collector struct {
 	actions  []model.Action // wanted ones, in the order of the type; a single empty one for a type without actions
 	policies bool
 	known    map[string]int // action sets made so far, by their labels
+	sent     model.Attributes
 }
 
 // choose lists the actions wanted of a type. Selections of one type are united.
@@ -207,8 +213,9 @@ func compareLabels(a, b label) int {
 	return comparePolicies(a.policy, b.policy)
 }
 
-// all selects from the index, set at a time.
-func (c *collector) all() {
+// all selects from the index, set at a time. Values sent with the request take the place of every asset's own (E12).
+func (c *collector) all(sent model.Attributes) {
+	c.sent = sent
 	granted := map[label]*roaring.Bitmap{}
 	for i := range c.residual.permutations {
 		c.grant(&c.residual.permutations[i], granted)
@@ -228,7 +235,7 @@ func (c *collector) all() {
 		return
 	}
 	ordinals := roaring.FastOr(sets...).ToArray()
-	c.access.runs = append(c.access.runs, run{asset: c.asset, ordinals: ordinals, sets: c.assign(ordinals, labels, sets)})
+	c.access.runs = append(c.access.runs, run{asset: c.asset, ordinals: ordinals, sets: c.assign(ordinals, labels, sets), sent: sent})
 }
 
 // grant adds to granted what one permutation allows minus what it restricts.
@@ -279,25 +286,38 @@ func union(bitmaps []*roaring.Bitmap) *roaring.Bitmap {
 
 // find selects the assets for which some branch holds.
 func (c *collector) find(branches []boundBranch) *roaring.Bitmap {
-	if len(branches) == 0 {
-		return roaring.New()
-	}
 	var out *roaring.Bitmap
-	var predicates [8]index.Predicate
 	for i := range branches {
-		list := predicates[:0]
-		for j := range branches[i].predicates {
-			p := &branches[i].predicates[j]
-			list = append(list, p.indexed(c.asset.columns[p.attribute]))
-		}
-		b := c.asset.table.Select(list)
-		if out == nil {
+		b, possible := c.findBranch(&branches[i])
+		switch {
+		case !possible:
+		case out == nil:
 			out = b
-		} else {
+		default:
 			out.Or(b)
 		}
 	}
+	if out == nil {
+		return roaring.New()
+	}
 	return out
+}
+
+// findBranch asks the index. Predicates on values that the request sends are the same for every asset and decided here.
+func (c *collector) findBranch(b *boundBranch) (found *roaring.Bitmap, possible bool) {
+	var predicates [8]index.Predicate
+	list := predicates[:0]
+	for i := range b.predicates {
+		p := &b.predicates[i]
+		if vs, ok := c.sent[p.attribute]; ok {
+			if !p.holds(vs) {
+				return nil, false
+			}
+			continue
+		}
+		list = append(list, p.indexed(c.asset.columns[p.attribute]))
+	}
+	return c.asset.table.Select(list), true
 }
 
 // assign gives every ordinal its action set. sets[i] are the ordinals with labels[i], all among ordinals. It walks
@@ -394,7 +414,7 @@ func (c *collector) intern(labels []label) int {
 // one judges an asset that the request names.
 func (c *collector) one(a *Asset) {
 	if a.Path == "" && c.asset.def.Source != model.SourceRequest {
-		c.all()
+		c.all(c.asset.accepted(a.Attributes))
 		return
 	}
 	full, ok := c.residual.snapshot.complete(a)
