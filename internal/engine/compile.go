@@ -97,8 +97,10 @@ func (s *Snapshot) compileBlock(b *model.Block) (*block, error) {
 }
 
 func blockError(b *model.Block, format string, args ...any) error {
-	return &model.Error{Kind: model.KindInvalid, Op: "engine.compile",
-		Message: fmt.Sprintf("%s %q (%s): ", b.Kind, b.Name, b.ID) + fmt.Sprintf(format, args...)}
+	return &model.Error{
+		Kind: model.KindInvalid, Op: "engine.compile",
+		Message: fmt.Sprintf("%s %q (%s): ", b.Kind, b.Name, b.ID) + fmt.Sprintf(format, args...),
+	}
 }
 
 // side is the side on which a kind's rules have their left attribute.
@@ -250,8 +252,10 @@ func (s *Snapshot) link(src *model.Policy) (*policy, error) {
 }
 
 func policyError(p *model.Policy, format string, args ...any) error {
-	return &model.Error{Kind: model.KindInvalid, Op: "engine.compile",
-		Message: fmt.Sprintf("policy %q: ", p.ID) + fmt.Sprintf(format, args...)}
+	return &model.Error{
+		Kind: model.KindInvalid, Op: "engine.compile",
+		Message: fmt.Sprintf("policy %q: ", p.ID) + fmt.Sprintf(format, args...),
+	}
 }
 
 // covers reports whether the use covers an action of its type; "" stands for a type without actions (E7, E11).

@@ -190,7 +190,7 @@ func sameTypes(a, b model.AssetTemplate) bool {
 }
 
 func columnNames(t *index.Table) []string {
-	var out []string
+	out := make([]string, 0, len(t.Columns()))
 	for _, c := range t.Columns() {
 		out = append(out, c.Name)
 	}

@@ -72,7 +72,7 @@ func (s *Snapshot) IdentityTemplate(id model.TemplateID) (*model.IdentityTemplat
 
 // IdentityTemplates lists the identity templates by id.
 func (s *Snapshot) IdentityTemplates() []*model.IdentityTemplate {
-	var out []*model.IdentityTemplate
+	out := make([]*model.IdentityTemplate, 0, len(s.identities))
 	for _, id := range slices.Sorted(maps.Keys(s.identities)) {
 		out = append(out, &s.identities[id].def)
 	}

@@ -57,14 +57,18 @@ func sorted[K ~string, V any](m map[K]V) []V {
 // build makes the world's snapshot from nothing.
 func build(t failer, w *world, r model.Revision) *engine.Snapshot {
 	t.Helper()
-	s, err := engine.New(engine.Configuration{Environment: "env", Enabled: true, AssetTemplates: sorted(w.assetTemplates),
+	s, err := engine.New(engine.Configuration{
+		Environment: "env", Enabled: true, AssetTemplates: sorted(w.assetTemplates),
 		IdentityTemplates: sorted(w.identityTemplates), Applications: sorted(w.applications), Blocks: sorted(w.blocks),
-		Policies: sorted(w.policies)})
+		Policies: sorted(w.policies),
+	})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	d := engine.Delta{Revision: r, Assets: map[model.TemplateID]engine.Records[model.Asset]{},
-		Identities: map[model.TemplateID]engine.Records[model.Identity]{}}
+	d := engine.Delta{
+		Revision: r, Assets: map[model.TemplateID]engine.Records[model.Asset]{},
+		Identities: map[model.TemplateID]engine.Records[model.Identity]{},
+	}
 	for id, all := range w.assets {
 		d.Assets[id] = engine.Records[model.Asset]{Put: records(all)}
 	}

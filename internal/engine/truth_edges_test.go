@@ -19,20 +19,26 @@ import (
 func edgeWorld(assets []model.Asset) *world {
 	w := newWorld()
 	w.identityTemplates["I"] = model.IdentityTemplate{ID: "I", WorkspaceID: identityWorkspace}
-	w.assetTemplates["T"] = model.AssetTemplate{ID: "T", WorkspaceID: authWorkspace, Source: model.SourcePlainID,
+	w.assetTemplates["T"] = model.AssetTemplate{
+		ID: "T", WorkspaceID: authWorkspace, Source: model.SourcePlainID,
 		Attributes: []model.AssetAttribute{{ID: "kind", Type: model.String}, {ID: "n", Type: model.Numeric}},
-		Actions:    []model.Action{{ID: "Read", Value: "read"}, {ID: "Write", Value: "write"}}}
+		Actions:    []model.Action{{ID: "Read", Value: "read"}, {ID: "Write", Value: "write"}},
+	}
 	w.applications["app"] = model.Application{ID: "app", WorkspaceID: authWorkspace, AssetTemplateIDs: []model.TemplateID{"T"}}
 	block := func(id model.BlockID, kind model.BlockKind, of model.TemplateID, rules ...model.Rule) {
 		w.blocks[id] = model.Block{ID: id, Kind: kind, Template: of, Name: string(id), Branches: []model.Branch{{Rules: rules}}}
 	}
 	block("everybody", model.KindDynamicGroup, "I")
 	block("everything", model.KindRuleset, "T")
-	block("odd", model.KindRuleset, "T", model.Rule{Left: model.Ref{Side: model.SideAsset, Attribute: "kind"}, Op: model.OpEqual,
-		Literals: []model.Literal{{Text: "odd"}}})
+	block("odd", model.KindRuleset, "T", model.Rule{
+		Left: model.Ref{Side: model.SideAsset, Attribute: "kind"}, Op: model.OpEqual,
+		Literals: []model.Literal{{Text: "odd"}},
+	})
 	policy := func(id model.PolicyID, access model.Access, use model.RulesetUse) {
-		w.policies[id] = model.Policy{ID: id, Access: access, Use: model.PolicyUseDynamic, DynamicGroups: []model.BlockID{"everybody"},
-			Rulesets: []model.RulesetUse{use}}
+		w.policies[id] = model.Policy{
+			ID: id, Access: access, Use: model.PolicyUseDynamic, DynamicGroups: []model.BlockID{"everybody"},
+			Rulesets: []model.RulesetUse{use},
+		}
 	}
 	policy("allow", model.Allow, model.RulesetUse{BlockID: "everything", AllActions: true})
 	policy("restrict", model.Restrict, model.RulesetUse{BlockID: "odd", ActionIDs: []model.ActionID{"Write"}})
@@ -50,13 +56,17 @@ func edgeAssets(n int) []model.Asset {
 
 func edgeAsset(i int) model.Asset {
 	kind := [...]string{"even", "odd"}[i%2]
-	return model.Asset{Path: fmt.Sprintf("asset/%07d", i),
-		Attributes: model.Attributes{"kind": {kind}, "n": {fmt.Sprint(i % 1000)}}}
+	return model.Asset{
+		Path:       fmt.Sprintf("asset/%07d", i),
+		Attributes: model.Attributes{"kind": {kind}, "n": {fmt.Sprint(i % 1000)}},
+	}
 }
 
 func edgeQuestion() engine.Question {
-	return engine.Question{Applications: []model.ApplicationID{"app"}, SourceIP: netip.MustParseAddr("10.0.0.1"),
-		Instant: time.Date(2026, 7, 6, 8, 0, 0, 0, time.UTC), Identities: []engine.Identity{{Template: "I", EntityID: "iris"}}}
+	return engine.Question{
+		Applications: []model.ApplicationID{"app"}, SourceIP: netip.MustParseAddr("10.0.0.1"),
+		Instant: time.Date(2026, 7, 6, 8, 0, 0, 0, time.UTC), Identities: []engine.Identity{{Template: "I", EntityID: "iris"}},
+	}
 }
 
 // TestCountInEqualsCountOut: sizes around the chunks of compressed bitmaps, also after random deletes: the list has every

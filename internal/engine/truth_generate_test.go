@@ -21,17 +21,23 @@ import (
 var (
 	coin           = rapid.Bool()
 	textAlphabet   = []string{"a", "b", "ab", "ba", "", "A", "é", "e\u0301", "日本", "1", "1.0", "10"}
-	numberAlphabet = []string{"1", "1.0", "2", "10", "1e1", " 7 ", "7", "abc", "-3", "0", "-0", "", ".5", "0.5", "1,000",
-		"9007199254740993", "9007199254740992", "1e9999", "1e10000", "5.", "+2"}
+	numberAlphabet = []string{
+		"1", "1.0", "2", "10", "1e1", " 7 ", "7", "abc", "-3", "0", "-0", "", ".5", "0.5", "1,000",
+		"9007199254740993", "9007199254740992", "1e9999", "1e10000", "5.", "+2",
+	}
 	numberLiterals = []string{"1", "1.0", "2", "10", "7", "-3", "0", "0.5", "9007199254740992", "1e1"}
 	pathAlphabet   = []string{"a", "ab", "b/1", "b/2", "é", "1", "1.0", "2", "10", "x y", "A"}
 	zoneAlphabet   = []string{"UTC", "Europe/Lisbon", "Asia/Tokyo", "America/New_York", model.ZoneRequest}
 	blockAlphabet  = []string{"10.0.0.0/8", "198.51.100.77/26", "0.0.0.0/0", "2001:db8::/32", "::ffff:10.0.0.0/104", "192.0.2.9/32"}
 	sourceAlphabet = []string{"10.1.2.3", "192.0.2.9", "198.51.100.70", "198.51.100.128", "2001:db8::1", "fe80::1"}
-	textOperators  = []model.Operator{model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpContains,
-		model.OpStartsWith, model.OpEndsWith}
-	numberOperators = []model.Operator{model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpLess,
-		model.OpLessEqual, model.OpGreater, model.OpGreaterEqual}
+	textOperators  = []model.Operator{
+		model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpContains,
+		model.OpStartsWith, model.OpEndsWith,
+	}
+	numberOperators = []model.Operator{
+		model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpLess,
+		model.OpLessEqual, model.OpGreater, model.OpGreaterEqual,
+	}
 )
 
 const (
@@ -83,13 +89,15 @@ func some[V any](m *maker, from []V, low, high int) []V {
 }
 
 func newWorld() *world {
-	return &world{assetTemplates: map[model.TemplateID]model.AssetTemplate{},
+	return &world{
+		assetTemplates:    map[model.TemplateID]model.AssetTemplate{},
 		identityTemplates: map[model.TemplateID]model.IdentityTemplate{},
 		applications:      map[model.ApplicationID]model.Application{},
 		blocks:            map[model.BlockID]model.Block{},
 		policies:          map[model.PolicyID]model.Policy{},
 		assets:            map[model.TemplateID][]model.Asset{},
-		identities:        map[model.TemplateID][]model.Identity{}}
+		identities:        map[model.TemplateID][]model.Identity{},
+	}
 }
 
 func (m *maker) world() *world {
@@ -147,15 +155,19 @@ func (m *maker) identityTemplate(id model.TemplateID) {
 		{ID: model.AttributeUID, Type: model.String},
 		{ID: "s", Type: model.String},
 		{ID: "s2", Type: model.String},
-		{ID: "n", Type: model.Numeric}}}
+		{ID: "n", Type: model.Numeric},
+	}}
 }
 
 func (m *maker) assetTemplate(id model.TemplateID) {
-	t := model.AssetTemplate{ID: id, WorkspaceID: authWorkspace, DisplayName: string(id),
+	t := model.AssetTemplate{
+		ID: id, WorkspaceID: authWorkspace, DisplayName: string(id),
 		Source: pick(m, []model.AssetSource{model.SourceRequest, model.SourcePlainID, model.SourcePlainID, model.SourcePlainID}),
 		Attributes: []model.AssetAttribute{
 			{ID: "s", Type: model.String, IsMultiValue: true},
-			{ID: "n", Type: model.Numeric, IsMultiValue: true}}}
+			{ID: "n", Type: model.Numeric, IsMultiValue: true},
+		},
+	}
 	if m.chance(50) {
 		t.Attributes = append(t.Attributes, model.AssetAttribute{ID: "s2", Type: model.String, IsMultiValue: true})
 	}
@@ -233,8 +245,10 @@ func (m *maker) blockID() model.BlockID {
 }
 
 func (m *maker) group() {
-	b := model.Block{ID: m.blockID(), Kind: model.KindDynamicGroup, WorkspaceID: identityWorkspace, Name: fmt.Sprint("G", m.next),
-		Template: pick(m, m.identityTypes())}
+	b := model.Block{
+		ID: m.blockID(), Kind: model.KindDynamicGroup, WorkspaceID: identityWorkspace, Name: fmt.Sprint("G", m.next),
+		Template: pick(m, m.identityTypes()),
+	}
 	b.Branches = m.branches(func() model.Branch { return m.identityBranch(b.Template) })
 	m.w.blocks[b.ID] = b
 }
@@ -259,8 +273,10 @@ func (m *maker) branches(one func() model.Branch) []model.Branch {
 }
 
 func (m *maker) ruleset() {
-	b := model.Block{ID: m.blockID(), Kind: model.KindRuleset, WorkspaceID: authWorkspace, Name: fmt.Sprint("R", m.next),
-		Template: pick(m, m.assetTypes())}
+	b := model.Block{
+		ID: m.blockID(), Kind: model.KindRuleset, WorkspaceID: authWorkspace, Name: fmt.Sprint("R", m.next),
+		Template: pick(m, m.assetTypes()),
+	}
 	b.Branches = m.branches(func() model.Branch {
 		var branch model.Branch
 		others := []model.Side{model.SideRequest}
@@ -277,8 +293,10 @@ func (m *maker) ruleset() {
 }
 
 func (m *maker) condition() {
-	b := model.Block{ID: m.blockID(), WorkspaceID: authWorkspace, Name: fmt.Sprint("C", m.next),
-		Kind: pick(m, []model.BlockKind{model.KindCondition, model.KindConditionIP, model.KindConditionIdentity, model.KindConditionRequest})}
+	b := model.Block{
+		ID: m.blockID(), WorkspaceID: authWorkspace, Name: fmt.Sprint("C", m.next),
+		Kind: pick(m, []model.BlockKind{model.KindCondition, model.KindConditionIP, model.KindConditionIdentity, model.KindConditionRequest}),
+	}
 	switch b.Kind {
 	case model.KindCondition:
 		for range m.number(1, 2) {
@@ -419,8 +437,10 @@ func (m *maker) operand(side model.Side, numeric bool, op model.Operator) model.
 }
 
 func (m *maker) policy(id model.PolicyID) {
-	p := model.Policy{ID: id, WorkspaceID: authWorkspace, Name: "Policy " + string(id), Use: model.PolicyUseDynamic,
-		Access: model.Allow, Inactive: m.chance(5)}
+	p := model.Policy{
+		ID: id, WorkspaceID: authWorkspace, Name: "Policy " + string(id), Use: model.PolicyUseDynamic,
+		Access: model.Allow, Inactive: m.chance(5),
+	}
 	if m.chance(15) {
 		p.Access = model.Restrict
 	}
@@ -475,10 +495,12 @@ func distinct[V comparable](vs []V) []V {
 
 // question draws who asks, from where and when. The scope is mostly linked to both applications.
 func (m *maker) question() engine.Question {
-	q := engine.Question{Applications: []model.ApplicationID{"app1", "app2"},
-		Instant:    time.Date(2026, time.Month(m.number(1, 12)), m.number(1, 28), m.number(0, 23), m.number(0, 59), m.number(0, 59), 0, time.UTC),
-		ZoneOffset: time.Duration(pick(m, []int{0, 0, 330, -14 * 60, 14 * 60, -210})) * time.Minute,
-		SourceIP:   netip.MustParseAddr(pick(m, sourceAlphabet)), Environment: map[string][]string{}}
+	q := engine.Question{
+		Applications: []model.ApplicationID{"app1", "app2"},
+		Instant:      time.Date(2026, time.Month(m.number(1, 12)), m.number(1, 28), m.number(0, 23), m.number(0, 59), m.number(0, 59), 0, time.UTC),
+		ZoneOffset:   time.Duration(pick(m, []int{0, 0, 330, -14 * 60, 14 * 60, -210})) * time.Minute,
+		SourceIP:     netip.MustParseAddr(pick(m, sourceAlphabet)), Environment: map[string][]string{},
+	}
 	if m.chance(10) {
 		q.Applications = q.Applications[:m.number(0, 1)]
 	}
@@ -509,8 +531,10 @@ func (m *maker) environment(q engine.Question) engine.Question {
 }
 
 func (m *maker) identity(t model.TemplateID) engine.Identity {
-	id := engine.Identity{Template: t, EntityID: pick(m, []string{"a", "b", "iris", "1.0", "é"}), Attributes: model.Attributes{},
-		Inactive: !m.simple && m.chance(3)}
+	id := engine.Identity{
+		Template: t, EntityID: pick(m, []string{"a", "b", "iris", "1.0", "é"}), Attributes: model.Attributes{},
+		Inactive: !m.simple && m.chance(3),
+	}
 	in := 0
 	if !m.simple && m.chance(30) {
 		in = m.number(1, 3)

@@ -157,11 +157,15 @@ func putIdentity(all []model.Identity, i model.Identity) []model.Identity {
 // step changes the world by one to three random changes and gives them as one delta. The world keeps to what the
 // management plane would let pass: nothing that is used is deleted.
 func (m *maker) step() engine.Delta {
-	d := engine.Delta{Assets: map[model.TemplateID]engine.Records[model.Asset]{},
-		Identities: map[model.TemplateID]engine.Records[model.Identity]{}}
+	d := engine.Delta{
+		Assets:     map[model.TemplateID]engine.Records[model.Asset]{},
+		Identities: map[model.TemplateID]engine.Records[model.Identity]{},
+	}
 	// One change of a kind, so that the delta's order of clearing, removing and putting is the order of the world.
-	kinds := []func(*engine.Delta){m.changeAssets, m.changeAssets, m.changeIdentities, m.changePolicy, m.changePolicy, m.changeBlock,
-		m.changeAssetTemplate, m.changeIdentityTemplate, m.changeApplication, m.addAssetTemplate, m.dropAssetTemplate}
+	kinds := []func(*engine.Delta){
+		m.changeAssets, m.changeAssets, m.changeIdentities, m.changePolicy, m.changePolicy, m.changeBlock,
+		m.changeAssetTemplate, m.changeIdentityTemplate, m.changeApplication, m.addAssetTemplate, m.dropAssetTemplate,
+	}
 	first := m.number(0, len(kinds)-1)
 	kinds[first](&d)
 	if second := m.number(0, len(kinds)-3); m.chance(40) && second != first {
@@ -394,14 +398,18 @@ func (m *maker) addAssetTemplate(d *engine.Delta) {
 	}
 	m.assetTemplate(id)
 	d.AssetTemplates.Put = append(d.AssetTemplates.Put, m.w.assetTemplates[id])
-	r := model.Block{ID: m.blockID(), Kind: model.KindRuleset, WorkspaceID: authWorkspace, Name: "All", Template: id,
-		Branches: []model.Branch{{}}}
+	r := model.Block{
+		ID: m.blockID(), Kind: model.KindRuleset, WorkspaceID: authWorkspace, Name: "All", Template: id,
+		Branches: []model.Branch{{}},
+	}
 	m.w.blocks[r.ID] = r
 	d.Blocks.Put = append(d.Blocks.Put, r)
 	m.application("app1", m.assetTypes())
 	d.Applications.Put = append(d.Applications.Put, m.w.applications["app1"])
-	p := model.Policy{ID: model.PolicyID("new " + id), WorkspaceID: authWorkspace, Access: model.Allow, Use: model.PolicyUseDynamic,
-		DynamicGroups: m.blocksOf(model.KindDynamicGroup), Rulesets: []model.RulesetUse{{BlockID: r.ID, AllActions: true}}}
+	p := model.Policy{
+		ID: model.PolicyID("new " + id), WorkspaceID: authWorkspace, Access: model.Allow, Use: model.PolicyUseDynamic,
+		DynamicGroups: m.blocksOf(model.KindDynamicGroup), Rulesets: []model.RulesetUse{{BlockID: r.ID, AllActions: true}},
+	}
 	m.w.policies[p.ID] = p
 	d.Policies.Put = append(d.Policies.Put, p)
 	if m.w.assetTemplates[id].Source == model.SourceRequest {

@@ -55,6 +55,7 @@ type Matcher struct {
 // AuthMethod is a way in which a scope may authenticate (runtime-api.md 4.2).
 type AuthMethod string
 
+// The three methods, in the order in which they are tried.
 const (
 	AuthRequestSecret AuthMethod = "REQUEST_SECRET"
 	AuthSecretHeader  AuthMethod = "SECRET_HEADER"
@@ -114,6 +115,7 @@ func (h *SecretHash) Alive(t time.Time) bool { return h.ExpiresAt.IsZero() || t.
 // Permission of an API credential.
 type Permission string
 
+// The two permissions.
 const (
 	PermissionAdmin  Permission = "ADMIN"
 	PermissionViewer Permission = "VIEWER"

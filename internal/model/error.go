@@ -12,6 +12,7 @@ import (
 // a status.
 type Kind uint8
 
+// The kinds.
 const (
 	KindInternal      Kind = iota // a defect or an unexpected failure; the cause is for the operator only
 	KindInvalid                   // the input breaks a rule
@@ -143,8 +144,10 @@ func Invalidf(format string, args ...any) *Error {
 
 // NotFound is the error of an object that does not exist. Args are resource and id.
 func NotFound(resource, id string) *Error {
-	return &Error{Kind: KindNotFound, Name: resource + "NotFoundError", Args: []string{resource, id},
-		Message: fmt.Sprintf("%s: [%s] not found", resource, id)}
+	return &Error{
+		Kind: KindNotFound, Name: resource + "NotFoundError", Args: []string{resource, id},
+		Message: fmt.Sprintf("%s: [%s] not found", resource, id),
+	}
 }
 
 // Internal wraps an unexpected failure. It returns nil for a nil error and keeps an error that is classified already.

@@ -67,7 +67,7 @@ const predefinedSpace = "ambit.predefined:"
 // it is the same in every environment (policy-model.md 3.7).
 func PredefinedBlockID(kind BlockKind, template TemplateID) BlockID {
 	h := sha1.New() //nolint:gosec // see the import
-	fmt.Fprintf(h, "%s%d:%s:%s", predefinedSpace, len(kind), kind, template)
+	h.Write(fmt.Appendf(nil, "%s%d:%s:%s", predefinedSpace, len(kind), kind, template))
 	var b [16]byte
 	copy(b[:], h.Sum(nil))
 	b[6] = b[6]&0x0f | 0x50
@@ -82,7 +82,7 @@ func CheckExternalID(s string) string { return checkText(s, 1, 128, true) }
 // CheckDisplayName is CheckExternalID's pendant for display names: 1 to 100 code points, no control characters.
 func CheckDisplayName(s string) string { return checkText(s, 1, 100, false) }
 
-// CheckDescription: 0 to 4,000 code points.
+// CheckDescription is the same for descriptions: 0 to 4,000 code points of any kind.
 func CheckDescription(s string) string {
 	if n := utf8.RuneCountInString(s); n > 4000 {
 		return fmt.Sprintf("has %d characters, the limit is 4000", n)

@@ -36,7 +36,7 @@ func ParseNumber(text string) (n Number, ok bool) {
 		s = s[1:]
 	}
 	mantissa, exponent, hasExp := cutExponent(s)
-	e, ok := 0, true
+	e := 0
 	if hasExp {
 		if e, ok = parseExponent(exponent); !ok {
 			return Number{}, false

@@ -44,8 +44,10 @@ func TestNumberComparesLikeRationals(t *testing.T) {
 }
 
 func TestParseNumberRefuses(t *testing.T) {
-	for _, s := range []string{"", " ", ".", "-", "+.", "1e", "1e+", "e5", "0x10", "NaN", "Infinity", "1,000", "1 0", "--1", "1.2.3",
-		"1e10000", "1e-10000", "١", strings.Repeat("9", 401)} {
+	for _, s := range []string{
+		"", " ", ".", "-", "+.", "1e", "1e+", "e5", "0x10", "NaN", "Infinity", "1,000", "1 0", "--1", "1.2.3",
+		"1e10000", "1e-10000", "١", strings.Repeat("9", 401),
+	} {
 		if n, ok := model.ParseNumber(s); ok {
 			t.Errorf("%q is read as %s", s, n)
 		}

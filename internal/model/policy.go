@@ -8,6 +8,7 @@ import (
 // Access says what a policy does with what it covers.
 type Access string
 
+// The two access types.
 const (
 	Allow    Access = "Allow"
 	Restrict Access = "Restrict"
@@ -51,6 +52,7 @@ type CustomValue struct {
 // BlockKind is the kind of a building block, spelled as in metadata.
 type BlockKind string
 
+// The six kinds.
 const (
 	KindDynamicGroup      BlockKind = "DynamicGroup"
 	KindRuleset           BlockKind = "Ruleset"
@@ -95,6 +97,7 @@ type Branch struct {
 // Side is where an attribute lives.
 type Side uint8
 
+// The three sides; the zero Side is none.
 const (
 	SideAsset Side = iota + 1
 	SideIdentity
@@ -113,6 +116,7 @@ type Ref struct {
 // Operator compares the values of an attribute with an operand (policy-model.md 4.2).
 type Operator uint8
 
+// The operators; the zero Operator is none.
 const (
 	OpEqual Operator = iota + 1
 	OpNotEqual

@@ -3,6 +3,7 @@ package model
 // AttributeType decides how values of an attribute compare (V6, V7).
 type AttributeType string
 
+// The two types.
 const (
 	String  AttributeType = "STRING"
 	Numeric AttributeType = "NUMERIC"
@@ -11,6 +12,7 @@ const (
 // AssetSource says where the assets of a type come from (E12).
 type AssetSource string
 
+// The three sources.
 const (
 	SourceRequest  AssetSource = "REQUEST"  // only what a request carries
 	SourceExternal AssetSource = "EXTERNAL" // rows of a configured source

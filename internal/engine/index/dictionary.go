@@ -84,7 +84,7 @@ func (d *dictionary) text(code uint32) string {
 	if start == end {
 		return ""
 	}
-	return unsafe.String(&d.data[start], end-start)
+	return unsafe.String(&d.data[start], end-start) //nolint:gosec // data is never written again once texts are read
 }
 
 func (d *dictionary) keyOf(code uint32) string {

@@ -39,6 +39,7 @@ type Row struct {
 // Op is how a predicate compares a value of the column with its operands.
 type Op uint8
 
+// The operators.
 const (
 	Equal Op = iota + 1 // the keys are equal
 	Less                // the value's key is less than the operand's, and so on

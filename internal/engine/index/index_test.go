@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -38,7 +39,7 @@ func rows(rs ...index.Row) iter.Seq2[index.Row, error] {
 
 // brute judges a record value by value: the meaning of a predicate, without an index.
 func brute(defs []index.Column, values [][]string, p index.Predicate) bool {
-	any, hit := false, false
+	present, hit := false, false
 	for _, v := range values[p.Column] {
 		key, ok := v, true
 		if f := defs[p.Column].Key; f != nil {
@@ -47,7 +48,7 @@ func brute(defs []index.Column, values [][]string, p index.Predicate) bool {
 		if !ok {
 			continue
 		}
-		any = true
+		present = true
 		for _, o := range p.Operands {
 			switch p.Op {
 			case index.Equal:
@@ -69,7 +70,7 @@ func brute(defs []index.Column, values [][]string, p index.Predicate) bool {
 			}
 		}
 	}
-	return any && len(p.Operands) > 0 && hit != p.Negate
+	return present && len(p.Operands) > 0 && hit != p.Negate
 }
 
 var colours = []string{"", "red", "green", "blue", "grey", "reddish", "日本", "r"}
@@ -255,7 +256,7 @@ func TestPutErrorEndsNext(t *testing.T) {
 	table := index.New(columns())
 	broken := fmt.Errorf("broken")
 	next, err := table.Next(index.Change{Put: func(yield func(index.Row, error) bool) { yield(index.Row{}, broken) }})
-	if err != broken || next != nil || table.Len() != 0 {
+	if !errors.Is(err, broken) || next != nil || table.Len() != 0 {
 		t.Fatalf("Next = %v, %v", next, err)
 	}
 }
