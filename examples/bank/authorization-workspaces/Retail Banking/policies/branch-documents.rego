@@ -45,6 +45,16 @@ dynamic_group(identity) if {
 # METADATA
 # custom:
 #   plainid:
+#     kind: DynamicGroup
+#     name: Devices All Users
+#     id: 712a9be4-af43-5248-8087-2856dfd59c9d
+dynamic_group(identity) if {
+	identity.template == "Device"
+}
+
+# METADATA
+# custom:
+#   plainid:
 #     kind: Ruleset
 #     name: Client papers of the own branch
 #     id: 5dd0db03-46cb-5a75-87d2-5c70a3054c15

@@ -31,6 +31,16 @@ dynamic_group(identity) if {
 # METADATA
 # custom:
 #   plainid:
+#     kind: DynamicGroup
+#     name: Devices All Users
+#     id: 712a9be4-af43-5248-8087-2856dfd59c9d
+dynamic_group(identity) if {
+	identity.template == "Device"
+}
+
+# METADATA
+# custom:
+#   plainid:
 #     kind: Ruleset
 #     name: All papers of the own branch
 #     id: dae2b2c2-81f0-5bdd-bdad-2ec5d6448db9
