@@ -77,10 +77,10 @@ func PredefinedBlockID(kind BlockKind, template TemplateID) BlockID {
 
 // CheckExternalID says what is wrong with an external id (1 to 128 code points, no control character, no blank at
 // either end), or "" when nothing is.
-func CheckExternalID(s string) string { return checkText(s, 1, 128, true) }
+func CheckExternalID(s string) string { return checkText(s, 128, true) }
 
 // CheckDisplayName is CheckExternalID's pendant for display names: 1 to 100 code points, no control characters.
-func CheckDisplayName(s string) string { return checkText(s, 1, 100, false) }
+func CheckDisplayName(s string) string { return checkText(s, 100, false) }
 
 // CheckDescription is the same for descriptions: 0 to 4,000 code points of any kind.
 func CheckDescription(s string) string {
@@ -90,13 +90,13 @@ func CheckDescription(s string) string {
 	return ""
 }
 
-func checkText(s string, low, high int, trimmed bool) string {
+func checkText(s string, high int, trimmed bool) string {
 	if !utf8.ValidString(s) {
 		return "is not valid UTF-8"
 	}
 	n := utf8.RuneCountInString(s)
 	switch {
-	case n < low:
+	case n == 0:
 		return "is empty"
 	case n > high:
 		return fmt.Sprintf("has %d characters, the limit is %d", n, high)

@@ -51,7 +51,7 @@ func (es *Errors) checkLogo(s *string) {
 }
 
 // CheckPolicyID is CheckExternalID's pendant for policy ids: 1 to 128 code points (policy-model.md 3.11, 1.2).
-func CheckPolicyID(s string) string { return checkText(s, 1, 128, true) }
+func CheckPolicyID(s string) string { return checkText(s, 128, true) }
 
 // distinct reports at field the first repetition of each value in its list.
 type distinct map[string]int
@@ -100,12 +100,12 @@ func (m *Matcher) Validate() error {
 	for _, f := range []struct{ field, text string }{
 		{"/templateMatcher", m.TemplateMatcher}, {"/matcherValue", m.MatcherValue}, {"/identityIdMapper", m.IdentityIDMapper},
 	} {
-		es.check(f.field, checkText(f.text, 1, 1024, false))
+		es.check(f.field, checkText(f.text, 1024, false))
 	}
 	for id, path := range m.ClaimMappings {
 		field := "/claimMappings/" + pointer(string(id))
 		es.check(field, CheckExternalID(string(id)))
-		es.check(field, checkText(path, 1, 1024, false))
+		es.check(field, checkText(path, 1024, false))
 	}
 	if m.TokenHeader != "" && strings.Trim(m.TokenHeader, tokenCharacters) != "" {
 		es.Add("/tokenHeader", "is not the name of a header")
@@ -118,7 +118,7 @@ func (m *Matcher) Validate() error {
 }
 
 // tokenCharacters are those of RFC 9110 5.6.2.
-const tokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+const tokenCharacters = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" //nolint:gosec // an alphabet
 
 // pointer escapes one reference token of a JSON pointer (RFC 6901).
 func pointer(s string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(s) }
@@ -149,13 +149,13 @@ func (es *Errors) checkJWT(field string, j *JWTSettings) {
 		es.Add(field+"/audiences", "is empty; tokens for any audience would be accepted")
 	}
 	for i, s := range j.Issuers {
-		es.check(fmt.Sprintf("%s/issuers/%d", field, i), checkText(s, 1, maxURLLength, true))
+		es.check(fmt.Sprintf("%s/issuers/%d", field, i), checkText(s, maxURLLength, true))
 	}
 	for i, s := range j.Audiences {
-		es.check(fmt.Sprintf("%s/audiences/%d", field, i), checkText(s, 1, maxURLLength, true))
+		es.check(fmt.Sprintf("%s/audiences/%d", field, i), checkText(s, maxURLLength, true))
 	}
 	if j.ClientIDClaim != "" {
-		es.check(field+"/clientIdClaim", checkText(j.ClientIDClaim, 1, 1024, true))
+		es.check(field+"/clientIdClaim", checkText(j.ClientIDClaim, 1024, true))
 	}
 }
 
@@ -199,7 +199,7 @@ func (a *CustomAttribute) Validate() error {
 	keys := distinct{}
 	for i, key := range a.Options {
 		field := fmt.Sprintf("/optionsConfig/options/%d/key", i)
-		es.check(field, checkText(key, 1, MaxValueLength, false))
+		es.check(field, checkText(key, MaxValueLength, false))
 		keys.check(&es, field, key, i)
 	}
 	return es.OrNil()

@@ -51,7 +51,7 @@ func shorten(s string) string {
 }
 
 // CheckPath says what is wrong with an asset's path, or "" (policy-model.md 3.3).
-func CheckPath(path string) string { return checkText(path, 1, MaxPathLength, false) }
+func CheckPath(path string) string { return checkText(path, MaxPathLength, false) }
 
 // CheckEntityID says what is wrong with an identity's id, or "" (policy-model.md 3.6).
-func CheckEntityID(id string) string { return checkText(id, 1, MaxEntityIDLength, false) }
+func CheckEntityID(id string) string { return checkText(id, MaxEntityIDLength, false) }

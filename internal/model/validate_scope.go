@@ -10,7 +10,7 @@ const MaxSecrets = 2
 // Validate checks a scope but for its applications, which are looked up where the store is (policy-model.md 2.4).
 func (s *Scope) Validate() error {
 	var es Errors
-	es.check("/clientId", checkText(string(s.ClientID), 1, 128, true))
+	es.check("/clientId", checkText(string(s.ClientID), 128, true))
 	es.check("/name", CheckDisplayName(s.Name))
 	es.check("/description", CheckDescription(s.Description))
 	methods := distinct{}

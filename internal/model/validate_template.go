@@ -54,8 +54,8 @@ func (t *AssetTemplate) Validate() error {
 	switch t.Source {
 	case SourceRequest, SourcePlainID:
 	case SourceExternal:
-		es.check("/paaGroupId", checkText(t.PAAGroupID, 1, maxURLLength, false))
-		es.check("/viewName", checkText(t.ViewName, 1, maxURLLength, false))
+		es.check("/paaGroupId", checkText(t.PAAGroupID, maxURLLength, false))
+		es.check("/viewName", checkText(t.ViewName, maxURLLength, false))
 	default:
 		es.Add("/source", "%q is not REQUEST, EXTERNAL or PLAINID", t.Source)
 	}
@@ -108,7 +108,7 @@ func (t *AssetTemplate) validateActions(es *Errors) {
 	for i, a := range t.Actions {
 		field := fmt.Sprintf("/actions/%d", i)
 		es.check(field+"/actionId", CheckExternalID(string(a.ID)))
-		es.check(field+"/value", checkText(a.Value, 1, 128, false))
+		es.check(field+"/value", checkText(a.Value, 128, false))
 		ids.check(es, field+"/actionId", string(a.ID), i)
 		values.check(es, field+"/value", a.Value, i)
 	}
@@ -171,7 +171,7 @@ func (s *IdentitySource) Validate() error {
 	var es Errors
 	es.check("/sourceId", CheckExternalID(s.ID))
 	es.check("/displayName", CheckDisplayName(s.Name))
-	es.check("/sourceType", checkText(s.Type, 1, 128, true))
+	es.check("/sourceType", checkText(s.Type, 128, true))
 	return es.OrNil()
 }
 
