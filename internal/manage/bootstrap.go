@@ -1,0 +1,176 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+	"github.com/ambit-authz/ambit/internal/token"
+)
+
+// defaultTokenDuration is PT1440M (management-api.md 4).
+const defaultTokenDuration = 24 * time.Hour
+
+// BootstrapOptions say how the first start goes. Both texts or none must be given.
+type BootstrapOptions struct {
+	AdminID     string // 1 to 128 characters; "" = made
+	AdminSecret string // 8 to 256 characters; "" = made
+}
+
+// Bootstrapped is what the first start made. The zero value tells that it was not the first.
+type Bootstrapped struct {
+	ClientID      model.ClientID
+	Secret        string // to be shown once; empty when it was given
+	EnvironmentID model.EnvironmentID
+}
+
+// Bootstrap prepares an empty store: the environment Default and one tenant admin credential (management-api.md 4,
+// policy-model.md 2.2). On a store that has a tenant credential it does nothing. It may be repeated after a crash.
+func (s *Service) Bootstrap(ctx context.Context, o BootstrapOptions) (Bootstrapped, error) {
+	if (o.AdminID == "") != (o.AdminSecret == "") {
+		return Bootstrapped{}, model.Invalidf("the id and the secret of the admin credential must be given together")
+	}
+	if problem := model.CheckExternalID(o.AdminID); o.AdminID != "" && problem != "" {
+		return Bootstrapped{}, model.Invalidf("the id of the admin credential %s", problem)
+	}
+	started, existing, err := s.started(ctx)
+	if err != nil || started {
+		return Bootstrapped{}, err
+	}
+	out := Bootstrapped{EnvironmentID: existing}
+	call := Call{}
+	if existing == "" {
+		made, err := s.CreateEnvironment(ctx, call, NewEnvironment{Name: "Default"})
+		if err != nil {
+			return Bootstrapped{}, err
+		}
+		out.EnvironmentID = made.Environment.ID
+	}
+	c := model.Credential{ClientID: model.ClientID(o.AdminID), Name: "admin", Description: "made at the first start",
+		TokenDuration: defaultTokenDuration, Permission: model.PermissionAdmin, Generation: 1, CreatedAt: s.now()}
+	if o.AdminID == "" {
+		c.ClientID = token.NewClientID()
+		out.Secret, c.Secret = s.secrets.New(s.now())
+	} else if c.Secret, err = s.secrets.Hash(o.AdminSecret, s.now()); err != nil {
+		return Bootstrapped{}, err
+	}
+	out.ClientID = c.ClientID
+	_, err = s.update(ctx, &call, "", func(w *writer) error {
+		_, err := put(w, credentialSubject(), w.Credentials, c.ClientID, c)
+		return err
+	})
+	if err != nil {
+		return Bootstrapped{}, err
+	}
+	return out, nil
+}
+
+// started reports whether a tenant credential exists, and else an environment that an interrupted first start left.
+func (s *Service) started(ctx context.Context) (started bool, environment model.EnvironmentID, err error) {
+	err = s.view(ctx, "", func(tx *store.Tx) error {
+		for c, err := range tx.Credentials.FindAll() {
+			if err != nil {
+				return err
+			}
+			started = started || c.EnvironmentID == ""
+		}
+		for e, err := range tx.Environments.FindAll() {
+			if err != nil {
+				return err
+			}
+			environment = e.ID
+		}
+		return nil
+	})
+	return started, environment, err
+}
+
+// addAuthorizationWorkspace makes a workspace; unless bare, with the asset type Claims and an application holding it. Ids
+// that are taken in the environment are passed over (policy-model.md 2.2).
+func (w *writer) addAuthorizationWorkspace(name string, bare bool) (model.AuthorizationWorkspace, error) {
+	ws := model.AuthorizationWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name}
+	if _, err := put(w, authorizationWorkspaceSubject(), w.AuthorizationWorkspaces, ws.ID, ws); err != nil || bare {
+		return ws, err
+	}
+	claims := model.AssetTemplate{ID: "Claims", WorkspaceID: ws.ID, DisplayName: "Claims", Source: model.SourcePlainID,
+		Attributes: []model.AssetAttribute{
+			{ID: "claimKey", DisplayName: "Claim Key", Type: model.String, IsAvailableForPolicies: true},
+			{ID: "claimValue", DisplayName: "Claim Value", Type: model.String, IsAvailableForPolicies: true},
+			{ID: model.AttributePath, DisplayName: "Asset ID", Type: model.String, IsAvailableForPolicies: true},
+		},
+		Actions: []model.Action{{ID: "Access", Value: "Access"}}}
+	if taken, err := exists(w.AssetTemplates, claims.ID); err != nil || taken {
+		return ws, err
+	}
+	if _, err := w.putAssetTemplate(claims); err != nil {
+		return ws, err
+	}
+	if taken, err := exists(w.Applications, "claims"); err != nil || taken {
+		return ws, err
+	}
+	app := model.Application{ID: "claims", WorkspaceID: ws.ID, DisplayName: "claims", ColorIndication: model.DefaultColor,
+		AssetTemplateIDs: []model.TemplateID{claims.ID}}
+	_, err := put(w, applicationSubject(), w.Applications, app.ID, app)
+	return ws, err
+}
+
+// putAssetTemplate stores an asset type and its predefined ruleset (policy-model.md 3.7).
+func (w *writer) putAssetTemplate(t model.AssetTemplate) (Result, error) {
+	result, err := put(w, assetTemplateSubject(), w.AssetTemplates, t.ID, t)
+	if err != nil {
+		return result, err
+	}
+	b := model.Block{ID: model.PredefinedBlockID(model.KindRuleset, t.ID), Kind: model.KindRuleset, WorkspaceID: t.WorkspaceID,
+		Template: t.ID, Name: "All", Predefined: true, Branches: []model.Branch{{}}}
+	_, err = w.Blocks.Put(b) // part of its template's event
+	return result, err
+}
+
+// addIdentityWorkspace makes a workspace with its template, predefined group and empty mapper set (policy-model.md 3.4).
+func (w *writer) addIdentityWorkspace(name string, t model.IdentityTemplate) (model.IdentityWorkspace, error) {
+	ws := model.IdentityWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name, TemplateID: t.ID}
+	if _, err := put(w, identityWorkspaceSubject(), w.IdentityWorkspaces, ws.ID, ws); err != nil {
+		return ws, err
+	}
+	t.WorkspaceID = ws.ID
+	if _, err := w.putIdentityTemplate(&ws, t); err != nil {
+		return ws, err
+	}
+	set := model.MapperSet{ID: strings.ReplaceAll(name, " ", "_") + "_MapperSet", TemplateID: t.ID, Name: name + "_MapperSet",
+		LinkedSources: []byte("[]")}
+	_, err := put(w, mapperSetSubject(), w.MapperSets, ownedKey(t.ID, set.ID), set)
+	return ws, err
+}
+
+// putIdentityTemplate stores a template and the predefined group of its workspace.
+func (w *writer) putIdentityTemplate(ws *model.IdentityWorkspace, t model.IdentityTemplate) (Result, error) {
+	result, err := put(w, identityTemplateSubject(), w.IdentityTemplates, t.ID, t)
+	if err != nil {
+		return result, err
+	}
+	b := model.Block{ID: model.PredefinedBlockID(model.KindDynamicGroup, t.ID), Kind: model.KindDynamicGroup, WorkspaceID: ws.ID,
+		Template: t.ID, Name: ws.Name + " All Users", Predefined: true, Branches: []model.Branch{{}}}
+	_, err = w.Blocks.Put(b) // part of its template's event
+	return result, err
+}
+
+func exists[K comparable, V any](c store.Collection[K, V], key K) (bool, error) {
+	_, err := c.Find(key)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ownedKey is the key of what belongs to an identity template.
+func ownedKey(template model.TemplateID, id string) store.Key {
+	return store.Key{Owner: string(template), ID: id}
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

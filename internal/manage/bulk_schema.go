@@ -1,0 +1,255 @@
+package manage
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// assetSchema checks the rows of one asset type (policy-model.md 3.2, 3.3).
+type assetSchema struct {
+	attributes map[string]*model.AssetAttribute
+	required   []*model.AssetAttribute // with a default for a record without a value
+	fixed      []*model.AssetAttribute // that a write may not change
+	optional   bool                    // some default is for new records only
+}
+
+func newAssetSchema(t *model.AssetTemplate) *assetSchema {
+	s := &assetSchema{attributes: map[string]*model.AssetAttribute{}}
+	for i := range t.Attributes {
+		a := &t.Attributes[i]
+		s.attributes[string(a.ID)] = a
+		if a.ID == model.AttributePath {
+			continue
+		}
+		if len(a.DefaultValue) > 0 || a.IsRequired {
+			s.required = append(s.required, a)
+			s.optional = s.optional || !a.IsRequired
+		}
+		if a.CanBeUpdated == model.UpdateOnlyOnCreate || a.CanBeUpdated == model.UpdateNever {
+			s.fixed = append(s.fixed, a)
+		}
+	}
+	if path, _ := t.Attribute(model.AttributePath); s.attributes[string(model.AttributePath)] == nil {
+		s.attributes[string(model.AttributePath)] = &path
+	}
+	return s
+}
+
+func (s *assetSchema) attribute(name []byte) (model.AttributeID, bool) {
+	a, ok := s.attributes[string(name)]
+	if !ok {
+		return "", false
+	}
+	return a.ID, true
+}
+
+func (s *assetSchema) multiValue(id model.AttributeID) bool {
+	a := s.attributes[string(id)]
+	return a != nil && a.IsMultiValue
+}
+
+func (s *assetSchema) needsBefore() bool           { return len(s.fixed) > 0 || s.optional }
+func (s *assetSchema) keyOf(a *model.Asset) string { return a.Path }
+
+func (s *assetSchema) apply(r *row, before *model.Asset, merge bool) (model.Asset, *model.Error) {
+	if problem := model.CheckPath(r.key); problem != "" {
+		return model.Asset{}, InvalidParameter("path", "%s", problem)
+	}
+	out := model.Asset{Path: r.key}
+	if merge && before != nil {
+		out.Name = before.Name
+	}
+	if r.name != nil {
+		if n := utf8.RuneCountInString(*r.name); n > model.MaxPathLength {
+			return out, InvalidParameter("name", "has %d characters, the limit is %d", n, model.MaxPathLength)
+		}
+		out.Name = *r.name
+	}
+	if out.Name == out.Path {
+		out.Name = ""
+	}
+	if err := ownID(r.attributes, model.AttributePath, r.key); err != nil {
+		return out, err
+	}
+	for id, values := range r.attributes {
+		if problem := s.attributes[string(id)].CheckValues(values); problem != "" {
+			return out, InvalidParameter(string(id), "%s", problem)
+		}
+	}
+	if err := s.keepFixed(r, before); err != nil {
+		return out, err
+	}
+	if merge && before != nil {
+		out.Attributes = overlay(before.Attributes, r.attributes)
+	} else {
+		out.Attributes = withoutEmpty(r.attributes)
+	}
+	return out, s.fillDefaults(&out, before == nil)
+}
+
+// keepFixed refuses other values for attributes that a write may not change, and keeps those that the row does not state.
+func (s *assetSchema) keepFixed(r *row, before *model.Asset) *model.Error {
+	for _, a := range s.fixed {
+		given, stated := r.attributes[a.ID]
+		var allowed []string
+		switch {
+		case before != nil:
+			allowed = before.Attributes[a.ID]
+		case a.CanBeUpdated == model.UpdateOnlyOnCreate:
+			continue
+		default:
+			allowed = a.DefaultValue
+		}
+		if stated && !sameSet(given, allowed) {
+			return InvalidParameter(string(a.ID), "the attribute cannot be changed")
+		}
+		if len(allowed) > 0 {
+			if r.attributes == nil {
+				r.attributes = model.Attributes{}
+			}
+			r.attributes[a.ID] = allowed
+		}
+	}
+	return nil
+}
+
+func (s *assetSchema) fillDefaults(out *model.Asset, isNew bool) *model.Error {
+	for _, a := range s.required {
+		if len(out.Attributes[a.ID]) > 0 || !isNew && !a.IsRequired {
+			continue
+		}
+		if len(a.DefaultValue) == 0 {
+			return InvalidParameter(string(a.ID), "the attribute is required")
+		}
+		if out.Attributes == nil {
+			out.Attributes = model.Attributes{}
+		}
+		out.Attributes[a.ID] = a.DefaultValue
+	}
+	return nil
+}
+
+// identitySchema checks the rows of one identity template (policy-model.md 3.6).
+type identitySchema struct {
+	attributes map[string]*model.IdentityAttribute
+}
+
+func newIdentitySchema(t *model.IdentityTemplate) *identitySchema {
+	s := &identitySchema{attributes: map[string]*model.IdentityAttribute{}}
+	for i := range t.Attributes {
+		s.attributes[string(t.Attributes[i].ID)] = &t.Attributes[i]
+	}
+	if uid, _ := t.Attribute(model.AttributeUID); s.attributes[string(model.AttributeUID)] == nil {
+		s.attributes[string(model.AttributeUID)] = &uid
+	}
+	return s
+}
+
+func (s *identitySchema) attribute(name []byte) (model.AttributeID, bool) {
+	a, ok := s.attributes[string(name)]
+	if !ok {
+		return "", false
+	}
+	return a.ID, true
+}
+
+func (s *identitySchema) multiValue(model.AttributeID) bool { return true }
+func (s *identitySchema) needsBefore() bool                 { return false }
+func (s *identitySchema) keyOf(i *model.Identity) string    { return i.EntityID }
+
+func (s *identitySchema) apply(r *row, before *model.Identity, merge bool) (model.Identity, *model.Error) {
+	if problem := model.CheckEntityID(r.key); problem != "" {
+		return model.Identity{}, InvalidParameter("entityId", "%s", problem)
+	}
+	if len(r.rows) > model.MaxRows {
+		return model.Identity{}, InvalidParameter("rows", "has %d items, the limit is %d", len(r.rows), model.MaxRows)
+	}
+	for _, attributes := range append(r.rows[:len(r.rows):len(r.rows)], r.attributes) {
+		if err := ownID(attributes, model.AttributeUID, r.key); err != nil {
+			return model.Identity{}, err
+		}
+		for id, values := range attributes {
+			if problem := s.attributes[string(id)].CheckValues(values); problem != "" {
+				return model.Identity{}, InvalidParameter(string(id), "%s", problem)
+			}
+		}
+	}
+	out := model.Identity{EntityID: r.key, Attributes: withoutEmpty(r.attributes), Rows: withoutEmptyRows(r.rows)}
+	if merge && before != nil {
+		out.Inactive = before.Inactive
+		out.Attributes = overlay(before.Attributes, r.attributes)
+		if !r.hasRows {
+			out.Rows = before.Rows
+		}
+	}
+	if r.active != nil {
+		out.Inactive = !*r.active
+	}
+	for _, attributes := range out.Rows {
+		for id := range attributes {
+			if _, both := out.Attributes[id]; both {
+				return out, InvalidParameter(string(id), "stands in attributes and in rows")
+			}
+		}
+	}
+	return out, nil
+}
+
+// ownID drops the built-in attribute, whose value can only be the record's own id (V9).
+func ownID(attributes model.Attributes, id model.AttributeID, key string) *model.Error {
+	values, stated := attributes[id]
+	if !stated {
+		return nil
+	}
+	if len(values) > 1 || len(values) == 1 && values[0] != key {
+		return InvalidParameter(string(id), "differs from the id of the record")
+	}
+	delete(attributes, id)
+	return nil
+}
+
+// overlay is before with the named attributes replaced; one without a value is removed.
+func overlay(before, named model.Attributes) model.Attributes {
+	out := before.Clone()
+	if out == nil {
+		out = model.Attributes{}
+	}
+	for id, values := range named {
+		out[id] = values
+	}
+	return withoutEmpty(out)
+}
+
+// withoutEmpty drops attributes without values, in place, and makes nil of what is left empty: one form for equal records.
+func withoutEmpty(attributes model.Attributes) model.Attributes {
+	for id, values := range attributes {
+		if len(values) == 0 {
+			delete(attributes, id)
+		}
+	}
+	if len(attributes) == 0 {
+		return nil
+	}
+	return attributes
+}
+
+func withoutEmptyRows(rows []model.Attributes) []model.Attributes {
+	for i := range rows {
+		rows[i] = withoutEmpty(rows[i])
+	}
+	return rows
+}
+
+func sameSet(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, v := range a {
+		if !slices.Contains(b, v) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,175 @@
+package manage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// maxDepth is the nesting that a JSON body may have (management-api.md 1.1 rule 5).
+const maxDepth = 64
+
+// decode reads the exported form of one object, bare or wrapped in "data" (management-api.md 1.2). Names are compared
+// exactly, repeated names, trailing data and deep nesting are refused, unknown names are passed over.
+func decode(body []byte, into any) error {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	inner, err := unwrap(body)
+	if err != nil {
+		return jsonError(body, err)
+	}
+	if err := json.Unmarshal(inner, into); err != nil {
+		shift := int64(cap(body) - cap(inner)) // inner is a part of body
+		return jsonErrorAt(body, err, shift)
+	}
+	return nil
+}
+
+// unwrap checks the syntax of the whole body and returns what stands in its member "data", or the body itself.
+func unwrap(body []byte) ([]byte, error) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(body))
+	for {
+		if d.StackDepth() > maxDepth {
+			return nil, &jsontext.SyntacticError{ByteOffset: d.InputOffset(), Err: errDeep}
+		}
+		if _, err := d.ReadToken(); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		if rest := bytes.TrimLeft(body[d.InputOffset():], " \t\r\n"); d.StackDepth() == 0 && len(rest) > 0 {
+			return nil, &jsontext.SyntacticError{ByteOffset: int64(len(body) - len(rest)), Err: errTrailing}
+		}
+	}
+	return findData(body)
+}
+
+var (
+	errDeep     = fmt.Errorf("is nested deeper than %d levels", maxDepth)
+	errTrailing = errors.New("data after the end")
+)
+
+// findData looks for the member "data" of a well-formed body. The result shares body's memory.
+func findData(body []byte) ([]byte, error) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if d.PeekKind() != '{' {
+		return body, nil
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil, err
+	}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		isData := name.String() == "data"
+		value, err := d.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		if isData {
+			end := d.InputOffset()
+			return body[end-int64(len(value)) : end], nil
+		}
+	}
+	return body, nil
+}
+
+func jsonError(body []byte, err error) error { return jsonErrorAt(body, err, 0) }
+
+// jsonErrorAt turns an error of the JSON library into one with line and column. What the library says of Go types is of
+// no use to a caller and is left out.
+func jsonErrorAt(body []byte, err error, shift int64) error {
+	e := &model.Error{Kind: model.KindInvalid, Message: ": " + err.Error()}
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		e.Pos = positionOf(body, syntax.ByteOffset+shift)
+		e.Message = fmt.Sprintf("%s: %v", syntax.JSONPointer, syntax.Err)
+	} else if meaning, ok := errors.AsType[*json.SemanticError](err); ok {
+		e.Pos = positionOf(body, meaning.ByteOffset+shift)
+		e.Message = fmt.Sprintf("%s: %s", meaning.JSONPointer, describe(meaning))
+	}
+	return model.Errors{e}
+}
+
+func describe(e *json.SemanticError) string {
+	if e.JSONKind == 0 {
+		return "cannot be read"
+	}
+	return fmt.Sprintf("a %s cannot stand here", kindName(e.JSONKind))
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case '{', '}':
+		return "object"
+	case '[', ']':
+		return "list"
+	case '"':
+		return "text"
+	case '0':
+		return "number"
+	case 't', 'f':
+		return "boolean"
+	}
+	return "null"
+}
+
+// positionOf counts lines and code points up to offset.
+func positionOf(body []byte, offset int64) model.Position {
+	offset = min(max(offset, 0), int64(len(body)))
+	before := body[:offset]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	return model.Position{Line: bytes.Count(before, []byte("\n")) + 1, Column: utf8.RuneCount(before[start:]) + 1}
+}
+
+// encode writes the exported form of an object, compact, members in the order of its type. The forms of this package
+// have no value that could fail; an error is a defect and shows as invalid JSON in the first test that meets it.
+func encode(v any) []byte {
+	out, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return []byte("!" + err.Error())
+	}
+	return out
+}
+
+// compact removes blanks from free JSON that is kept as imported, so that its layout is not a difference.
+func compact(v jsontext.Value) []byte {
+	if v == nil {
+		return nil
+	}
+	out := v.Clone()
+	if err := out.Compact(); err != nil {
+		return v
+	}
+	return out
+}
+
+// optional gives nil for nil and for what equals zero, else its address.
+func optional[T comparable](v, zero T) *T {
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func orDefault[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+// list makes an empty list of a missing one, so that it is written as [].
+func list[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,231 @@
+package manage
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// JWTSettingsForm is the exported form of JWT settings (management-api.md 16).
+type JWTSettingsForm struct {
+	JWKSURLs      []string `json:"jwksUrls"`
+	Issuers       []string `json:"issuers"`
+	Audiences     []string `json:"audiences"`
+	ClientIDClaim *string  `json:"clientIdClaim"`
+}
+
+func jwtForm(j *model.JWTSettings) *JWTSettingsForm {
+	if j == nil {
+		return nil
+	}
+	return &JWTSettingsForm{JWKSURLs: list(j.JWKSURLs), Issuers: list(j.Issuers), Audiences: list(j.Audiences),
+		ClientIDClaim: optional(j.ClientIDClaim, "")}
+}
+
+func (f *JWTSettingsForm) settings() *model.JWTSettings {
+	if f == nil {
+		return nil
+	}
+	return &model.JWTSettings{JWKSURLs: convert[string](f.JWKSURLs), Issuers: convert[string](f.Issuers),
+		Audiences: convert[string](f.Audiences), ClientIDClaim: orDefault(f.ClientIDClaim, "")}
+}
+
+// EnvironmentForm is the exported form of an environment without its counters (management-api.md 16).
+type EnvironmentForm struct {
+	ID          string              `json:"id"`
+	Name        string              `json:"name"`
+	Description string              `json:"description"`
+	Settings    EnvironmentSettings `json:"settings"`
+}
+
+// EnvironmentSettings are the switches of an environment.
+type EnvironmentSettings struct {
+	Enabled        bool `json:"enabled"`
+	RequireIfMatch bool `json:"requireIfMatch"`
+}
+
+func environmentForm(e *model.Environment) EnvironmentForm {
+	return EnvironmentForm{ID: string(e.ID), Name: e.Name, Description: e.Description,
+		Settings: EnvironmentSettings{Enabled: e.Enabled, RequireIfMatch: e.RequireIfMatch}}
+}
+
+// ScopeForm is the exported form of a scope: scopes.json and the wire have the same keys, never a secret
+// (management-api.md 18).
+type ScopeForm struct {
+	ClientID             string           `json:"clientId"`
+	EnvironmentID        string           `json:"environmentId,omitzero"`
+	Name                 string           `json:"name"`
+	Description          string           `json:"description"`
+	Enabled              *bool            `json:"enabled"`
+	AuthMethods          []string         `json:"authMethods"`
+	IdentityMatchingType *string          `json:"identityMatchingType"`
+	ApplicationIDs       []string         `json:"applicationIds"`
+	JWTSettings          *JWTSettingsForm `json:"jwtSettings"`
+	JWTResponse          jsontext.Value   `json:"jwtResponse"`
+	TrustedProxies       *[]string        `json:"trustedProxies"`
+	CacheSeconds         int              `json:"cacheSeconds"`
+	TokenValidity        int              `json:"tokenValidity"`
+}
+
+func scopeForm(s *model.Scope) ScopeForm {
+	f := ScopeForm{ClientID: string(s.ClientID), EnvironmentID: string(s.EnvironmentID), Name: s.Name,
+		Description: s.Description, Enabled: &s.Enabled, AuthMethods: list(convert[string](s.AuthMethods)),
+		IdentityMatchingType: optional(s.IdentityMatching, ""), ApplicationIDs: list(convert[string](s.ApplicationIDs)),
+		JWTSettings: jwtForm(s.JWT), CacheSeconds: s.CacheSeconds, TokenValidity: s.TokenValidity,
+		JWTResponse: jsontext.Value("null")}
+	if s.TrustedProxies != nil {
+		texts := []string{}
+		for _, p := range s.TrustedProxies {
+			texts = append(texts, p.String())
+		}
+		f.TrustedProxies = &texts
+	}
+	return f
+}
+
+// scope turns the form into a scope without secrets and checks it.
+func (f *ScopeForm) scope(env model.EnvironmentID) (model.Scope, error) {
+	s := model.Scope{ClientID: model.ClientID(f.ClientID), EnvironmentID: env, Name: f.Name, Description: f.Description,
+		Enabled: orDefault(f.Enabled, true), AuthMethods: convert[model.AuthMethod](f.AuthMethods),
+		IdentityMatching: orDefault(f.IdentityMatchingType, ""), ApplicationIDs: convert[model.ApplicationID](f.ApplicationIDs),
+		JWT: f.JWTSettings.settings(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity}
+	var errs model.Errors
+	if f.JWTResponse != nil && f.JWTResponse.Kind() != 'n' {
+		errs = append(errs, notOffered("jwtResponse")) // kept from being dropped in silence
+	}
+	if f.TrustedProxies != nil {
+		s.TrustedProxies = []netip.Prefix{}
+		for i, text := range *f.TrustedProxies {
+			p, err := parsePrefix(text)
+			if err != nil {
+				errs.Add(pointerTo("trustedProxies", i), "%q is not an address block", text)
+			}
+			s.TrustedProxies = append(s.TrustedProxies, p)
+		}
+	}
+	collect(&errs, s.Validate())
+	return s, errs.OrNil()
+}
+
+// parsePrefix reads an address block or a lone address, masked.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(text); err == nil {
+		return p.Masked(), nil
+	}
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(a, a.BitLen()), nil
+}
+
+// FormatScope writes the exported form of a scope, compact and bare.
+func FormatScope(s *model.Scope) []byte { return encode(scopeForm(s)) }
+
+// MatcherForm is the exported form of a matcher (management-api.md 17).
+type MatcherForm struct {
+	TemplateMatcher  string            `json:"templateMatcher"`
+	MatcherValue     string            `json:"matcherValue"`
+	IdentityIDMapper string            `json:"identityIdMapper"`
+	ClaimMappings    map[string]string `json:"claimMappings"`
+	TokenHeader      *string           `json:"tokenHeader"`
+	ValidateJWT      *bool             `json:"validateJwt"`
+	JWTSettings      *JWTSettingsForm  `json:"jwtSettings"`
+}
+
+const defaultTokenHeader = "Authorization"
+
+// ParseMatcher reads the exported form of a matcher and checks it.
+func ParseMatcher(body []byte) (*model.Matcher, error) {
+	var f MatcherForm
+	if err := decode(body, &f); err != nil {
+		return nil, err
+	}
+	m := &model.Matcher{TemplateMatcher: f.TemplateMatcher, MatcherValue: f.MatcherValue, IdentityIDMapper: f.IdentityIDMapper,
+		TokenHeader: orDefault(f.TokenHeader, ""), ValidateJWT: orDefault(f.ValidateJWT, true), JWT: f.JWTSettings.settings()}
+	if m.TokenHeader == defaultTokenHeader {
+		m.TokenHeader = ""
+	}
+	for id, path := range f.ClaimMappings {
+		if m.ClaimMappings == nil {
+			m.ClaimMappings = map[model.AttributeID]string{}
+		}
+		m.ClaimMappings[model.AttributeID(id)] = path
+	}
+	return m, m.Validate()
+}
+
+// FormatMatcher writes the exported form of a matcher, compact and bare.
+func FormatMatcher(m *model.Matcher) []byte {
+	f := MatcherForm{TemplateMatcher: m.TemplateMatcher, MatcherValue: m.MatcherValue, IdentityIDMapper: m.IdentityIDMapper,
+		ClaimMappings: map[string]string{}, ValidateJWT: &m.ValidateJWT, JWTSettings: jwtForm(m.JWT)}
+	header := m.TokenHeader
+	if header == "" {
+		header = defaultTokenHeader
+	}
+	f.TokenHeader = &header
+	for id, path := range m.ClaimMappings {
+		f.ClaimMappings[string(id)] = path
+	}
+	return encode(f)
+}
+
+type workspaceForm struct {
+	ID                 string         `json:"id"`
+	Name               string         `json:"name"`
+	Description        *string        `json:"description,omitzero"`
+	LogoURL            *string        `json:"logoUrl,omitzero"`
+	IdentityTemplateID string         `json:"identityTemplateId,omitzero"`
+	Matchers           jsontext.Value `json:"matchers,omitzero"`
+}
+
+func formatAuthorizationWorkspace(w *model.AuthorizationWorkspace) []byte {
+	return encode(workspaceForm{ID: string(w.ID), Name: w.Name, Description: w.Description, LogoURL: w.LogoURL})
+}
+
+func formatIdentityWorkspace(w *model.IdentityWorkspace) []byte {
+	f := workspaceForm{ID: string(w.ID), Name: w.Name, Description: w.Description, LogoURL: w.LogoURL,
+		IdentityTemplateID: string(w.TemplateID)}
+	if w.Matcher != nil {
+		f.Matchers = FormatMatcher(w.Matcher)
+	}
+	return encode(f)
+}
+
+type credentialForm struct {
+	ID            string  `json:"id"`
+	OwnerID       *string `json:"ownerId"`
+	OwnerType     string  `json:"ownerType"`
+	Name          string  `json:"name"`
+	Description   string  `json:"description"`
+	TokenDuration string  `json:"tokenDuration"`
+	Permission    string  `json:"permission"`
+}
+
+// Owner types of credentials.
+const (
+	OwnerTenant      = "TENANT"
+	OwnerEnvironment = "ENVIRONMENT"
+)
+
+func formatCredential(c *model.Credential) []byte {
+	f := credentialForm{ID: string(c.ClientID), OwnerType: OwnerTenant, Name: c.Name, Description: c.Description,
+		TokenDuration: isoDuration(c.TokenDuration), Permission: string(c.Permission)}
+	if c.EnvironmentID != "" {
+		owner := string(c.EnvironmentID)
+		f.OwnerType, f.OwnerID = OwnerEnvironment, &owner
+	}
+	return encode(f)
+}
+
+// isoDuration writes a duration of whole minutes as PT…M (management-api.md 4).
+func isoDuration(d time.Duration) string {
+	text := d.Truncate(time.Second)
+	if text%time.Minute == 0 {
+		return "PT" + decimal(int64(text/time.Minute)) + "M"
+	}
+	return "PT" + decimal(int64(text/time.Second)) + "S"
+}

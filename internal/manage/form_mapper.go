@@ -1,0 +1,197 @@
+package manage
+
+import (
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+type mapperSetForm struct {
+	MapperSetID   string         `json:"mapperSetId"`
+	DisplayName   string         `json:"displayName"`
+	LinkedSources jsontext.Value `json:"linkedSources"`
+}
+
+// linkedSource is what Ambit checks of a linked source; the JSON itself is kept (policy-model.md 3.4).
+type linkedSource struct {
+	SourceID     string `json:"sourceId"`
+	SourceUsedAs string `json:"sourceUsedAs"`
+	Mappers      []struct {
+		Type     string `json:"type"`
+		Mappings []struct {
+			Origin string `json:"origin"`
+			Target string `json:"target"`
+		} `json:"mappings"`
+	} `json:"mappers"`
+}
+
+// Words of mapper sets (policy-model.md 3.4).
+const (
+	usedAsMain     = "MAIN"
+	usedAsAux      = "AUX"
+	mapAttributes  = "IDENTITY_ATTRIBUTES"
+	mapCorrelation = "CORRELATION"
+)
+
+// ParseMapperSet reads the exported form of a mapper set (management-api.md 12) and checks it, but for its references.
+func ParseMapperSet(body []byte) (model.MapperSet, error) {
+	var f mapperSetForm
+	if err := decode(body, &f); err != nil {
+		return model.MapperSet{}, err
+	}
+	if f.LinkedSources == nil || f.LinkedSources.Kind() == 'n' {
+		f.LinkedSources = jsontext.Value("[]")
+	}
+	m := model.MapperSet{ID: f.MapperSetID, Name: f.DisplayName, LinkedSources: compact(f.LinkedSources)}
+	var errs model.Errors
+	collect(&errs, m.Validate())
+	linked, err := linkedSources(&m)
+	if err != nil {
+		errs.Add("/linkedSources", "cannot be read")
+	}
+	main := 0
+	for i, s := range linked {
+		field := pointerTo("linkedSources", i)
+		switch s.SourceUsedAs {
+		case usedAsMain:
+			main++
+		case usedAsAux:
+		default:
+			errs.Add(field+"/sourceUsedAs", "%q is not MAIN or AUX", s.SourceUsedAs)
+		}
+		for j, mapper := range s.Mappers {
+			if mapper.Type == mapCorrelation && s.SourceUsedAs == usedAsMain {
+				errs.Add(fmt.Sprintf("%s/mappers/%d/type", field, j), "CORRELATION cannot stand at the MAIN source")
+			}
+		}
+	}
+	if main > 1 {
+		errs.Add("/linkedSources", "has %d MAIN sources, the limit is 1", main)
+	}
+	return m, errs.OrNil()
+}
+
+func linkedSources(m *model.MapperSet) ([]linkedSource, error) {
+	var out []linkedSource
+	err := json.Unmarshal(m.LinkedSources, &out)
+	return out, err
+}
+
+// FormatMapperSet writes the exported form of a mapper set, compact and bare.
+func FormatMapperSet(m *model.MapperSet) []byte {
+	return encode(mapperSetForm{MapperSetID: m.ID, DisplayName: m.Name, LinkedSources: m.LinkedSources})
+}
+
+type requestAttributeForm struct {
+	ID          string         `json:"id"`
+	DisplayName string         `json:"displayName"`
+	Description string         `json:"description"`
+	Mappings    jsontext.Value `json:"mappings"`
+}
+
+// ParseRequestAttributes reads the list of an authorization workspace's request attributes and checks them
+// (policy-model.md 3.9, management-api.md 17).
+func ParseRequestAttributes(body []byte) ([]model.RequestAttribute, error) {
+	var forms []requestAttributeForm
+	if err := decode(body, &forms); err != nil {
+		return nil, err
+	}
+	var errs model.Errors
+	var out []model.RequestAttribute
+	seen := map[string]bool{}
+	for i, f := range forms {
+		a := model.RequestAttribute{ID: model.AttributeID(f.ID), DisplayName: f.DisplayName, Description: f.Description,
+			Mappings: compact(f.Mappings)}
+		if f.Mappings == nil || f.Mappings.Kind() == 'n' {
+			a.Mappings = []byte("[]")
+		}
+		collectUnder(&errs, pointerTo("", i), a.Validate())
+		checkMappings(&errs, pointerTo("", i), a.Mappings)
+		if seen[f.ID] {
+			errs.Add(pointerTo("", i)+"/id", "%q stands more than once", f.ID)
+		}
+		seen[f.ID] = true
+		out = append(out, a)
+	}
+	return out, errs.OrNil()
+}
+
+func checkMappings(errs *model.Errors, field string, mappings []byte) {
+	var list []struct {
+		Source      string `json:"source"`
+		Path        string `json:"path"`
+		APIMapperID string `json:"apiMapperId"`
+	}
+	if err := json.Unmarshal(mappings, &list); err != nil {
+		errs.Add(field+"/mappings", "cannot be read")
+	}
+	for i, m := range list {
+		switch m.Source {
+		case "PATH", "BODY", "HEADER", "QUERY":
+		default:
+			errs.Add(fmt.Sprintf("%s/mappings/%d/source", field, i), "%q is not PATH, BODY, HEADER or QUERY", m.Source)
+		}
+	}
+}
+
+// FormatRequestAttribute writes one request attribute, compact and bare.
+func FormatRequestAttribute(a *model.RequestAttribute) []byte {
+	return encode(requestAttributeForm{ID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description,
+		Mappings: a.Mappings})
+}
+
+// ParseCustomAttributes reads the definitions of policy custom attributes, unknown keys included, and checks them
+// (policy-model.md 3.13).
+func ParseCustomAttributes(body []byte) ([]model.CustomAttribute, error) {
+	var raw []jsontext.Value
+	if err := decode(body, &raw); err != nil {
+		return nil, err
+	}
+	var errs model.Errors
+	var out []model.CustomAttribute
+	seen := map[string]bool{}
+	for i, definition := range raw {
+		a, err := parseCustomAttribute(definition)
+		collectUnder(&errs, pointerTo("", i), err)
+		if seen[a.Key] {
+			errs.Add(pointerTo("", i)+"/key", "%q stands more than once", a.Key)
+		}
+		seen[a.Key] = true
+		out = append(out, a)
+	}
+	return out, errs.OrNil()
+}
+
+func parseCustomAttribute(definition jsontext.Value) (model.CustomAttribute, error) {
+	var f struct {
+		Key             string   `json:"key"`
+		Name            string   `json:"name"`
+		DisplayOrder    float64  `json:"displayOrder"`
+		Type            string   `json:"type"`
+		Required        bool     `json:"required"`
+		MaxLength       *int     `json:"maxLength"`
+		MaxValue        *float64 `json:"maxValue"`
+		AvailableForPDP bool     `json:"availableForPDP"`
+		OnlyOnCreate    bool     `json:"onlyOnCreate"`
+		MultiValue      bool     `json:"multiValue"`
+		ListAttribute   bool     `json:"listAttribute"`
+		OptionsConfig   struct {
+			Options []struct {
+				Key string `json:"key"`
+			} `json:"options"`
+		} `json:"optionsConfig"`
+	}
+	if err := json.Unmarshal(definition, &f); err != nil {
+		return model.CustomAttribute{}, jsonError(definition, err)
+	}
+	a := model.CustomAttribute{Key: f.Key, Name: f.Name, DisplayOrder: f.DisplayOrder, Type: f.Type, Required: f.Required,
+		MaxLength: orDefault(f.MaxLength, 0), MaxValue: f.MaxValue, AvailableForPDP: f.AvailableForPDP,
+		OnlyOnCreate: f.OnlyOnCreate, MultiValue: f.MultiValue, ListAttribute: f.ListAttribute, Definition: compact(definition)}
+	for _, o := range f.OptionsConfig.Options {
+		a.Options = append(a.Options, o.Key)
+	}
+	return a, a.Validate()
+}

@@ -1,0 +1,209 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// Login is a request of the client credentials grant.
+type Login struct {
+	ClientID  model.ClientID
+	Secrets   []string // spellings of the secret to try in order: Basic is read decoded, then literally
+	ClientIP  string
+	RequestID string
+}
+
+// Grant is an access token and what goes with it.
+type Grant struct {
+	AccessToken string
+	ExpiresIn   time.Duration
+	Scope       string // tenant:admin, environment:admin or environment:viewer
+}
+
+// Login exchanges a credential for an access token (management-api.md 2.1). An unknown id and a wrong secret give the
+// same error in the same time; after ten failures in a minute for one id and address the error is KindTooMany.
+func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
+	now := s.now()
+	if !s.failures.allow(l.ClientID, l.ClientIP, now) {
+		return Grant{}, &model.Error{Kind: model.KindTooMany, Code: "MGT-014", Name: "TooManyRequestsError",
+			Message: "Too many attempts"}
+	}
+	var c model.Credential
+	known := true
+	err := s.store.View(ctx, "", func(tx *store.Tx) (err error) {
+		c, err = tx.Credentials.Find(l.ClientID)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		known = false
+	} else if err != nil {
+		return Grant{}, storeError("manage.Login", err)
+	}
+	var hashes []model.SecretHash
+	if known {
+		hashes = []model.SecretHash{c.Secret}
+	}
+	good := false
+	for _, secret := range l.Secrets {
+		good = s.secrets.Check(hashes, secret, now) || good
+	}
+	s.recordLogin(&c, l, now, good)
+	if !good {
+		s.failures.add(l.ClientID, l.ClientIP, now)
+		return Grant{}, &model.Error{Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
+			Message: "The client id or the secret is wrong"}
+	}
+	text, err := s.tokens.Issue(&c)
+	return Grant{AccessToken: text, ExpiresIn: c.TokenDuration, Scope: grantScope(&c)}, err
+}
+
+func grantScope(c *model.Credential) string {
+	switch {
+	case c.EnvironmentID == "":
+		return "tenant:admin"
+	case c.Permission == model.PermissionAdmin:
+		return "environment:admin"
+	}
+	return "environment:viewer"
+}
+
+// recordLogin queues the audit event. The id of an unknown client is not recorded: it may be a secret in the wrong field.
+func (s *Service) recordLogin(c *model.Credential, l Login, now time.Time, good bool) {
+	action := model.EventLogin
+	if !good {
+		action = model.EventLoginFailed
+	}
+	s.logins.add(model.ChangeEvent{ID: uuid.NewString(), Time: now, Action: action, ResourceType: resourceCredential,
+		ResourceID: string(c.ClientID), ResourceName: c.Name, EnvironmentID: c.EnvironmentID, ClientID: c.ClientID,
+		ClientIP: l.ClientIP, RequestID: l.RequestID})
+}
+
+// loginRecorder writes login events in batches: one commit holds all events that came in while the one before was being
+// written, so that the rate of logins is not the rate of commits.
+type loginRecorder struct {
+	write func([]model.ChangeEvent)
+
+	mu      sync.Mutex
+	pending []model.ChangeEvent
+	busy    bool
+	workers sync.WaitGroup
+}
+
+func (r *loginRecorder) add(e model.ChangeEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending = append(r.pending, e)
+	if !r.busy {
+		r.busy = true
+		r.workers.Go(r.drain)
+	}
+}
+
+func (r *loginRecorder) drain() {
+	for {
+		r.mu.Lock()
+		batch := r.pending
+		r.pending = nil
+		r.busy = len(batch) > 0
+		r.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		r.write(batch)
+	}
+}
+
+func (r *loginRecorder) wait() { r.workers.Wait() }
+
+func (s *Service) writeLogins(batch []model.ChangeEvent) {
+	byOwner := map[model.EnvironmentID][]model.ChangeEvent{}
+	for _, e := range batch {
+		byOwner[e.EnvironmentID] = append(byOwner[e.EnvironmentID], e)
+	}
+	for env, events := range byOwner {
+		// the caller may be gone; the record must be written all the same
+		_, err := s.store.Update(context.Background(), store.Write{Environment: env, Time: s.now()}, func(tx *store.Tx) error {
+			for _, e := range events {
+				e.Revision = tx.Revision
+				if err := tx.Events.Append(e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			s.log.Error("logins could not be recorded", "count", len(events), "error", err)
+		}
+	}
+}
+
+// Limits of failed logins (management-api.md 2.3).
+const (
+	failuresPerMinute = 10
+	failureWindow     = time.Minute
+	maxTracked        = 100_000 // pairs of client and address; beyond it the oldest windows go first
+)
+
+// failures counts failed logins for each client and address in fixed windows of a minute.
+type failures struct {
+	mu     sync.Mutex
+	counts map[failureKey]failureCount
+}
+
+type failureKey struct {
+	client  model.ClientID
+	address string
+}
+
+type failureCount struct {
+	start time.Time
+	n     int
+}
+
+func (f *failures) allow(client model.ClientID, address string, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := f.counts[failureKey{client, address}]
+	return c.n < failuresPerMinute || !c.covers(now)
+}
+
+func (f *failures) add(client model.ClientID, address string, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.counts == nil || len(f.counts) >= maxTracked {
+		f.sweep(now)
+	}
+	key := failureKey{client, address}
+	c := f.counts[key]
+	if !c.covers(now) {
+		c = failureCount{start: now}
+	}
+	c.n++
+	f.counts[key] = c
+}
+
+// sweep drops ended windows, and everything when few have ended: memory and work stay bounded whoever is guessing.
+func (f *failures) sweep(now time.Time) {
+	kept := map[failureKey]failureCount{}
+	for k, c := range f.counts {
+		if c.covers(now) {
+			kept[k] = c
+		}
+	}
+	if len(kept) > maxTracked/2 {
+		kept = map[failureKey]failureCount{}
+	}
+	f.counts = kept
+}
+
+func (c failureCount) covers(now time.Time) bool {
+	age := now.Sub(c.start)
+	return age >= 0 && age < failureWindow
+}

@@ -1,0 +1,350 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// Catalogue is the stored assets of one asset type, or the identities of one identity template. Make one by
+// Service.Assets or Service.Identities.
+type Catalogue[R any] struct {
+	s        *Service
+	env      model.EnvironmentID
+	template model.TemplateID
+	resource string // of events
+	noun     string // of errors
+	open     target[R]
+	format   func(*R) []byte
+	pooled   func(*R) model.Attributes
+}
+
+// Assets is the catalogue of an asset type of source PLAINID; all calls on one of another source are conflicts.
+func (s *Service) Assets(env model.EnvironmentID, template model.TemplateID) Catalogue[model.Asset] {
+	return Catalogue[model.Asset]{s: s, env: env, template: template, resource: resourceAsset, noun: "Asset",
+		open: func(tx *store.Tx) (schema[model.Asset], store.Records[model.Asset], error) {
+			return openAssets(tx, template)
+		},
+		format: FormatAsset, pooled: func(a *model.Asset) model.Attributes { return a.Attributes }}
+}
+
+// Identities is the directory of an identity template.
+func (s *Service) Identities(env model.EnvironmentID, template model.TemplateID) Catalogue[model.Identity] {
+	return Catalogue[model.Identity]{s: s, env: env, template: template, resource: resourceIdentity, noun: "Identity",
+		open: func(tx *store.Tx) (schema[model.Identity], store.Records[model.Identity], error) {
+			return openIdentities(tx, template)
+		},
+		format: FormatIdentity, pooled: (*model.Identity).Pooled}
+}
+
+func openAssets(tx *store.Tx, template model.TemplateID) (schema[model.Asset], store.Records[model.Asset], error) {
+	t, err := tx.AssetTemplates.Find(template)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil, missingResource("AssetTemplate", string(template))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.Source != model.SourcePlainID {
+		return nil, nil, &model.Error{Kind: model.KindConflict, Code: "MGT-009", Name: "InUseError", Args: []string{string(template)},
+			Message: fmt.Sprintf("AssetTemplate: [%s] has source %s; only PLAINID types have stored assets", template, t.Source)}
+	}
+	return newAssetSchema(&t), tx.Assets(template), nil
+}
+
+func openIdentities(tx *store.Tx, template model.TemplateID) (schema[model.Identity], store.Records[model.Identity], error) {
+	t, err := tx.IdentityTemplates.Find(template)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil, missingResource("IdentityTemplate", string(template))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return newIdentitySchema(&t), tx.Identities(template), nil
+}
+
+// Import stores a bulk body, read as a stream (management-api.md 19.1). The body is read inside a write transaction, so
+// it must come from where it cannot stall. A million rows need memory for their keys' hashes only.
+func (c Catalogue[R]) Import(ctx context.Context, call Call, o BulkOptions, body io.Reader) (Bulk, error) {
+	return bulk(ctx, c.s, call, c.env, o, body, c.resource, string(c.template), c.open)
+}
+
+// Find reads one record.
+func (c Catalogue[R]) Find(ctx context.Context, key string) (R, Seen, error) {
+	var out R
+	var seen Seen
+	err := c.s.view(ctx, c.env, func(tx *store.Tx) error {
+		_, records, err := c.open(tx)
+		if err != nil {
+			return err
+		}
+		seen.Revision = tx.Revision
+		out, err = records.Find(key)
+		if errors.Is(err, store.ErrNotFound) {
+			return missingResource(c.noun, key)
+		}
+		return err
+	})
+	return out, seen, err
+}
+
+// Filter limits a list of records. The zero Filter passes everything.
+type Filter struct {
+	Key        string
+	KeyPrefix  string
+	Attributes map[model.AttributeID]string // any value equal
+	Active     *bool                        // identities
+}
+
+func (f *Filter) isZero() bool {
+	return f.Key == "" && f.KeyPrefix == "" && len(f.Attributes) == 0 && f.Active == nil
+}
+
+func (c Catalogue[R]) passes(f *Filter, key string, record *R) bool {
+	if f.Key != "" && key != f.Key || !strings.HasPrefix(key, f.KeyPrefix) {
+		return false
+	}
+	if identity, ok := any(record).(*model.Identity); ok && f.Active != nil && *f.Active == identity.Inactive {
+		return false
+	}
+	if len(f.Attributes) == 0 {
+		return true
+	}
+	attributes := c.pooled(record)
+	for id, value := range f.Attributes {
+		if !slices.Contains(attributes[id], value) {
+			return false
+		}
+	}
+	return true
+}
+
+// Page is a part of a list in order of insertion.
+type Page[R any] struct {
+	Records  []R
+	Next     string         // cursor of the next page; "" = this was the last
+	Revision model.Revision // when the first page was read
+}
+
+// Limits of a page (management-api.md 19).
+const (
+	DefaultPage = 100
+	MaxPage     = 1_000
+)
+
+// Page lists up to limit records from cursor on ("" = the first page). Reading to the end gives every record once that
+// was there all the time, whatever is written in between.
+func (c Catalogue[R]) Page(ctx context.Context, caller *Caller, f Filter, cursor string, limit int) (Page[R], error) {
+	question := c.question(caller, &f)
+	var from place
+	if cursor != "" {
+		var err error
+		if from, err = c.s.cursors.read(cursor, question, c.s.now()); err != nil {
+			return Page[R]{}, err
+		}
+	}
+	out := Page[R]{Records: []R{}, Revision: from.revision}
+	err := c.s.view(ctx, c.env, func(tx *store.Tx) error {
+		schema, records, err := c.open(tx)
+		if err != nil {
+			return err
+		}
+		if cursor == "" {
+			out.Revision = tx.Revision
+		}
+		last := from.position
+		for p, err := range records.After(from.position) {
+			if err != nil {
+				return err
+			}
+			if !c.passes(&f, schema.keyOf(&p.Record), &p.Record) {
+				continue
+			}
+			if len(out.Records) == limit {
+				made := c.s.now()
+				if cursor != "" {
+					made = from.made // the age counts from the first page
+				}
+				out.Next = c.s.cursors.write(place{position: last, revision: out.Revision, made: made}, question)
+				return nil
+			}
+			last = p.Position
+			out.Records = append(out.Records, p.Record)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// question names caller, list and filter without ambiguity: every part is preceded by its length.
+func (c Catalogue[R]) question(caller *Caller, f *Filter) string {
+	parts := []string{string(caller.ClientID), string(c.env), c.resource, string(c.template), f.Key, f.KeyPrefix,
+		fmt.Sprint(f.Active != nil && *f.Active, f.Active != nil)}
+	for _, id := range slices.Sorted(maps.Keys(f.Attributes)) {
+		parts = append(parts, string(id), f.Attributes[id])
+	}
+	var b strings.Builder
+	for _, part := range parts {
+		fmt.Fprintf(&b, "%d:%s", len(part), part)
+	}
+	return b.String()
+}
+
+// Count is how many records pass the filter.
+func (c Catalogue[R]) Count(ctx context.Context, f Filter) (n int64, seen Seen, err error) {
+	err = c.s.view(ctx, c.env, func(tx *store.Tx) error {
+		schema, records, err := c.open(tx)
+		if err != nil {
+			return err
+		}
+		seen.Revision = tx.Revision
+		if f.isZero() {
+			n, err = records.Count()
+			return err
+		}
+		for p, err := range records.After(0) {
+			if err != nil {
+				return err
+			}
+			if c.passes(&f, schema.keyOf(&p.Record), &p.Record) {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, seen, err
+}
+
+// Put stores one record from its JSON form: as a whole, or with merge only what the body names (management-api.md 19).
+func (c Catalogue[R]) Put(ctx context.Context, call Call, key string, body []byte, merge bool) (R, Done, error) {
+	var out R
+	var done Done
+	revision, err := c.s.update(ctx, &call, c.env, func(w *writer) error {
+		schema, records, err := c.open(w.Tx)
+		if err != nil {
+			return err
+		}
+		r, err := readOneRow(wordsOf[R](), lookup{attribute: schema.attribute, multiValue: schema.multiValue}, key, body)
+		if err != nil {
+			return err
+		}
+		var before *R
+		found, err := records.Find(key)
+		if err == nil {
+			before = &found
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		} else if merge {
+			return missingResource(c.noun, key)
+		}
+		record, problem := schema.apply(r, before, merge)
+		if problem != nil {
+			return problem
+		}
+		out = record
+		if done.Result, err = records.Put(record); err != nil || done.Result == Unchanged {
+			return err
+		}
+		return w.event(c.event(done.Result, key, before, &record))
+	})
+	done.Revision = revision
+	return out, done, err
+}
+
+func (c Catalogue[R]) event(result Result, key string, before, after *R) model.ChangeEvent {
+	e := model.ChangeEvent{Action: model.EventCreate, ResourceType: c.resource, ResourceID: key, ResourceName: key,
+		ParentType: resourceAssetTemplate, ParentID: string(c.template)}
+	if c.resource == resourceIdentity {
+		e.ParentType = resourceIdentityTemplate
+	}
+	switch result {
+	case Updated:
+		e.Action = model.EventUpdate
+	case Deleted:
+		e.Action = model.EventDelete
+	}
+	if before != nil {
+		e.Before = string(c.format(before))
+	}
+	if after != nil {
+		e.After = string(c.format(after))
+	}
+	return e
+}
+
+// Delete removes one record.
+func (c Catalogue[R]) Delete(ctx context.Context, call Call, key string) (Done, error) {
+	done := Done{Result: Deleted}
+	var err error
+	done.Revision, err = c.s.update(ctx, &call, c.env, func(w *writer) error {
+		_, records, err := c.open(w.Tx)
+		if err != nil {
+			return err
+		}
+		before, err := records.Find(key)
+		if errors.Is(err, store.ErrNotFound) {
+			return missingResource(c.noun, key)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := records.Delete(key); err != nil {
+			return err
+		}
+		return w.event(c.event(Deleted, key, &before, nil))
+	})
+	return done, err
+}
+
+// Clear removes all records.
+func (c Catalogue[R]) Clear(ctx context.Context, call Call) (Done, error) {
+	var done Done
+	var err error
+	done.Revision, err = c.s.update(ctx, &call, c.env, func(w *writer) error {
+		_, records, err := c.open(w.Tx)
+		if err != nil {
+			return err
+		}
+		n, err := records.Clear()
+		if err != nil || n == 0 {
+			return err
+		}
+		done.Result = Deleted
+		return w.bulkEvent(c.resource, string(c.template), BulkReport{}, BulkReport{Deleted: n})
+	})
+	return done, err
+}
+
+type assetForm struct {
+	Path       string           `json:"path"`
+	Name       string           `json:"name"`
+	Attributes model.Attributes `json:"attributes"`
+}
+
+// FormatAsset writes an asset as it stands on the wire (management-api.md 19).
+func FormatAsset(a *model.Asset) []byte {
+	f := assetForm{Path: a.Path, Name: a.Name, Attributes: a.Attributes}
+	if f.Name == "" {
+		f.Name = a.Path
+	}
+	return encode(f)
+}
+
+type identityForm struct {
+	EntityID   string             `json:"entityId"`
+	IsActive   bool               `json:"isActive"`
+	Attributes model.Attributes   `json:"attributes"`
+	Rows       []model.Attributes `json:"rows,omitempty"`
+}
+
+// FormatIdentity writes an identity as it stands on the wire (management-api.md 20).
+func FormatIdentity(i *model.Identity) []byte {
+	return encode(identityForm{EntityID: i.EntityID, IsActive: !i.Inactive, Attributes: i.Attributes, Rows: i.Rows})
+}

@@ -1,0 +1,407 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+	"github.com/ambit-authz/ambit/internal/token"
+)
+
+// ScopeView is a scope as callers see it: never with its secrets.
+type ScopeView struct {
+	Scope model.Scope // Secrets is nil
+	Seen  Seen
+}
+
+// Form is the exported form of the scope.
+func (v *ScopeView) Form() ScopeForm { return scopeForm(&v.Scope) }
+
+// Incomplete reports whether the scope states no authentication methods and so works with all (management-api.md 18).
+func (v *ScopeView) Incomplete() bool { return len(v.Scope.AuthMethods) == 0 }
+
+// CreateScope makes a scope from the JSON body of management-api.md 18 with one secret: the one given as "secret", else a
+// new one, which is returned and never shown again. In a dry run no id and no secret is made.
+func (s *Service) CreateScope(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (ScopeView, string, error) {
+	var f struct {
+		ScopeForm `json:",inline"`
+		Secret    *string `json:"secret"`
+	}
+	if err := decode(body, &f); err != nil {
+		return ScopeView{}, "", err
+	}
+	if f.ClientID == "" {
+		f.ClientID = string(token.NewClientID())
+	}
+	scope, err := f.scope(env)
+	if err != nil {
+		return ScopeView{}, "", err
+	}
+	var secret string
+	if f.Secret != nil {
+		hash, err := s.secrets.Hash(*f.Secret, s.now())
+		if err != nil {
+			return ScopeView{}, "", err
+		}
+		secret, scope.Secrets = *f.Secret, []model.SecretHash{hash}
+	} else if !call.DryRun {
+		var hash model.SecretHash
+		secret, hash = s.secrets.New(s.now())
+		scope.Secrets = []model.SecretHash{hash}
+	}
+	var out ScopeView
+	_, err = s.update(ctx, &call, env, func(w *writer) error {
+		if taken, err := exists(w.Scopes, scope.ClientID); err != nil || taken {
+			return orTaken(err, &scope)
+		}
+		if err := w.checkScope(&scope); err != nil {
+			return err
+		}
+		if _, err := w.putScope(scope); err != nil {
+			return err
+		}
+		out, err = viewScope(w.Tx, scope.ClientID)
+		out.Seen.Revision++ // the commit's own
+		return err
+	})
+	if err != nil {
+		return ScopeView{}, "", err
+	}
+	return out, secret, nil
+}
+
+// orTaken is the error of a client id that another scope or credential of the tenant has.
+func orTaken(err error, scope *model.Scope) error {
+	if err == nil || errors.Is(err, store.ErrTaken) {
+		return alreadyExists("Scope", string(scope.ClientID))
+	}
+	return err
+}
+
+// putScope stores a scope; an id that is taken elsewhere in the tenant is a conflict.
+func (w *writer) putScope(scope model.Scope) (Result, error) {
+	result, err := put(w, scopeSubject(), w.Scopes, scope.ClientID, scope)
+	if errors.Is(err, store.ErrTaken) {
+		return result, orTaken(err, &scope)
+	}
+	return result, err
+}
+
+// checkScope checks what a scope refers to: its applications exist, its name is free.
+func (w *writer) checkScope(scope *model.Scope) error {
+	var errs model.Errors
+	for _, id := range scope.ApplicationIDs {
+		found, err := exists(w.Applications, id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			errs = append(errs, missingResource("Application", string(id)))
+		}
+	}
+	for other, err := range w.Scopes.FindAll() {
+		if err != nil {
+			return err
+		}
+		if other.Name == scope.Name && other.ClientID != scope.ClientID {
+			errs = append(errs, alreadyExists("Scope", scope.Name))
+		}
+	}
+	return errs.OrNil()
+}
+
+// FindScope reads one scope.
+func (s *Service) FindScope(ctx context.Context, env model.EnvironmentID, id model.ClientID) (ScopeView, error) {
+	var out ScopeView
+	err := s.view(ctx, env, func(tx *store.Tx) (err error) {
+		out, err = viewScope(tx, id)
+		return err
+	})
+	return out, err
+}
+
+func viewScope(tx *store.Tx, id model.ClientID) (ScopeView, error) {
+	scope, seen, err := find(tx, tx.Scopes, id, "Scope", string(id))
+	scope.Secrets = nil
+	return ScopeView{Scope: scope, Seen: seen}, err
+}
+
+// FindScopes lists the scopes by id; name and application limit the list when they are not empty.
+func (s *Service) FindScopes(ctx context.Context, env model.EnvironmentID, name string, application model.ApplicationID) ([]ScopeView, Seen, error) {
+	out := []ScopeView{}
+	var seen Seen
+	err := s.view(ctx, env, func(tx *store.Tx) error {
+		seen.Revision = tx.Revision
+		for scope, err := range tx.Scopes.FindAll() {
+			if err != nil {
+				return err
+			}
+			if name != "" && scope.Name != name || application != "" && !slices.Contains(scope.ApplicationIDs, application) {
+				continue
+			}
+			v, err := viewScope(tx, scope.ClientID)
+			if err != nil {
+				return err
+			}
+			out = append(out, v)
+		}
+		return nil
+	})
+	return out, seen, err
+}
+
+// PutScope replaces a scope, or makes it without secrets. It never touches secrets.
+func (s *Service) PutScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID, body []byte) (ScopeView, Done, error) {
+	return s.changeScope(ctx, call, env, id, func(*model.Scope, bool) (model.Scope, error) {
+		var f ScopeForm
+		if err := decode(body, &f); err != nil {
+			return model.Scope{}, err
+		}
+		return scopeOf(&f, env, id)
+	})
+}
+
+// PatchScope changes a scope by a JSON merge patch (RFC 7396).
+func (s *Service) PatchScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID, patch []byte) (ScopeView, Done, error) {
+	return s.changeScope(ctx, call, env, id, func(before *model.Scope, found bool) (model.Scope, error) {
+		if !found {
+			return model.Scope{}, missingResource("Scope", string(id))
+		}
+		merged, err := mergePatch(encode(scopeForm(before)), patch)
+		if err != nil {
+			return model.Scope{}, err
+		}
+		var f ScopeForm
+		if err := decode(merged, &f); err != nil {
+			return model.Scope{}, err
+		}
+		return scopeOf(&f, env, id)
+	})
+}
+
+// scopeOf is the scope of the form; the id in the body is the one in the path, or absent.
+func scopeOf(f *ScopeForm, env model.EnvironmentID, id model.ClientID) (model.Scope, error) {
+	if f.ClientID != "" && f.ClientID != string(id) {
+		return model.Scope{}, model.Errors{{Kind: model.KindInvalid, Message: "/clientId: differs from that of the path"}}
+	}
+	f.ClientID = string(id)
+	return f.scope(env)
+}
+
+func (s *Service) changeScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID,
+	change func(before *model.Scope, found bool) (model.Scope, error)) (ScopeView, Done, error) {
+	var out ScopeView
+	var done Done
+	revision, err := s.update(ctx, &call, env, func(w *writer) error {
+		before, err := w.Scopes.Find(id)
+		found := err == nil
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err := precondition(w, w.Scopes, id, "Scope", string(id)); err != nil {
+			return err
+		}
+		scope, err := change(&before, found)
+		if err != nil {
+			return err
+		}
+		scope.Secrets = before.Secrets
+		if err := w.checkScope(&scope); err != nil {
+			return err
+		}
+		if done.Result, err = w.putScope(scope); err != nil {
+			return err
+		}
+		if done.Version, err = doneVersion(w, w.Scopes, id, done.Result); err != nil {
+			return err
+		}
+		out, err = viewScope(w.Tx, id)
+		return err
+	})
+	done.Revision = revision
+	return out, done, err
+}
+
+// DeleteScope ends a scope with its secrets.
+func (s *Service) DeleteScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID) (Done, error) {
+	done := Done{Result: Deleted}
+	var err error
+	done.Revision, err = s.update(ctx, &call, env, func(w *writer) error {
+		if err := precondition(w, w.Scopes, id, "Scope", string(id)); err != nil {
+			return err
+		}
+		result, err := remove(w, scopeSubject(), w.Scopes, id)
+		if err == nil && result == Unchanged {
+			return missingResource("Scope", string(id))
+		}
+		return err
+	})
+	return done, err
+}
+
+// LinkApplication adds an application to a scope, or with link false takes it away.
+func (s *Service) LinkApplication(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID, app model.ApplicationID, link bool) (Done, error) {
+	_, done, err := s.changeScope(ctx, call, env, id, func(before *model.Scope, found bool) (model.Scope, error) {
+		if !found {
+			return model.Scope{}, missingResource("Scope", string(id))
+		}
+		scope := *before
+		at := slices.Index(scope.ApplicationIDs, app)
+		switch {
+		case link && at < 0:
+			scope.ApplicationIDs = append(slices.Clone(scope.ApplicationIDs), app)
+		case !link && at >= 0:
+			scope.ApplicationIDs = convert[model.ApplicationID](slices.Delete(slices.Clone(scope.ApplicationIDs), at, at+1))
+		}
+		return scope, nil
+	})
+	return done, err
+}
+
+// SecretView is what can be seen of a secret.
+type SecretView struct {
+	ID        string
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero = never
+}
+
+// MakeScopeSecret makes a further secret, which is returned and never shown again. The living ones end after expireOld
+// (0 = at once); a third living secret is a conflict (management-api.md 18). A dry run makes none.
+func (s *Service) MakeScopeSecret(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID, expireOld time.Duration) (secret string, view SecretView, done Done, err error) {
+	now := s.now()
+	var hash model.SecretHash
+	if !call.DryRun {
+		secret, hash = s.secrets.New(now)
+	}
+	done.Revision, err = s.update(ctx, &call, env, func(w *writer) error {
+		scope, err := w.Scopes.Find(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return missingResource("Scope", string(id))
+		} else if err != nil {
+			return err
+		}
+		scope.Secrets = endingSecrets(scope.Secrets, now, expireOld)
+		if len(scope.Secrets) >= model.MaxSecrets {
+			return inUse("Scope", string(id), "living secrets", secretIDs(scope.Secrets))
+		}
+		if !call.DryRun {
+			scope.Secrets = append(scope.Secrets, hash)
+		}
+		done.Result, err = w.putScope(scope)
+		return err
+	})
+	if err != nil {
+		return "", SecretView{}, done, err
+	}
+	return secret, SecretView{ID: hash.ID, CreatedAt: hash.CreatedAt}, done, nil
+}
+
+// endingSecrets are those that still live after their end was brought forward.
+func endingSecrets(secrets []model.SecretHash, now time.Time, after time.Duration) []model.SecretHash {
+	end := now.Add(after)
+	var living []model.SecretHash
+	for _, h := range secrets {
+		if h.ExpiresAt.IsZero() || h.ExpiresAt.After(end) {
+			h.ExpiresAt = end
+		}
+		if h.Alive(now) {
+			living = append(living, h)
+		}
+	}
+	return living
+}
+
+func secretIDs(secrets []model.SecretHash) []string {
+	var ids []string
+	for _, h := range secrets {
+		ids = append(ids, h.ID)
+	}
+	return ids
+}
+
+// FindScopeSecrets lists the living secrets of a scope.
+func (s *Service) FindScopeSecrets(ctx context.Context, env model.EnvironmentID, id model.ClientID) ([]SecretView, Seen, error) {
+	out := []SecretView{}
+	var seen Seen
+	err := s.view(ctx, env, func(tx *store.Tx) error {
+		var scope model.Scope
+		var err error
+		if scope, seen, err = find(tx, tx.Scopes, id, "Scope", string(id)); err != nil {
+			return err
+		}
+		for _, h := range scope.Secrets {
+			if h.Alive(s.now()) {
+				out = append(out, SecretView{ID: h.ID, CreatedAt: h.CreatedAt, ExpiresAt: h.ExpiresAt})
+			}
+		}
+		return nil
+	})
+	return out, seen, err
+}
+
+// DeleteScopeSecret ends one secret at once.
+func (s *Service) DeleteScopeSecret(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID, secretID string) (Done, error) {
+	done := Done{Result: Deleted}
+	var err error
+	done.Revision, err = s.update(ctx, &call, env, func(w *writer) error {
+		scope, err := w.Scopes.Find(id)
+		if errors.Is(err, store.ErrNotFound) {
+			return missingResource("Scope", string(id))
+		} else if err != nil {
+			return err
+		}
+		kept := slices.DeleteFunc(slices.Clone(scope.Secrets), func(h model.SecretHash) bool { return h.ID == secretID })
+		if len(kept) == len(scope.Secrets) {
+			return missingResource("Secret", secretID)
+		}
+		scope.Secrets = kept
+		if len(kept) == 0 {
+			scope.Secrets = nil
+		}
+		_, err = w.putScope(scope)
+		return err
+	})
+	return done, err
+}
+
+// mergePatch applies a JSON merge patch (RFC 7396) to a document.
+func mergePatch(document, patch []byte) ([]byte, error) {
+	var change any
+	if err := decode(patch, &change); err != nil {
+		return nil, err
+	}
+	if _, ok := change.(map[string]any); !ok {
+		return nil, model.Invalidf("a merge patch of an object is an object")
+	}
+	var target any
+	if err := json.Unmarshal(document, &target); err != nil {
+		return nil, fmt.Errorf("merge patch: %w", err)
+	}
+	return json.Marshal(merge(target, change), jsontext.EscapeForHTML(false))
+}
+
+func merge(target, patch any) any {
+	changes, ok := patch.(map[string]any)
+	if !ok {
+		return patch
+	}
+	object, ok := target.(map[string]any)
+	if !ok {
+		object = map[string]any{}
+	}
+	for name, value := range changes {
+		if value == nil {
+			delete(object, name)
+		} else {
+			object[name] = merge(object[name], value)
+		}
+	}
+	return object
+}
