@@ -148,7 +148,7 @@ func sentAttributes(t *model.AssetTemplate, sent map[string][]string) model.Attr
 		for name, values := range sent {
 			a, ok := t.RequestAttribute(name)
 			if ok && (a.NameForRequest == name) == byName {
-				out[a.ID] = model.Distinct(values)
+				out[a.ID] = values
 			}
 		}
 	}

@@ -33,7 +33,7 @@ type TokenRequest struct {
 	Attributes bool
 }
 
-// AssetClaim is an entry of assetList. Attributes are by request name.
+// AssetClaim is an entry of assetList. Attributes are by request name; a value list holds no text twice.
 type AssetClaim struct {
 	Template   model.TemplateID
 	Path       string

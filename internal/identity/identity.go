@@ -24,7 +24,7 @@ type Directory interface {
 }
 
 // Claim is one identity as a request states it (runtime-api.md 5.1). Empty texts mean: not stated. A key of a value map
-// with no values means: sent, without values.
+// with no values means: sent, without values. A value list holds no text twice.
 type Claim struct {
 	EntityID   string
 	Template   model.TemplateID
@@ -194,7 +194,7 @@ func (c choice) bind(record model.Identity) Bound {
 		if !owned {
 			b.Attributes, b.Rows, owned = cloneAttributes(record.Attributes), slices.Clone(record.Rows), true
 		}
-		b.Attributes[a.ID] = model.Distinct(values)
+		b.Attributes[a.ID] = values
 		b.dropFromRows(a.ID)
 	}
 	return b

@@ -71,7 +71,7 @@ func firstHit(ms []Matcher, ev Evidence) (hit, bool) {
 				if h.values == nil {
 					h.values = map[model.AttributeID][]string{}
 				}
-				h.values[attribute] = values
+				h.values[attribute] = model.Distinct(values)
 			}
 		}
 		return h, true

@@ -1,0 +1,220 @@
+package runtime
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+const (
+	// bufferSize is how much of an answer is gathered before it is sent.
+	bufferSize = 64 << 10
+	// roomForEntry is kept free in the buffer, so that an entry of common size does not make it grow.
+	roomForEntry = 4 << 10
+	// clientLimit is what one public client reads of an answer at most (runtime-api.md 3.5).
+	clientLimit = 4 << 20
+)
+
+// stream sends an answer through one buffer. An answer that fits into it goes out with its length.
+type stream struct {
+	w     http.ResponseWriter
+	buf   []byte
+	sent  int64
+	begun bool
+}
+
+// full sends the buffer when little room is left.
+func (s *stream) full() {
+	if len(s.buf) > bufferSize-roomForEntry {
+		s.send()
+	}
+}
+
+// send writes the buffer. A write that fails ends the connection: what was sent must stay visibly incomplete.
+func (s *stream) send() {
+	s.begun = true
+	n, err := s.w.Write(s.buf)
+	s.sent += int64(n)
+	s.buf = s.buf[:0]
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *stream) end() {
+	if !s.begun {
+		s.w.Header().Set("Content-Length", strconv.Itoa(len(s.buf)))
+	}
+	s.send()
+}
+
+// writeToken writes the JSON answer (runtime-api.md 8.5). Nothing of it is ever held whole.
+func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) error {
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	pooled := x.h.buffers.Get().(*[]byte)
+	s := &stream{w: x.w, buf: (*pooled)[:0]}
+	s.buf = append(s.buf, `{"tokenValidity":`...)
+	s.buf = strconv.AppendInt(s.buf, int64(a.TokenValidity), 10)
+	s.buf = append(s.buf, `,"response":[`...)
+	s.access(req, a)
+	s.buf = append(s.buf, ']')
+	if req.identity {
+		s.identities(a.Identities)
+	}
+	s.buf = append(s.buf, `,"contextData":`...)
+	if req.echo && req.context != nil {
+		s.values(req.context)
+	} else {
+		s.buf = append(s.buf, "null"...)
+	}
+	s.buf = append(s.buf, '}')
+	s.end()
+	if s.sent > clientLimit {
+		x.h.options.Log.Info("an answer is larger than some clients read", "bytes", s.sent, "assets", a.Access.Len(),
+			"request_id", h.Get("X-Request-ID"))
+	}
+	if cap(s.buf) <= 4*bufferSize {
+		*pooled = s.buf
+		x.h.buffers.Put(pooled)
+	}
+	return nil
+}
+
+// access writes the one element of response, nothing when nothing is allowed.
+func (s *stream) access(req *tokenCall, a *decide.TokenAnswer) {
+	if a.Access.Len() == 0 {
+		return
+	}
+	s.buf = append(s.buf, `{"access":[`...)
+	sets := a.Access.ActionSets()
+	encoded := make([][]byte, len(sets))
+	var template model.TemplateID
+	var shown *engine.Projection
+	first := true
+	for e := range a.Access.Entries() {
+		if t := e.Template(); first || t != template {
+			template, shown = t, a.Projection(t)
+		}
+		if !first {
+			s.buf = append(s.buf, ',')
+		}
+		first = false
+		s.buf = e.Append(s.buf, shown)
+		if encoded[e.Actions] == nil {
+			encoded[e.Actions] = appendActions(nil, sets[e.Actions], req)
+		}
+		s.buf = append(s.buf, encoded[e.Actions]...)
+		s.buf = append(s.buf, '}')
+		s.full()
+	}
+	s.buf = append(s.buf, `]}`...)
+}
+
+// appendActions writes an action list: one object an action or, when policies are asked for, one a granting policy.
+func appendActions(b []byte, set engine.ActionSet, req *tokenCall) []byte {
+	b = append(b, '[')
+	first := true
+	for _, g := range set {
+		refs := g.Policies
+		if !req.Policies {
+			refs = make([]engine.PolicyRef, 1)
+		}
+		for _, ref := range refs {
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			b = append(b, `{"action":`...)
+			b = quote(b, g.Action.Value)
+			if req.policyNames {
+				b = append(b, `,"permission":`...)
+				b = quote(b, ref.Name)
+			}
+			if req.policyIDs {
+				b = append(b, `,"permissionId":`...)
+				b = quote(b, string(ref.ID))
+			}
+			b = append(b, '}')
+		}
+	}
+	return append(b, ']')
+}
+
+// identities writes the member identity and, when there are several, additionalIdentities.
+func (s *stream) identities(ids []decide.Identity) {
+	s.buf = append(s.buf, `,"identity":`...)
+	s.identity(&ids[0])
+	if len(ids) == 1 {
+		return
+	}
+	s.buf = append(s.buf, `,"additionalIdentities":[`...)
+	for i := range ids[1:] {
+		if i > 0 {
+			s.buf = append(s.buf, ',')
+		}
+		s.identity(&ids[1+i])
+	}
+	s.buf = append(s.buf, ']')
+}
+
+// identity writes every declared attribute, one without values as [].
+func (s *stream) identity(id *decide.Identity) {
+	s.buf = append(s.buf, `{"entityId":`...)
+	s.buf = quote(s.buf, id.EntityID)
+	s.buf = append(s.buf, `,"entityTypeId":`...)
+	s.buf = quote(s.buf, string(id.Template.ID))
+	s.buf = append(s.buf, `,"typeName":`...)
+	s.buf = quote(s.buf, string(id.Template.ID)) // identity templates have no display name of their own
+	s.buf = append(s.buf, `,"attributes":{"uid":`...)
+	s.list([]string{id.EntityID})
+	pooled := id.Pooled()
+	for _, a := range id.Template.Attributes {
+		if a.ID == model.AttributeUID {
+			continue
+		}
+		s.buf = append(s.buf, ',')
+		s.buf = quote(s.buf, string(a.ID))
+		s.buf = append(s.buf, ':')
+		s.list(pooled[a.ID])
+	}
+	s.buf = append(s.buf, "}}"...)
+}
+
+func (s *stream) values(m valueMap) {
+	s.buf = append(s.buf, '{')
+	for i, e := range m {
+		if i > 0 {
+			s.buf = append(s.buf, ',')
+		}
+		s.buf = quote(s.buf, e.name)
+		s.buf = append(s.buf, ':')
+		s.list(e.values)
+	}
+	s.buf = append(s.buf, '}')
+}
+
+func (s *stream) list(values []string) {
+	s.buf = append(s.buf, '[')
+	for i, v := range values {
+		if i > 0 {
+			s.buf = append(s.buf, ',')
+		}
+		s.buf = quote(s.buf, v)
+		s.full()
+	}
+	s.buf = append(s.buf, ']')
+}
+
+// quote writes a JSON string; invalid UTF-8, which no store and no request lets in, would become U+FFFD.
+func quote(b []byte, s string) []byte {
+	b, _ = jsontext.AppendQuote(b, s)
+	return b
+}

@@ -1,0 +1,286 @@
+package runtime
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// coercer reads fields by the rules of runtime-api.md 3.3 and gathers what is wrong with them.
+type coercer struct {
+	fields fields
+	prefix string // of field names in errors, such as "assetList[2]."
+	errs   *model.Errors
+}
+
+func (c *coercer) fail(name, reason string) { c.errs.Add(c.prefix+name, "%s", reason) }
+
+// text reads a string; "" when it is absent.
+func (c *coercer) text(name string) string {
+	v, ok := c.fields[name]
+	if !ok {
+		return ""
+	}
+	text, ok := scalar(v)
+	if !ok {
+		c.fail(name, "must be a string")
+	}
+	return text
+}
+
+// required reads a string that must be there.
+func (c *coercer) required(name string) string {
+	before := len(*c.errs)
+	text := c.text(name)
+	if text == "" && len(*c.errs) == before {
+		c.fail(name, "required")
+	}
+	return text
+}
+
+// flag reads a boolean; what is none gives the default.
+func (c *coercer) flag(name string, def bool) bool {
+	if b, ok := c.boolean(name); ok {
+		return b
+	}
+	return def
+}
+
+// strictFlag reads a boolean that is off by default and refuses what is none.
+func (c *coercer) strictFlag(name string) bool {
+	b, ok := c.boolean(name)
+	if _, sent := c.fields[name]; sent && !ok {
+		c.fail(name, "must be true or false")
+	}
+	return b
+}
+
+func (c *coercer) boolean(name string) (value, ok bool) {
+	v := c.fields[name]
+	switch v.Kind() {
+	case jsontext.KindTrue:
+		return true, true
+	case jsontext.KindFalse:
+		return false, true
+	case jsontext.KindString:
+		text, _ := scalar(v)
+		value = strings.EqualFold(text, "true")
+		return value, value || strings.EqualFold(text, "false")
+	}
+	return false, false
+}
+
+// address reads a bare IP address from the first of the names that has one; the zero Addr when none has. One that cannot
+// be read is an error (README ruling 1).
+func (c *coercer) address(names ...string) netip.Addr {
+	for _, name := range names {
+		text := c.text(name)
+		if text == "" {
+			continue
+		}
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			c.fail(name, "must be an IP address without port or zone")
+			return netip.Addr{}
+		}
+		return a.Unmap()
+	}
+	return netip.Addr{}
+}
+
+// offset reads a number of hours from -14 to 14 (README ruling 2).
+func (c *coercer) offset(name string) time.Duration {
+	v, ok := c.fields[name]
+	if !ok {
+		return 0
+	}
+	text, _ := scalar(v)
+	if v.Kind() != jsontext.KindNumber && v.Kind() != jsontext.KindString {
+		text = ""
+	}
+	text = strings.TrimSpace(text)
+	hours, isNumber := 0.0, false
+	if _, isNumber = model.ParseNumber(text); isNumber {
+		hours, _ = strconv.ParseFloat(text, 64) // out of range gives an infinity, or zero for less than a nanosecond
+	}
+	if !isNumber || hours < -14 || hours > 14 {
+		c.fail(name, "must be a number of hours from -14 to 14")
+		return 0
+	}
+	return time.Duration(math.Round(hours * float64(time.Hour)))
+}
+
+// choice reads one of several words in any case; a value that is no string counts as absent, "".
+func (c *coercer) choice(name string, words ...string) string {
+	v, ok := c.fields[name]
+	if !ok || v.Kind() != jsontext.KindString {
+		return ""
+	}
+	text, _ := scalar(v)
+	for _, w := range words {
+		if strings.EqualFold(w, text) {
+			return w
+		}
+	}
+	c.fail(name, "must be one of "+strings.Join(words, ", "))
+	return ""
+}
+
+// objects reads a list of objects, each with a coercer of its own. strings, when not nil, takes elements that are
+// strings instead.
+func (c *coercer) objects(name string, one func(*coercer), strings func(string)) {
+	v, ok := c.fields[name]
+	if !ok {
+		return
+	}
+	if v.Kind() == jsontext.KindBeginObject || v.Kind() == jsontext.KindString && strings != nil {
+		c.object(name, v, one, strings)
+		return
+	}
+	if v.Kind() != jsontext.KindBeginArray {
+		c.fail(name, "must be a list of objects")
+		return
+	}
+	i := 0
+	for element := range elements(v) {
+		if element.Kind() != jsontext.KindNull {
+			c.object(fmt.Sprintf("%s[%d]", name, i), element, one, strings)
+		}
+		if i++; len(*c.errs) >= maxErrors {
+			return
+		}
+	}
+}
+
+// maxErrors bounds how many errors of one list are gathered: a body of wrong elements must not become a longer answer.
+const maxErrors = 100
+
+func (c *coercer) object(name string, v jsontext.Value, one func(*coercer), strings func(string)) {
+	switch {
+	case v.Kind() == jsontext.KindBeginObject:
+		f := fields{}
+		for key, value := range members(v) {
+			f[key] = value
+		}
+		one(&coercer{fields: f, prefix: c.prefix + name + ".", errs: c.errs})
+	case v.Kind() == jsontext.KindString && strings != nil:
+		text, _ := scalar(v)
+		strings(text)
+	default:
+		c.fail(name, "must be an object")
+	}
+}
+
+// texts reads a list of strings; a lone scalar is a list of one.
+func (c *coercer) texts(name string) []string {
+	v, ok := c.fields[name]
+	if !ok {
+		return nil
+	}
+	var out []string
+	add := func(v jsontext.Value) {
+		text, ok := scalar(v)
+		if !ok {
+			c.fail(name, "must be a list of strings")
+			return
+		}
+		out = append(out, text)
+	}
+	if v.Kind() != jsontext.KindBeginArray {
+		add(v)
+		return out
+	}
+	for element := range elements(v) {
+		if element.Kind() != jsontext.KindNull {
+			add(element)
+		}
+		if len(*c.errs) >= maxErrors {
+			break
+		}
+	}
+	return out
+}
+
+// valueMap is a value map in the order in which it was sent. Values hold no text twice.
+type valueMap []namedValues
+
+type namedValues struct {
+	name   string
+	values []string
+}
+
+// byName gives the map; nil for one that was not sent.
+func (m valueMap) byName() map[string][]string {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string][]string, len(m))
+	for _, e := range m {
+		out[e.name] = e.values
+	}
+	return out
+}
+
+// values reads a value map; nil when it is absent or an array stands in its place.
+func (c *coercer) values(name string) valueMap {
+	v, ok := c.fields[name]
+	if !ok || v.Kind() == jsontext.KindBeginArray {
+		return nil
+	}
+	if v.Kind() != jsontext.KindBeginObject {
+		c.fail(name, "must be an object of lists of strings")
+		return nil
+	}
+	out := valueMap{}
+	for key, value := range members(v) {
+		values, ok := valueList(value)
+		if !ok {
+			c.fail(name+"."+key, "must be a list of strings, numbers or booleans")
+		}
+		out = append(out, namedValues{key, distinct(values)})
+		if len(*c.errs) >= maxErrors {
+			break
+		}
+	}
+	return out
+}
+
+func valueList(v jsontext.Value) ([]string, bool) {
+	if v.Kind() != jsontext.KindBeginArray {
+		text, ok := scalar(v)
+		return []string{text}, ok
+	}
+	values := []string{}
+	for element := range elements(v) {
+		if element.Kind() == jsontext.KindNull {
+			continue
+		}
+		text, ok := scalar(element)
+		if !ok {
+			return nil, false
+		}
+		values = append(values, text)
+	}
+	return values, true
+}
+
+// distinct removes repeated texts in time that grows with the list only: the list may fill a whole body.
+func distinct(values []string) []string {
+	if len(values) < 16 {
+		return model.Distinct(values)
+	}
+	seen := make(map[string]struct{}, len(values))
+	return slices.DeleteFunc(values, func(v string) bool {
+		_, again := seen[v]
+		seen[v] = struct{}{}
+		return again
+	})
+}

@@ -1,0 +1,190 @@
+package runtime
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ambit-authz/ambit/internal/api/problem"
+	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// exchange is one runtime call on the wire.
+type exchange struct {
+	h    *handler
+	w    http.ResponseWriter
+	r    *http.Request
+	call *decide.Call
+	errs model.Errors // of headers, reported with those of the fields
+	body *[]byte      // from the pool
+}
+
+// call makes an HTTP handler of an endpoint. The endpoint returns an error before it has written anything.
+func (h *handler) call(endpoint func(*exchange) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{h: h, w: w, r: r}
+		defer x.release()
+		x.begin()
+		err := endpoint(x)
+		if err == nil {
+			return
+		}
+		x.setRevision()
+		x.call.Refused(context.WithoutCancel(r.Context()), problem.Status(err), code(err))
+		h.problems(r.URL.Path).Write(w, r, err)
+	}
+}
+
+// begin opens the call from what the headers say (runtime-api.md 3.1).
+func (x *exchange) begin() {
+	id, external := setRequestID(x.w, x.r)
+	head := x.r.Header
+	in := decide.Incoming{Endpoint: x.r.Method + " " + x.r.URL.Path, ID: id, ExternalID: external,
+		Forwarded: head.Values("X-Forwarded-For"), Headers: head, Authorization: head.Get("Authorization"),
+		Credentials: decide.Credentials{
+			ClientID: model.ClientID(cmp.Or(head.Get("X-Client-Id"), head.Get("X-Plainid-Client-Id"))),
+			Secret:   cmp.Or(head.Get("X-Client-Secret"), head.Get("X-Plainid-Client-Secret")),
+		}}
+	if peer, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
+		in.Peer = peer.Addr().WithZone("").Unmap()
+	}
+	in.MinRevision = model.Revision(x.number("Ambit-Min-Revision", 0, math.MaxInt64))
+	in.Wait = time.Duration(x.number("Ambit-Wait", 2000, 30_000)) * time.Millisecond
+	x.call = x.h.options.Service.Begin(in)
+}
+
+// number reads a header that holds a number from 0 to limit.
+func (x *exchange) number(name string, def, limit int64) int64 {
+	text := x.r.Header.Get(name)
+	if text == "" {
+		return def
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 || n > limit {
+		x.errs.Add(name, "must be a number from 0 to %d", limit)
+		return def
+	}
+	return n
+}
+
+// setRequestID answers with the caller's X-Request-ID, or with a new one (runtime-api.md 3.8).
+func setRequestID(w http.ResponseWriter, r *http.Request) (id, external string) {
+	id = uuid.NewString()
+	for _, value := range r.Header.Values("X-Request-Id") {
+		if value != "" {
+			external = value
+			break
+		}
+	}
+	w.Header().Set("X-Request-ID", cmp.Or(external, id))
+	return id, external
+}
+
+// setRevision states the revision that was read (management-api.md 1.7).
+func (x *exchange) setRevision() {
+	if revision := x.call.Revision(); revision > 0 {
+		x.w.Header().Set("Ambit-Revision", strconv.FormatInt(int64(revision), 10))
+	}
+}
+
+// fields reads the request in the order of checks 3.6: size, credentials of the headers, form, credentials of the body.
+func (x *exchange) fields() (fields, error) {
+	if x.r.Method == http.MethodGet {
+		if err := x.call.AuthenticateHeaders(); err != nil {
+			return nil, err
+		}
+		f, err := queryFields(x.r.URL.RawQuery)
+		if err != nil {
+			return nil, err
+		}
+		return f, x.call.Authenticate(f.credentials())
+	}
+	if encoding := x.r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, problem.UnsupportedMedia("")
+	}
+	if x.r.ContentLength > x.h.options.MaxBytes {
+		return nil, tooLarge()
+	}
+	// a body of known length within the limit need not arrive before a wrong secret is refused
+	var body []byte
+	var err error
+	if unknown := x.r.ContentLength < 0; unknown {
+		if body, err = x.read(); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.call.AuthenticateHeaders(); err != nil {
+		return nil, err
+	}
+	if x.r.ContentLength > 0 {
+		if body, err = x.read(); err != nil {
+			return nil, err
+		}
+	}
+	f, err := parseBody(body)
+	if err != nil {
+		return nil, err
+	}
+	return f, x.call.Authenticate(f.credentials())
+}
+
+// read gives the whole body, in a buffer of the pool that belongs to the exchange until release.
+func (x *exchange) read() ([]byte, error) {
+	x.body = x.h.bodies.Get().(*[]byte)
+	buf := (*x.body)[:0]
+	if n := x.r.ContentLength; n > 0 && int64(cap(buf)) < n+1 && n < 1<<20 {
+		buf = make([]byte, 0, n+1) // one more, so that the end is seen without growing
+	}
+	limited := http.MaxBytesReader(x.w, x.r.Body, x.h.options.MaxBytes)
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := limited.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		*x.body = buf
+		switch tooLong, ok := errors.AsType[*http.MaxBytesError](err); {
+		case err == nil:
+		case errors.Is(err, io.EOF):
+			return buf, nil
+		case ok && tooLong != nil:
+			return nil, tooLarge()
+		default:
+			return nil, malformed()
+		}
+	}
+}
+
+// release gives the body's buffer back, unless it is uncommonly big.
+func (x *exchange) release() {
+	if x.body != nil && cap(*x.body) <= 1<<20 {
+		x.h.bodies.Put(x.body)
+	}
+}
+
+func code(err error) string {
+	if e, ok := errors.AsType[*model.Error](err); ok && e.Code != "" {
+		return e.Code
+	}
+	return http.StatusText(problem.Status(err))
+}
+
+func tooLarge() error { return &model.Error{Kind: model.KindTooLarge} }
+
+func malformed() error {
+	return &model.Error{Kind: model.KindInvalid, Code: "AMB-001", Name: "MalformedRequest", Message: "Malformed JSON"}
+}
+
+func notSupported(option string) error {
+	return &model.Error{Kind: model.KindNotOffered, Message: option + " is not supported"}
+}

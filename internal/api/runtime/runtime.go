@@ -1,0 +1,104 @@
+// Package runtime speaks the decision API on the wire: routes, request bodies and queries, coercion of values, and the
+// writer that streams answers.
+//
+// Start at Handler, then token.go and answer.go. The package promises that a request is read with exact names, without
+// duplicates and within its limits; that an answer is complete or visibly broken; and that no answer is ever built in
+// memory. It must never decide anything: package decide does, and package problem words its errors.
+//
+// Wire: runtime-api.md.
+package runtime
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/ambit-authz/ambit/internal/api/problem"
+	"github.com/ambit-authz/ambit/internal/decide"
+)
+
+// Options configure the handler. Service and Directory are needed.
+type Options struct {
+	Service    *decide.Service
+	Directory  *decide.Directory
+	MaxBytes   int64 // of a request body; 0 = 8 MiB
+	ErrorsJSON bool  // v3 errors have the form of 5.0 (v3_errors: json)
+	Version    string
+	Log        *slog.Logger
+}
+
+// defaultMaxBytes is the limit on request bodies (README ruling 5).
+const defaultMaxBytes = 8 << 20
+
+// Handler answers the runtime routes and, for every other path, 404 in the form of the path's family. It is safe for
+// concurrent use.
+func Handler(o Options) http.Handler {
+	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
+	o.Log = cmp.Or(o.Log, slog.Default())
+	h := &handler{options: o, routes: map[string]methods{}}
+	h.buffers.New = func() any { return new(make([]byte, 0, bufferSize)) }
+	h.bodies.New = func() any { return new([]byte) }
+	for _, base := range []string{"/api/runtime", "/runtime"} {
+		for _, version := range []string{"v1", "v3", "v4"} {
+			h.routes[base+"/token/"+version] = methods{http.MethodGet: h.call((*exchange).token), http.MethodPost: h.call((*exchange).token)}
+		}
+	}
+	for _, path := range []string{"/api/runtime_health_check", "/runtime_health_check"} {
+		h.routes[path] = methods{http.MethodGet: h.health, http.MethodHead: h.health}
+	}
+	return h
+}
+
+type handler struct {
+	options Options
+	routes  map[string]methods
+	buffers sync.Pool // of *[]byte: answers on their way
+	bodies  sync.Pool // of *[]byte: request bodies
+}
+
+// methods are the handlers of one path.
+type methods map[string]http.HandlerFunc
+
+// allow is the value of the header Allow.
+func (m methods) allow() string {
+	var names []string
+	for _, name := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		if m[name] != nil {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// ServeHTTP finds the route by the path exactly as it was sent, but for one trailing slash.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	route, ok := h.routes[path]
+	if !ok {
+		route, ok = h.routes[strings.TrimSuffix(path, "/")]
+	}
+	if !ok {
+		setRequestID(w, r)
+		h.problems(path).Write(w, r, problem.RouteNotFound())
+		return
+	}
+	serve, ok := route[r.Method]
+	if !ok {
+		setRequestID(w, r)
+		w.Header().Set("Allow", route.allow())
+		h.problems(path).Write(w, r, problem.MethodNotAllowed())
+		return
+	}
+	serve(w, r)
+}
+
+// problems gives the error form of a path's family (runtime-api.md 3.7).
+func (h *handler) problems(path string) problem.Writer {
+	p := problem.Writer{Log: h.options.Log}
+	if h.options.ErrorsJSON || strings.Contains(path, "/5.0/") {
+		p.Form = problem.Runtime
+	}
+	return p
+}

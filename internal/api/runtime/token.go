@@ -1,0 +1,159 @@
+package runtime
+
+import (
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Formats of accessTokenFormat.
+const (
+	formatJSON        = "JSON"
+	formatJWT         = "JWT"
+	formatStandardJWT = "StandardJWT"
+)
+
+// tokenCall is a token request with what only its answer needs.
+type tokenCall struct {
+	decide.TokenRequest
+	format      string
+	context     valueMap
+	policyNames bool
+	policyIDs   bool
+	identity    bool
+	echo        bool // of the context
+}
+
+// token answers the User Access Token call (runtime-api.md 8).
+func (x *exchange) token() error {
+	f, err := x.fields()
+	if err != nil {
+		return err
+	}
+	req, err := readToken(f, x.errs)
+	if err != nil {
+		return err
+	}
+	if isSent(f["assetContext"]) {
+		return notSupported("assetContext")
+	}
+	if req.format != formatJSON {
+		return notSupported("accessTokenFormat " + req.format)
+	}
+	answer, err := x.call.Token(x.r.Context(), req.TokenRequest)
+	if err != nil {
+		return err
+	}
+	x.setRevision()
+	return x.writeToken(req, answer)
+}
+
+// isSent reports whether an optional object holds anything.
+func isSent(v jsontext.Value) bool {
+	switch v.Kind() {
+	case jsontext.KindBeginObject:
+		for range members(v) {
+			return true
+		}
+		return false
+	case jsontext.KindBeginArray:
+		for range elements(v) {
+			return true
+		}
+		return false
+	case jsontext.KindString:
+		text, _ := scalar(v)
+		return text != ""
+	}
+	return len(v) > 0
+}
+
+// readToken coerces the fields; errs are errors that are known already.
+func readToken(f fields, errs model.Errors) (*tokenCall, error) {
+	c := &coercer{fields: f, errs: &errs}
+	req := &tokenCall{
+		format:      formatJSON,
+		policyNames: c.flag("includeAccessPolicy", false),
+		policyIDs:   c.flag("includeAccessPolicyId", false),
+		identity:    c.flag("includeIdentity", false),
+		echo:        c.flag("includeContext", false),
+	}
+	if format := c.choice("accessTokenFormat", formatJSON, formatJWT, formatStandardJWT); format != "" {
+		req.format = format
+	}
+	req.Primary, req.context = c.claim()
+	c.objects("additionalIdentities", func(c *coercer) {
+		claim, _ := c.claim()
+		req.Additional = append(req.Additional, claim)
+	}, nil)
+	req.Environment = c.values("environment").byName()
+	req.RemoteIP = c.address("remoteIp", "remoteIP")
+	req.ZoneOffset = c.offset("timeZoneOffset")
+	req.CombinedMultiValue = c.strictFlag("combinedMultiValue")
+	req.Policies = req.policyNames || req.policyIDs
+	req.Attributes = c.flag("includeAssetAttributes", true)
+	c.types(req)
+	c.assets(req)
+	return req, errs.OrNil()
+}
+
+// claim reads the fields of one identity (runtime-api.md 5.1).
+func (c *coercer) claim() (decide.Claim, valueMap) {
+	context := c.values("contextData")
+	return decide.Claim{EntityID: c.text("entityId"), Template: model.TemplateID(c.text("entityTypeId")),
+		Attributes: c.values("entityAttributes").byName(), Context: context.byName()}, context
+}
+
+// types reads resourceTypes (runtime-api.md 8.3); absent or empty = all.
+func (c *coercer) types(req *tokenCall) {
+	c.objects("resourceTypes", func(c *coercer) {
+		req.Types = append(req.Types, decide.TypeChoice{Name: model.TemplateID(c.required("name")),
+			Attributes: c.attributeList(), Actions: c.texts("actions")})
+	}, func(name string) {
+		req.Types = append(req.Types, decide.TypeChoice{Name: model.TemplateID(name)})
+	})
+}
+
+// attributeList reads an array of names, or a text split at commas or, without any, at blanks.
+func (c *coercer) attributeList() []string {
+	v := c.fields["attributeList"]
+	if v.Kind() != jsontext.KindString {
+		return c.texts("attributeList")
+	}
+	text := c.text("attributeList")
+	if !strings.Contains(text, ",") {
+		return strings.Fields(text)
+	}
+	var out []string
+	for name := range strings.SplitSeq(text, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// assets reads assetList (runtime-api.md 8.2), also in the older form {"type":[…]}. A list that was sent empty names no
+// assets, which is not the same as none sent.
+func (c *coercer) assets(req *tokenCall) {
+	v, sent := c.fields["assetList"]
+	if !sent {
+		return
+	}
+	if v.Kind() == jsontext.KindBeginObject {
+		for name, inner := range members(v) {
+			if name == "type" && inner.Kind() == jsontext.KindBeginArray {
+				c = &coercer{fields: fields{"assetList": inner}, prefix: c.prefix, errs: c.errs}
+				break
+			}
+		}
+	}
+	req.Assets = []decide.AssetClaim{}
+	c.objects("assetList", func(c *coercer) {
+		req.Assets = append(req.Assets, decide.AssetClaim{Template: model.TemplateID(c.required("template")),
+			Path: c.text("path"), Attributes: c.values("assetAttributes").byName()})
+	}, nil)
+}
