@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"net/netip"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -362,6 +363,37 @@ func TestAnswersOfThePeople(t *testing.T) {
 	q := question(t, s, SampleManager)
 	q.CombinedMultiValue = true
 	check("manager row by row", wantManager(records, "Abuja-01"), answer(t, s, q))
+}
+
+// TestFirstAccountsOfReadme: the entries shown on the front page are those that the engine writes.
+func TestFirstAccountsOfReadme(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, shown := snapshot(t), ""
+	for _, user := range []string{SampleUser, SampleManager, SampleAuditor} {
+		residual, err := s.Bind(question(t, s, user))
+		if err != nil {
+			t.Fatal(err)
+		}
+		access, err := residual.Select(engine.Selection{Templates: []engine.TemplateSelection{{Template: "Accounts"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for entry := range access.Entries() {
+			line := entry.Append(nil, &engine.Projection{Names: []model.AttributeID{"branch", "segment", "status"}})
+			var actions []string
+			for _, g := range access.ActionSets()[entry.Actions] {
+				actions = append(actions, `{"action":"`+g.Action.Value+`"}`)
+			}
+			shown += string(line) + "[" + strings.Join(actions, ",") + "]}\n"
+			break
+		}
+	}
+	if !strings.Contains(string(page), "```json\n"+shown+"```") {
+		t.Errorf("README.md does not show\n%s", shown)
+	}
 }
 
 // TestUpdatesDependOnPlaceAndTime: the teller may update in the branch network while the branch is open, else only view.
