@@ -347,9 +347,20 @@ func answer(t *testing.T, s *engine.Snapshot, q engine.Question) want {
 	return w
 }
 
-// TestAnswersOfThePeople: the engine's answers are those that README.md explains, asset by asset and action by action.
-func TestAnswersOfThePeople(t *testing.T) {
-	s, records := snapshot(t), allAssets(t)
+// TestAnswers asks the engine, with all policies and records of the bank.
+func TestAnswers(t *testing.T) {
+	s := snapshot(t)
+	for name, test := range map[string]func(*testing.T, *engine.Snapshot){
+		"people": answersOfThePeople, "README": firstAccountsOfReadme, "place and time": updatesDependOnPlaceAndTime,
+		"whole ledger": riskReadsTheWholeLedger, "unmanaged device": unmanagedDeviceTakesAway,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, s) })
+	}
+}
+
+// answersOfThePeople: the engine's answers are those that README.md explains, asset by asset and action by action.
+func answersOfThePeople(t *testing.T, s *engine.Snapshot) {
+	records := allAssets(t)
 	check := func(what string, want, got want) {
 		t.Helper()
 		if d := cmp.Diff(want, got); d != "" {
@@ -365,13 +376,13 @@ func TestAnswersOfThePeople(t *testing.T) {
 	check("manager row by row", wantManager(records, "Abuja-01"), answer(t, s, q))
 }
 
-// TestFirstAccountsOfReadme: the entries shown on the front page are those that the engine writes.
-func TestFirstAccountsOfReadme(t *testing.T) {
+// firstAccountsOfReadme: the entries shown on the front page are those that the engine writes.
+func firstAccountsOfReadme(t *testing.T, s *engine.Snapshot) {
 	page, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, shown := snapshot(t), ""
+	shown := ""
 	for _, user := range []string{SampleUser, SampleManager, SampleAuditor} {
 		residual, err := s.Bind(question(t, s, user))
 		if err != nil {
@@ -396,9 +407,8 @@ func TestFirstAccountsOfReadme(t *testing.T) {
 	}
 }
 
-// TestUpdatesDependOnPlaceAndTime: the teller may update in the branch network while the branch is open, else only view.
-func TestUpdatesDependOnPlaceAndTime(t *testing.T) {
-	s := snapshot(t)
+// updatesDependOnPlaceAndTime: the teller may update in the branch network while the branch is open, else only view.
+func updatesDependOnPlaceAndTime(t *testing.T, s *engine.Snapshot) {
 	for _, c := range []struct {
 		place string
 		at    time.Time
@@ -421,9 +431,8 @@ func TestUpdatesDependOnPlaceAndTime(t *testing.T) {
 	}
 }
 
-// TestRiskReadsTheWholeLedger, and exports it inside the bank only.
-func TestRiskReadsTheWholeLedger(t *testing.T) {
-	s := snapshot(t)
+// riskReadsTheWholeLedger, and exports it inside the bank only.
+func riskReadsTheWholeLedger(t *testing.T, s *engine.Snapshot) {
 	for place, want := range map[string]string{"127.0.0.1": "[read export]", "203.0.113.8": "[read]"} {
 		q := question(t, s, SampleRisk)
 		q.SourceIP = netip.MustParseAddr(place)
@@ -434,9 +443,9 @@ func TestRiskReadsTheWholeLedger(t *testing.T) {
 	}
 }
 
-// TestUnmanagedDeviceTakesAway: on a personal laptop the manager reads, but downloads and shares public papers only.
-func TestUnmanagedDeviceTakesAway(t *testing.T) {
-	s, sensitive := snapshot(t), map[string]bool{}
+// unmanagedDeviceTakesAway: on a personal laptop the manager reads, but downloads and shares public papers only.
+func unmanagedDeviceTakesAway(t *testing.T, s *engine.Snapshot) {
+	sensitive := map[string]bool{}
 	for _, a := range collectAssets(t, "Documents") {
 		sensitive[a.Path] = !atMost(a, "sensitivity", "1")
 	}
