@@ -25,6 +25,10 @@ func compile(t testing.TB, text string) string {
 	if err != nil {
 		return err.Error()
 	}
+	return opaCompile(m)
+}
+
+func opaCompile(m *ast.Module) string {
 	c := ast.NewCompiler()
 	if c.Compile(map[string]*ast.Module{"judged": m}); c.Failed() {
 		return c.Errors.Error()

@@ -107,17 +107,22 @@ func (p *parser) skipBrokenLine() {
 	p.depth = 0
 	for open := 0; ; p.take() {
 		t := p.peek()
-		switch text := p.text(t); {
-		case t.kind == tokenEnd, t.kind == tokenMark && text == "}":
+		switch {
+		case t.kind == tokenEnd, t.kind == tokenNewline && (open <= 0 || p.beginsLine(p.tokens[p.next+1])):
 			return
-		case t.kind == tokenMark && (text == "(" || text == "["):
+		case t.kind != tokenMark:
+			continue
+		}
+		switch text := p.text(t); text {
+		case "(", "[", "{":
 			open++
-		case t.kind == tokenMark && (text == ")" || text == "]"):
-			open--
-		case t.kind == tokenNewline && (open <= 0 || p.beginsLine(p.tokens[p.next+1])):
-			return
-		case t.kind == tokenMark && text == ";" && open <= 0:
-			return
+		case ")", "]", "}", ";":
+			if open <= 0 && (text == "}" || text == ";") {
+				return
+			}
+			if text != ";" {
+				open--
+			}
 		}
 	}
 }
@@ -142,7 +147,7 @@ func (p *parser) atFunction() bool {
 // one anywhere.
 func (p *parser) skipToFunction() {
 	p.depth = 0
-	fresh := false
+	fresh := p.next > 0 && p.tokens[p.next-1].kind == tokenNewline
 	for braces := 0; ; p.take() {
 		t := p.peek()
 		switch {
