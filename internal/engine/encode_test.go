@@ -16,7 +16,7 @@ func FuzzText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if !utf8.ValidString(s) {
-			t.Skip("texts are valid UTF-8 by the time they are encoded")
+			return // texts are valid UTF-8 by the time they are encoded
 		}
 		b := appendText(nil, s)
 		var back string
