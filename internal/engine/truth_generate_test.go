@@ -511,7 +511,7 @@ func (m *maker) question() engine.Question {
 		q.Identities = append(q.Identities, m.identity(t))
 	}
 	if m.simple {
-		q.ZoneOffset = q.ZoneOffset.Truncate(time.Hour)
+		q.ZoneOffset = max(q.ZoneOffset.Truncate(time.Hour), -12*time.Hour)
 		q.Environment["rslist"] = distinct(some(m, textAlphabet, 1, 3))
 		q.Environment["rnlist"] = distinct(some(m, numberLiterals, 1, 3))
 	} else if m.chance(3) {

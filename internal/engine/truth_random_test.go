@@ -52,7 +52,7 @@ func reportShare(t *testing.T, worlds int, count tally, least int) {
 	t.Helper()
 	share := 100 * float64(count.granted) / float64(max(count.decisions, 1))
 	t.Logf("%d worlds, %d decisions, %.1f %% granted", worlds, count.decisions, share)
-	if share < float64(least) {
+	if worlds >= 100 && share < float64(least) { // a few worlds say nothing about the share
 		t.Errorf("only %.1f %% of the decisions grant, %d %% are wanted: the comparison says little", share, least)
 	}
 }
