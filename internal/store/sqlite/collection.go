@@ -213,10 +213,10 @@ func (c collection[K, V]) decode(body []byte, v *V) error {
 	return nil
 }
 
-// encode writes equal values as equal bytes, keeps nil apart from empty, and refuses texts that are not UTF-8.
+// encode writes equal values as equal bytes and refuses texts that are not UTF-8. Zero fields are left out, which keeps nil
+// apart from empty.
 func encode(v any) ([]byte, error) {
-	return json.Marshal(v, json.Deterministic(true), json.OmitZeroStructFields(true), json.FormatNilSliceAsNull(true),
-		json.FormatNilMapAsNull(true), formatDuration())
+	return json.Marshal(v, json.Deterministic(true), json.OmitZeroStructFields(true), formatDuration())
 }
 
 // formatDuration writes a time.Duration as nanoseconds.

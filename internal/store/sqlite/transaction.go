@@ -158,9 +158,6 @@ func (t *transaction) commit(keep int) (store.Commit, error) {
 		out.Sequence++
 		out.Revision++
 	}
-	if err := t.ctx.Err(); err != nil {
-		return store.Commit{}, err
-	}
 	// From here on a cancelled context must not leave open whether the commit took place.
 	t.conn.SetInterrupt(nil)
 	if err := t.exec("commit", "COMMIT", nil); err != nil {

@@ -106,6 +106,15 @@ func testFeedOfRecords(t *testing.T, open Open) {
 		return err
 	})
 	equal(t, "cleared", fourth, store.Change{Collection: store.Assets, Template: "t", Cleared: true})
+	fifth := change(func(r store.Records[model.Asset]) error { // what happened before a clear is not told
+		err := errors.Join(put(r, "e", "1"), put(r, "f", "1"))
+		_, err1 := r.Delete("f")
+		_, err2 := r.Clear()
+		return errors.Join(err, err1, err2, put(r, "g", "1"))
+	})
+	equal(t, "put after a clear", len(fifth.Positions), 1)
+	equal(t, "cleared in between", fifth, store.Change{Collection: store.Assets, Template: "t", Cleared: true,
+		Positions: fifth.Positions})
 }
 
 func testWatch(t *testing.T, open Open) {

@@ -146,10 +146,18 @@ func testDeleteEnvironment(t *testing.T, open Open) {
 	update(t, s, envA, func(tx *store.Tx) error { return fill(tx, string(envA)) })
 	// Deleting and filling again in one transaction.
 	update(t, s, envA, func(tx *store.Tx) error {
+		if err := result("asset", store.Created)(tx.Assets("t").Put(model.Asset{Path: "/before"})); err != nil {
+			return err
+		}
 		if _, err := tx.Environments.Delete(envA); err != nil {
 			return err
 		}
-		_, err := tx.Assets("t").Put(model.Asset{Path: "/lost"})
+		n, err := tx.Assets("t").Count()
+		equal(t, "count after delete", n, 0)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Assets("t").Put(model.Asset{Path: "/lost"})
 		wantError(t, "put after delete", err, store.ErrNotFound)
 		if _, err := tx.Environments.Put(model.Environment{ID: envA}); err != nil {
 			return err
