@@ -29,7 +29,7 @@ func TestExampleIsStable(t *testing.T) {
 	if d := diff(text, export(t, crlf, worldOptions())); d != "" {
 		t.Error("with byte order mark and CR LF:", d)
 	}
-	if got := compile(t, text); got != "" {
+	if got := compile(text); got != "" {
 		t.Error(got)
 	}
 }
@@ -87,7 +87,7 @@ func TestOlderStyle(t *testing.T) {
 		if again := export(t, got, opt); again != got {
 			t.Error(diff(got, again))
 		}
-		if problem := compile(t, got); problem != "" {
+		if problem := compile(got); problem != "" {
 			t.Error(problem)
 		}
 	}
@@ -142,7 +142,7 @@ func TestBlocks(t *testing.T) {
 			t.Error(d)
 		}
 	}
-	if problem := compile(t, got); problem != "" {
+	if problem := compile(got); problem != "" {
 		t.Error(problem)
 	}
 	empty := PrintBlocks(nil, PrintOptions{})

@@ -2,7 +2,6 @@ package rego
 
 import (
 	"strings"
-	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -19,8 +18,7 @@ func opaParse(text string) (*ast.Module, error) {
 }
 
 // compile says why OPA does not compile text as Rego version 1 with readable annotations, "" when it does.
-func compile(t testing.TB, text string) string {
-	t.Helper()
+func compile(text string) string {
 	m, err := ast.ParseModuleWithOpts("judged", text, ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
 	if err != nil {
 		return err.Error()

@@ -66,6 +66,12 @@ func (b *builder) literals(l *line, rule *model.Rule, known model.AttributeType)
 		b.fault("RG-206", l.opAt, rule.Op.String(), string(known), name)
 		return
 	}
+	if known == "" && rule.Op.IsText() {
+		known = model.String // whatever it is, no other type has the operator
+	}
+	if known == "" && rule.Op.IsOrder() {
+		known = model.Numeric
+	}
 	for i := range rule.Literals {
 		v := &rule.Literals[i]
 		_, isNumber := model.ParseNumber(v.Text)
