@@ -90,7 +90,6 @@ type Call struct {
 	in       Incoming
 	started  time.Time
 	address  netip.Addr // by the server's own trust; for the rate limit
-	counted  bool
 	decided  bool // authenticated or refused
 	state    *state
 	env      *environment

@@ -45,10 +45,9 @@ func (c *Call) Authenticate(body Credentials) error {
 	if id == "" {
 		return unknownClient()
 	}
-	if !c.counted && !c.service.limits.allow(id, c.address) {
+	if !c.service.limits.allow(id, c.address) {
 		return &model.Error{Kind: model.KindTooMany, Code: "AMB-429", Name: "TooManyRequests", Message: "Too many requests"}
 	}
-	c.counted = true
 	env, st, scope := c.service.options.Directory.find(id)
 	secret, err := c.check(scope, body.Secret)
 	if err != nil {

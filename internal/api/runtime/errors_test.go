@@ -240,7 +240,7 @@ func TestErrorForms(t *testing.T) {
 	h = newHarbour(t, func(s *settings) { s.options.ErrorsJSON = true })
 	bad.headers = nil
 	w = h.do(bad)
-	if !regexp.MustCompile(`^\{"errors":\[\{"id":"E[A-Z0-9]{5}","code":"RT-087","name":"InvalidParameter","message":"`+unmatched+`"\}\]\}$`).MatchString(w.Body.String()) {
+	if !regexp.MustCompile(`^\{"errors":\[\{"id":"E[A-Z0-9]{5}","code":"RT-087","name":"InvalidParameter","message":"` + unmatched + `"\}\]\}$`).MatchString(w.Body.String()) {
 		t.Errorf("v3_errors json: %s", w.Body)
 	}
 }

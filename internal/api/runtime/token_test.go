@@ -1,7 +1,10 @@
 package runtime
 
 import (
+	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -196,4 +199,67 @@ func TestTokenEnvironmentAndRows(t *testing.T) {
 	h.want(request{body: `{"entityId":"rows","environment":{"channel":"desk"}}`}, 200, document(acc1, acc2, acc3))
 	h.want(request{body: `{"entityId":"rows","combinedMultiValue":true,"environment":{"channel":"desk"}}`}, 200, document(view, acc2, acc3))
 	h.want(request{body: `{"entityId":"rows","combinedMultiValue":"true"}`}, 200, document(view, acc2, viewLagos))
+}
+
+// E17, RT-41, RT-52, RT-53, RT-77: several identities, and one that a header identifies, over the wire.
+func TestTokenIdentities(t *testing.T) {
+	h := newHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		if err := put(tx.IdentityTemplates, model.IdentityTemplate{ID: "Device", WorkspaceID: "i1",
+			Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String}, {ID: "zone", Type: model.String}}}); err != nil {
+			return err
+		}
+		if err := put(tx.IdentityWorkspaces, model.IdentityWorkspace{ID: "i1", Name: "Devices", TemplateID: "Device",
+			Matcher: &model.Matcher{TemplateMatcher: "$.headers.x-kind", MatcherValue: "device", IdentityIDMapper: "$.headers.x-device"}}); err != nil {
+			return err
+		}
+		if err := put(tx.Blocks, model.Block{ID: "g-device", Kind: model.KindDynamicGroup, WorkspaceID: "i1", Template: "Device", Name: "desk",
+			Branches: branches(rule(model.SideIdentity, "zone", model.OpEqual, "desk"))}); err != nil {
+			return err
+		}
+		for id, zone := range map[string]string{"d-1": "desk", "d-2": "home"} {
+			if _, err := tx.Identities("Device").Put(model.Identity{EntityID: id, Attributes: model.Attributes{"zone": {zone}}}); err != nil {
+				return err
+			}
+		}
+		p, err := tx.Policies.Find("pol-20")
+		if err != nil {
+			return err
+		}
+		p.DynamicGroups = append(p.DynamicGroups, "g-device")
+		return put(tx.Policies, p)
+	})
+	extra := func(device string) string {
+		return `,"additionalIdentities":[{"entityId":"` + device + `","entityTypeId":"Device"}]`
+	}
+	h.want(request{body: `{` + mreyes + extra("d-1") + `}`}, 200, document(acc1, acc2))
+	h.want(request{body: `{` + mreyes + extra("d-2") + `}`}, 200, empty)
+	staff := `"identity":{"entityId":"mreyes","entityTypeId":"Staff","typeName":"Staff","attributes":{"uid":["mreyes"],"branch":["Porto"],"jobTitle":["Teller"],"grade":["3"],"roles":[],"shift":["late"]}}`
+	h.want(request{body: `{` + mreyes + `,"entityAttributes":{"shift":"late","grade":["9"]},"includeIdentity":true,"assetList":[]` + extra("d-1") + `}`}, 200,
+		`{"tokenValidity":0,"response":[],`+staff+`,"additionalIdentities":[{"entityId":"d-1","entityTypeId":"Device","typeName":"Device","attributes":{"uid":["d-1"],"zone":["desk"]}}],"contextData":null}`)
+	h.want(request{body: `{"includeIdentity":true}`, headers: []string{"X-Kind: device", "x-device: d-2"}}, 200,
+		`{"tokenValidity":0,"response":[],"identity":{"entityId":"d-2","entityTypeId":"Device","typeName":"Device","attributes":{"uid":["d-2"],"zone":["home"]}},"contextData":null}`)
+	h.want(request{body: `{"entityId":"d-1"}`, headers: []string{"X-Kind: device", "x-device: d-2"}}, 403, unmatched)
+	h.want(request{body: `{}`, headers: []string{"X-Kind: other", "x-device: d-2"}}, 403, unmatched)
+	h.changeScope(func(s *model.Scope) { s.IdentityMatching, s.TokenValidity = model.MatchMatcher, 60 })
+	h.want(request{body: `{` + mreyes + `}`, headers: []string{"X-Kind: device", "x-device: d-1"}}, 200, strings.Replace(empty, ":0", ":60", 1))
+	h.want(request{body: `{` + mreyes + `}`}, 403, unmatched)
+}
+
+// F1: a call whose context has ended is an error, never a part of an answer.
+func TestCancelled(t *testing.T) {
+	h := newHarbour(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/api/runtime/token/v3", strings.NewReader(`{`+mreyes+`}`))
+	r.Header.Set("X-Client-Id", string(client))
+	r.Header.Set("X-Client-Secret", h.secret)
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, r)
+	if w.Code != 500 || w.Body.String() != "Internal error" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if got := h.records.last(); got.Status != 500 {
+		t.Errorf("audit status %d", got.Status)
+	}
 }
