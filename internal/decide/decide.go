@@ -90,7 +90,7 @@ type Call struct {
 	in       Incoming
 	started  time.Time
 	address  netip.Addr // by the server's own trust; for the rate limit
-	decided  bool // authenticated or refused
+	decided  bool       // authenticated or refused
 	state    *state
 	env      *environment
 	scope    *model.Scope
