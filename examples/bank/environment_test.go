@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/rego"
 )
@@ -22,7 +23,6 @@ import (
 // environment is the directory as read by the tests; it is the catalog of the policies' names.
 type environment struct {
 	workspace    string
-	workspaces   map[model.TemplateID]string // of the asset types
 	assets       map[model.TemplateID]model.AssetTemplate
 	identities   map[model.TemplateID]model.IdentityTemplate
 	custom       []model.CustomAttribute
@@ -61,93 +61,52 @@ func workspaceOf(name string) string { return strings.Split(name, "/")[1] }
 // readEnvironment reads all files but the modules.
 func readEnvironment(t *testing.T) *environment {
 	e := &environment{
-		workspaces: map[model.TemplateID]string{}, assets: map[model.TemplateID]model.AssetTemplate{},
+		assets:     map[model.TemplateID]model.AssetTemplate{},
 		identities: map[model.TemplateID]model.IdentityTemplate{}, request: map[string][]model.AttributeID{},
 		blocks: map[model.BlockID]model.Block{},
 	}
 	for _, name := range glob(t, "authorization-workspaces/*/asset-types/*.json") {
-		var f templateFile
-		unmarshal(t, read(t, name), &f)
-		out := model.AssetTemplate{ID: f.TemplateID, WorkspaceID: model.WorkspaceID(workspaceOf(name)), Source: model.SourcePlainID}
-		for _, a := range f.Attributes {
-			out.Attributes = append(out.Attributes, model.AssetAttribute{ID: a.AttributeID, Type: a.Type, IsMultiValue: a.IsMultiValue, IsAvailableForPolicies: true})
-		}
-		for _, a := range f.Actions {
-			out.Actions = append(out.Actions, model.Action{ID: a.ActionID, Value: a.Value})
-		}
-		e.assets[f.TemplateID] = out
-		e.addPredefined(model.KindRuleset, f.TemplateID, "All")
+		a := parsed(t, name, manage.ParseAssetTemplate)
+		a.WorkspaceID = model.WorkspaceID(workspaceOf(name))
+		e.assets[a.ID] = a
+		e.addPredefined(model.KindRuleset, a.ID, "All")
 	}
 	for _, name := range glob(t, "identity-workspaces/*/identity-templates/*.json") {
-		var f templateFile
-		unmarshal(t, read(t, name), &f)
-		out := model.IdentityTemplate{ID: f.TemplateID}
-		for _, a := range f.Attributes {
-			out.Attributes = append(out.Attributes, model.IdentityAttribute{ID: a.AttributeID, Type: a.Type, IsAvailableForPolicies: true})
-		}
-		e.identities[f.TemplateID] = out
-		e.addPredefined(model.KindDynamicGroup, f.TemplateID, workspaceOf(name)+" All Users")
+		i := parsed(t, name, manage.ParseIdentityTemplate)
+		e.identities[i.ID] = i
+		e.addPredefined(model.KindDynamicGroup, i.ID, workspaceOf(name)+" All Users")
 	}
 	for _, name := range glob(t, "authorization-workspaces/*/applications/*.json") {
-		var f struct {
-			Data struct {
-				ApplicationID    model.ApplicationID `json:"applicationId"`
-				AssetTemplateIDs []model.TemplateID  `json:"assetTemplateIds"`
-			} `json:"data"`
-		}
-		unmarshal(t, read(t, name), &f)
-		e.applications = append(e.applications, model.Application{ID: f.Data.ApplicationID, AssetTemplateIDs: f.Data.AssetTemplateIDs})
-		for _, id := range f.Data.AssetTemplateIDs {
+		application := parsed(t, name, manage.ParseApplication)
+		e.applications = append(e.applications, application)
+		for _, id := range application.AssetTemplateIDs {
 			if a, ok := e.assets[id]; !ok || string(a.WorkspaceID) != workspaceOf(name) {
 				t.Errorf("%s: asset type %s is not of the workspace", name, id)
 			}
 		}
 	}
 	for _, name := range glob(t, "authorization-workspaces/*/request-attributes.json") {
-		var list []struct {
-			ID model.AttributeID `json:"id"`
-		}
-		unmarshal(t, read(t, name), &list)
-		for _, a := range list {
+		for _, a := range parsed(t, name, manage.ParseRequestAttributes) {
 			e.request[workspaceOf(name)] = append(e.request[workspaceOf(name)], a.ID)
 		}
 	}
-	e.readCustom(t)
+	e.custom = parsed(t, "environment/custom-policy-attributes.json", manage.ParseCustomAttributes)
 	return e
+}
+
+// parsed reads a file as the import does.
+func parsed[V any](t *testing.T, name string, parse func([]byte) (V, error)) V {
+	t.Helper()
+	v, err := parse(read(t, name))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return v
 }
 
 func (e *environment) addPredefined(kind model.BlockKind, template model.TemplateID, name string) {
 	id := model.PredefinedBlockID(kind, template)
 	e.blocks[id] = model.Block{ID: id, Kind: kind, Template: template, Name: name, Predefined: true, Branches: []model.Branch{{}}}
-}
-
-func (e *environment) readCustom(t *testing.T) {
-	var list []struct {
-		Key           string   `json:"key"`
-		DisplayOrder  float64  `json:"displayOrder"`
-		Type          string   `json:"type"`
-		Required      bool     `json:"required"`
-		MaxLength     int      `json:"maxLength"`
-		MaxValue      *float64 `json:"maxValue"`
-		MultiValue    bool     `json:"multiValue"`
-		ListAttribute bool     `json:"listAttribute"`
-		OptionsConfig struct {
-			Options []struct {
-				Key string `json:"key"`
-			} `json:"options"`
-		} `json:"optionsConfig"`
-	}
-	unmarshal(t, read(t, "environment/custom-policy-attributes.json"), &list)
-	for _, a := range list {
-		c := model.CustomAttribute{
-			Key: a.Key, DisplayOrder: a.DisplayOrder, Type: a.Type, Required: a.Required, MaxLength: a.MaxLength,
-			MaxValue: a.MaxValue, MultiValue: a.MultiValue, ListAttribute: a.ListAttribute,
-		}
-		for _, o := range a.OptionsConfig.Options {
-			c.Options = append(c.Options, o.Key)
-		}
-		e.custom = append(e.custom, c)
-	}
 }
 
 // parse reads one module of the directory, which must be free of errors and warnings.
