@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -241,40 +242,82 @@ func (c *collector) all(sent model.Attributes) {
 // grant adds to granted what one permutation allows minus what it restricts.
 func (c *collector) grant(p *permutation, granted map[label]*roaring.Bitmap) {
 	terms := p.terms[c.asset.def.ID]
-	found := map[*block]*roaring.Bitmap{}
-	restricted := make([][]*roaring.Bitmap, len(c.actions))
-	allowed := map[label][]*roaring.Bitmap{}
-	for i := range terms {
-		t := &terms[i]
-		for a, action := range c.actions {
-			if !t.use.covers(action.ID) {
-				continue
-			}
-			b, ok := found[t.use.ruleset]
-			if !ok {
-				b = c.find(t.branches)
-				found[t.use.ruleset] = b
-			}
-			switch {
-			case t.policy.restrict:
-				restricted[a] = append(restricted[a], b)
-			case c.policies:
-				allowed[label{a, t.policy}] = append(allowed[label{a, t.policy}], b)
-			default:
-				allowed[label{action: a}] = append(allowed[label{action: a}], b)
-			}
-		}
+	allowed := c.allow(terms)
+	if len(allowed) == 0 {
+		return
 	}
-	for l, bitmaps := range allowed {
-		b := union(bitmaps)
-		if len(restricted[l.action]) > 0 {
-			b = roaring.AndNot(b, union(restricted[l.action]))
+	restricted := c.restrict(terms, allowed)
+	for l, b := range allowed {
+		if r := restricted[l.action]; len(r) > 0 {
+			b = roaring.AndNot(b, union(r))
 		}
 		if before, ok := granted[l]; ok {
 			b = roaring.Or(before, b)
 		}
 		granted[l] = b
 	}
+}
+
+// allow selects what the Allow policies cover.
+func (c *collector) allow(terms []term) map[label]*roaring.Bitmap {
+	found := map[*block]*roaring.Bitmap{} // rulesets shared by policies are selected once
+	lists := map[label][]*roaring.Bitmap{}
+	for i := range terms {
+		t := &terms[i]
+		if t.policy.restrict {
+			continue
+		}
+		for a, action := range c.actions {
+			if !t.use.covers(action.ID) {
+				continue
+			}
+			b, ok := found[t.use.ruleset]
+			if !ok {
+				b = c.find(t.branches, nil)
+				found[t.use.ruleset] = b
+			}
+			l := label{action: a}
+			if c.policies {
+				l.policy = t.policy
+			}
+			if !b.IsEmpty() {
+				lists[l] = append(lists[l], b)
+			}
+		}
+	}
+	out := make(map[label]*roaring.Bitmap, len(lists))
+	for l, bitmaps := range lists {
+		out[l] = union(bitmaps)
+	}
+	return out
+}
+
+// restrict selects what the Restrict policies take away, by action, looking only among what is allowed at all: their
+// branches are often wide.
+func (c *collector) restrict(terms []term, allowed map[label]*roaring.Bitmap) map[int][]*roaring.Bitmap {
+	var within *roaring.Bitmap
+	found := map[*block]*roaring.Bitmap{}
+	out := map[int][]*roaring.Bitmap{}
+	for i := range terms {
+		t := &terms[i]
+		if !t.policy.restrict || len(t.branches) == 0 {
+			continue
+		}
+		if within == nil {
+			within = union(slices.Collect(maps.Values(allowed)))
+		}
+		b, ok := found[t.use.ruleset]
+		if !ok {
+			b = c.find(t.branches, within)
+			found[t.use.ruleset] = b
+		}
+		for a, action := range c.actions {
+			if t.use.covers(action.ID) {
+				out[a] = append(out[a], b)
+			}
+		}
+	}
+	return out
 }
 
 func union(bitmaps []*roaring.Bitmap) *roaring.Bitmap {
@@ -284,11 +327,11 @@ func union(bitmaps []*roaring.Bitmap) *roaring.Bitmap {
 	return roaring.FastOr(bitmaps...)
 }
 
-// find selects the assets for which some branch holds.
-func (c *collector) find(branches []boundBranch) *roaring.Bitmap {
+// find selects the assets, among within if it is not nil, for which some branch holds.
+func (c *collector) find(branches []boundBranch, within *roaring.Bitmap) *roaring.Bitmap {
 	var out *roaring.Bitmap
 	for i := range branches {
-		b, possible := c.findBranch(&branches[i])
+		b, possible := c.findBranch(&branches[i], within)
 		switch {
 		case !possible:
 		case out == nil:
@@ -304,7 +347,7 @@ func (c *collector) find(branches []boundBranch) *roaring.Bitmap {
 }
 
 // findBranch asks the index. Predicates on values that the request sends are the same for every asset and decided here.
-func (c *collector) findBranch(b *boundBranch) (found *roaring.Bitmap, possible bool) {
+func (c *collector) findBranch(b *boundBranch, within *roaring.Bitmap) (found *roaring.Bitmap, possible bool) {
 	var predicates [8]index.Predicate
 	list := predicates[:0]
 	for i := range b.predicates {
@@ -317,7 +360,7 @@ func (c *collector) findBranch(b *boundBranch) (found *roaring.Bitmap, possible 
 		}
 		list = append(list, p.indexed(c.asset.columns[p.attribute]))
 	}
-	return c.asset.table.Select(list), true
+	return c.asset.table.Select(list, within), true
 }
 
 // assign gives every ordinal its action set. sets[i] are the ordinals with labels[i], all among ordinals. It walks

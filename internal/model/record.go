@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // Attributes are the values of a record: attribute id to its set of texts. A key without values means "no value". Lists
 // hold no text twice (V1: a finite set) and keep the order in which they were given, which is the order of answers.
 type Attributes map[AttributeID][]string
@@ -50,32 +52,43 @@ func (i *Identity) Pooled() Attributes {
 	return out
 }
 
-// Union appends the texts of b that a lacks. The result never shares memory that a caller could see changed.
+// Union appends the texts of b that a lacks; a has no text twice. The result never shares memory that a caller could see
+// changed.
 func Union(a, b []string) []string {
 	out := a[:len(a):len(a)]
+	if len(a)+len(b) > fewTexts {
+		seen := make(map[string]bool, len(a)+len(b))
+		for _, v := range a {
+			seen[v] = true
+		}
+		for _, v := range b {
+			if !seen[v] {
+				seen[v] = true
+				out = append(out, v)
+			}
+		}
+		return out
+	}
 	for _, v := range b {
-		if !contains(out, v) {
+		if !slices.Contains(out, v) {
 			out = append(out, v)
 		}
 	}
 	return out
 }
 
+// fewTexts is the length up to which comparing each with each is cheaper than hashing.
+const fewTexts = 32
+
 // Distinct removes repeated texts, keeping the first of each.
 func Distinct(vs []string) []string {
+	if len(vs) > fewTexts {
+		return Union(nil, vs)
+	}
 	for i := range vs {
-		if contains(vs[:i], vs[i]) {
+		if slices.Contains(vs[:i], vs[i]) {
 			return Union(vs[:i:i], vs[i:])
 		}
 	}
 	return vs
-}
-
-func contains(vs []string, v string) bool {
-	for _, w := range vs {
-		if w == v {
-			return true
-		}
-	}
-	return false
 }

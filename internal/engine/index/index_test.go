@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"pgregory.net/rapid"
 
 	"github.com/ambit-authz/ambit/internal/engine/index"
@@ -186,11 +187,21 @@ func check(t *rapid.T, table *index.Table, want *state, predicates []index.Predi
 		}
 	}
 	var got []string
-	for _, o := range table.Select(predicates).ToArray() {
+	for _, o := range table.Select(predicates, nil).ToArray() {
 		got = append(got, table.Record(o).Values(nil, 0)[0])
 	}
 	if !slices.Equal(got, expected) {
 		t.Fatalf("Select(%+v) = %q, want %q", predicates, got, expected)
+	}
+	within := roaring.New()
+	for _, o := range all {
+		if rapid.Bool().Draw(t, "within") {
+			within.Add(o)
+		}
+	}
+	narrowed := roaring.And(table.Select(predicates, nil), within)
+	if got := table.Select(predicates, within); !got.Equals(narrowed) {
+		t.Fatalf("Select(%+v) within %v = %v, want %v", predicates, within, got, narrowed)
 	}
 }
 
@@ -245,8 +256,14 @@ func TestManyRows(t *testing.T) {
 					want++
 				}
 			}
-			if got := int(table.Select(predicates).GetCardinality()); got != want {
+			found := table.Select(predicates, nil)
+			if got := int(found.GetCardinality()); got != want {
 				t.Errorf("%d rows, %+v: %d records, want %d", n, predicates, got, want)
+			}
+			half := roaring.New()
+			half.AddRange(uint64(n/4), uint64(n/2))
+			if got := table.Select(predicates, half); !got.Equals(roaring.And(found, half)) {
+				t.Errorf("%d rows, %+v within the second quarter: %d records", n, predicates, got.GetCardinality())
 			}
 		}
 	}

@@ -7,13 +7,19 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 )
 
-// Select finds the records for which all predicates hold. Without predicates it is every record. The result is the
-// caller's.
-func (t *Table) Select(predicates []Predicate) *roaring.Bitmap {
+// Select finds the records, among those of within when it is not nil, for which all predicates hold. Without predicates
+// it is every record. The result is the caller's; within is not changed.
+func (t *Table) Select(predicates []Predicate, within *roaring.Bitmap) *roaring.Bitmap {
 	out := roaring.New()
 	for i := range t.parts {
 		p := &t.parts[i]
-		found := p.seg.selectAll(predicates)
+		among := within
+		if within != nil && len(t.parts) > 1 {
+			if among = roaring.And(within, p.ordinals()); among.IsEmpty() {
+				continue
+			}
+		}
+		found := p.seg.selectAll(predicates, among)
 		if p.live != nil {
 			found.And(p.live)
 		}
@@ -36,11 +42,12 @@ type leaf struct {
 	scan   []string    // operands of Suffix and Substring, while ranges are not worked out
 	op     Op
 	size   int // upper bound of the ordinals that match, before Negate
+	light  int // those of them that are kept in lists
 }
 
-// selectAll intersects the predicates, cheapest first: candidates come from the most selective positive predicate, and
-// as soon as they are few every other one is judged on their codes alone.
-func (s *segment) selectAll(predicates []Predicate) *roaring.Bitmap {
+// selectAll intersects the predicates, cheapest first: candidates come from among, or from the most selective positive
+// predicate, and as soon as they are few every other one is judged on their codes alone. All of among are rows of s.
+func (s *segment) selectAll(predicates []Predicate, among *roaring.Bitmap) *roaring.Bitmap {
 	leaves := make([]leaf, 0, 8)
 	for i := range predicates {
 		l, possible := s.resolve(&predicates[i])
@@ -50,7 +57,13 @@ func (s *segment) selectAll(predicates []Predicate) *roaring.Bitmap {
 		leaves = append(leaves, l)
 	}
 	slices.SortStableFunc(leaves, func(a, b leaf) int { return a.rank(s.rows) - b.rank(s.rows) })
-	var found *roaring.Bitmap
+	found := among
+	if among != nil {
+		if among.GetCardinality() <= fewRows {
+			return s.filter(among.ToArray(), leaves)
+		}
+		found = among.Clone()
+	}
 	for i := range leaves {
 		l := &leaves[i]
 		switch {
@@ -58,6 +71,8 @@ func (s *segment) selectAll(predicates []Predicate) *roaring.Bitmap {
 			return s.filter(l.candidates(), leaves[i+1:])
 		case found == nil:
 			found = l.start(s)
+		case l.cost() > int(found.GetCardinality()):
+			found = s.filter(found.ToArray(), leaves[i:i+1])
 		default:
 			l.intersect(found)
 		}
@@ -72,6 +87,14 @@ func (s *segment) selectAll(predicates []Predicate) *roaring.Bitmap {
 		return s.ordinalSet()
 	}
 	return found
+}
+
+// cost is the number of values that must be handled one by one to make the leaf's bitmap.
+func (l *leaf) cost() int {
+	if l.scan != nil {
+		return l.column.dict.len()
+	}
+	return l.light
 }
 
 // rank orders leaves: positive ones by the ordinals they match, those that need a scan after them, then negative ones.
@@ -138,16 +161,13 @@ func (l *leaf) normalise() {
 		kept = append(kept, r)
 	}
 	l.ranges = kept
-	l.size = 0
+	l.size, l.light = 0, 0
 	for _, r := range kept {
-		l.size += l.column.size(r)
+		low, high := l.column.heavyIn(r)
+		l.light += int(l.column.offsets[r.high] - l.column.offsets[r.low])
+		l.size += l.column.heavySums[high] - l.column.heavySums[low]
 	}
-}
-
-// size is the number of ordinals in the lists and bitmaps of a range of codes.
-func (c *column) size(r codeRange) int {
-	low, high := c.heavyIn(r)
-	return int(c.offsets[r.high]-c.offsets[r.low]) + c.heavySums[high] - c.heavySums[low]
+	l.size += l.light
 }
 
 func (c *column) heavyIn(r codeRange) (low, high int) {
@@ -215,26 +235,41 @@ func (l *leaf) bitmap() (b *roaring.Bitmap, shared bool) {
 	if len(light) == 0 && len(heavies) == 1 {
 		return heavies[0], true
 	}
-	b = roaring.New()
-	b.AddMany(light)
+	b = l.column.set(light)
 	if len(heavies) > 0 {
 		b.Or(roaring.FastOr(heavies...))
 	}
 	return b, false
 }
 
-// lightList gathers the ordinals kept in lists, sorted where that makes adding them cheaper.
+// lightList gathers the ordinals kept in lists, in no particular order.
 func (l *leaf) lightList() []Ordinal {
-	var out []Ordinal
-	for _, r := range l.ranges {
-		list := l.column.list[l.column.offsets[r.low]:l.column.offsets[r.high]]
-		if len(l.ranges) == 1 && r.high-r.low == 1 {
-			return list
-		}
-		out = append(out, list...)
+	if len(l.ranges) == 1 {
+		r := l.ranges[0]
+		return l.column.list[l.column.offsets[r.low]:l.column.offsets[r.high]]
 	}
-	slices.Sort(out)
+	out := make([]Ordinal, 0, l.light)
+	for _, r := range l.ranges {
+		out = append(out, l.column.list[l.column.offsets[r.low]:l.column.offsets[r.high]]...)
+	}
 	return out
+}
+
+// set makes a bitmap of ordinals in any order. Many are first marked in a plain bit set, which needs no order.
+func (c *column) set(list []Ordinal) *roaring.Bitmap {
+	if len(list) < fewRows {
+		b := roaring.New()
+		sorted := slices.Clone(list)
+		slices.Sort(sorted)
+		b.AddMany(sorted)
+		return b
+	}
+	high := slices.Max(list)
+	dense := make([]uint64, high>>6+1)
+	for _, o := range list {
+		dense[o>>6] |= 1 << (o & 63)
+	}
+	return roaring.FromDense(dense, false)
 }
 
 // start makes the first set of a selection.
