@@ -24,6 +24,7 @@ build: ## build bin/ambit
 
 test: ## vet and test everything
 	$(GO) vet ./...
+	$(GO) test -count=1 ./internal/archtest
 	$(GO) test -timeout 15m ./...
 	@if [ -f bench/go.mod ]; then echo "cd bench && $(GO) test ./..."; cd bench && $(GO) test -timeout 10m ./...; fi
 
@@ -31,10 +32,12 @@ race: ## test the concurrent packages with the race detector
 	AMBIT_RACE=1 $(GO) test -short -race -timeout 15m $(RACE)
 
 bench: ## the small workloads, a few minutes
-	scripts/bench.sh small
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	@if [ -f bench/go.mod ]; then cd bench && AMBIT_BENCH=small $(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...; fi
 
 bench-full: ## all sizes
-	scripts/bench.sh full
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
+	@if [ -f bench/go.mod ]; then cd bench && AMBIT_BENCH=full $(GO) test -run '^$$' -bench . -benchmem -timeout 6h ./...; fi
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	scripts/fuzz.sh

@@ -1,0 +1,276 @@
+// Package app puts the server together: it opens the store and the keys, makes the parts, gives each its options, and
+// runs them until they are told to stop. It decides nothing else.
+//
+// Start at Open and App.Run. The local operations of the command line (Credentials, ResetAdmin, Backup) are here too,
+// since they open the same data directory. A server that returned from Open has its listeners open and its first
+// credential stored; it answers once Run has loaded what the store holds.
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ambit-authz/ambit/internal/api/runtime"
+	"github.com/ambit-authz/ambit/internal/audit"
+	"github.com/ambit-authz/ambit/internal/config"
+	"github.com/ambit-authz/ambit/internal/decide"
+	management "github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/server"
+	"github.com/ambit-authz/ambit/internal/token"
+)
+
+// Options of an App.
+type Options struct {
+	Config  config.Config
+	Log     *slog.Logger
+	Version string
+}
+
+// App is a server that is ready to run.
+type App struct {
+	options   Options
+	data      *data
+	service   *management.Service
+	directory *decide.Directory
+	audit     *audit.File // nil = off
+	control   *control
+	server    *server.Server
+	admin     *Admin
+}
+
+// Open opens everything that Run needs; on an error all of it is closed again.
+func Open(ctx context.Context, o Options) (a *App, err error) {
+	a = &App{options: o}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+			a = nil
+		}
+	}()
+	c := &o.Config
+	if a.data, err = openData(ctx, c.Data); err != nil {
+		return a, err
+	}
+	if err := a.openManagement(); err != nil {
+		return a, err
+	}
+	if err := a.openAudit(); err != nil {
+		return a, err
+	}
+	a.directory = decide.NewDirectory(decide.DirectoryOptions{Store: a.data.store, Clock: time.Now, Log: o.Log, MaxStaleness: c.MaxStaleness})
+	decisions, err := a.decisions()
+	if err != nil {
+		return a, err
+	}
+	if a.control, err = openControl(ctx, c.Data, a.data.store, o.Log); err != nil {
+		o.Log.Warn("no control socket: backups need a stopped server", "error", err)
+		a.control, err = nil, nil
+	}
+	metrics := server.NewMetrics()
+	a.measure(metrics.Registry)
+	a.server, err = server.New(server.Options{
+		Listeners: a.listeners(decisions, a.management()),
+		Cert:      c.TLS.Cert, Key: c.TLS.Key,
+		MaxConnections: c.MaxConnections, ShutdownTimeout: c.ShutdownTimeout,
+		Log: o.Log, AccessLog: c.Log.Access, Clock: time.Now,
+		Ready: func(context.Context) error { return a.directory.Ready() },
+		Fail:  fail(o.Log),
+	}, metrics)
+	if err != nil {
+		return a, err
+	}
+	return a, a.bootstrap(ctx)
+}
+
+func (a *App) openManagement() error {
+	c := &a.options.Config
+	key, err := token.ReadOrMakeSigningKey(filepath.Join(c.Data, signingFile))
+	if err != nil {
+		return err
+	}
+	tokens, err := token.NewTokens(token.TokenOptions{Key: key, Issuer: issuer(c), Now: time.Now})
+	if err != nil {
+		return err
+	}
+	a.service = management.New(management.Options{
+		Store: a.data.store, Secrets: a.data.secrets, Tokens: tokens, Now: time.Now, Log: a.options.Log,
+	})
+	return nil
+}
+
+// bootstrap comes last, since the secret that it makes is shown only when everything else went well.
+func (a *App) bootstrap(ctx context.Context) error {
+	c := &a.options.Config
+	first, err := a.service.Bootstrap(ctx, management.BootstrapOptions{AdminID: c.Admin.ID, AdminSecret: string(c.Admin.Secret)})
+	if err == nil && first.Secret != "" {
+		a.admin = &Admin{ID: string(first.ClientID), Secret: first.Secret}
+	}
+	return err
+}
+
+func (a *App) openAudit() error {
+	c := &a.options.Config
+	if c.Audit.Mode == "off" {
+		return nil
+	}
+	path := c.Audit.File
+	if path == "" {
+		path = filepath.Join(c.Data, auditFile)
+	}
+	file, err := audit.OpenFile(path, audit.FileOptions{Required: c.Audit.Mode == "required", Log: a.options.Log})
+	a.audit = file
+	return err
+}
+
+// issuer is the issuer of access tokens: the public URL, else where the server listens. It has to stay the same for
+// tokens to outlive a restart.
+func issuer(c *config.Config) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	host, port, _ := net.SplitHostPort(c.Listen)
+	if host == "" {
+		host = "localhost"
+	}
+	scheme := "http"
+	if c.TLS.Cert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// decisions is the handler of the decision API.
+func (a *App) decisions() (http.Handler, error) {
+	c := &a.options.Config
+	proxies, err := c.Proxies()
+	if err != nil {
+		return nil, err
+	}
+	var sink audit.Sink
+	if a.audit != nil {
+		sink = a.audit
+	}
+	service := decide.New(decide.Options{
+		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Audit: sink, Log: a.options.Log,
+		Trust: decide.Trust{Proxies: proxies, All: c.TrustAll}, RateLimit: c.RateLimit,
+	})
+	return runtime.Handler(runtime.Options{
+		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
+		Version: a.options.Version, Log: a.options.Log,
+	}), nil
+}
+
+// listeners puts both planes on one address, or each on its own.
+func (a *App) listeners(decisions, management http.Handler) []server.Listener {
+	c := &a.options.Config
+	management = server.Stream(management)
+	if c.ManagementListen == "" {
+		return []server.Listener{{Name: "shared", Address: c.Listen, Handler: split(decisions, management), Metrics: true}}
+	}
+	return []server.Listener{
+		{Name: "runtime", Address: c.Listen, Handler: decisions},
+		{Name: "management", Address: c.ManagementListen, Handler: management, Metrics: true},
+	}
+}
+
+func (a *App) measure(r *prometheus.Registry) {
+	r.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ambit_ready", Help: "1 while decisions can be answered."},
+			func() float64 { return oneIf(a.directory.Ready() == nil) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ambit_store_up", Help: "1 while the store can be read."},
+			func() float64 { return oneIf(a.directory.StorageUp()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "ambit_audit_lost_total", Help: "Decision records that could not be kept."},
+			func() float64 {
+				if a.audit == nil {
+					return 0
+				}
+				return float64(a.audit.Lost())
+			}))
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// URL is where the first listener is reached from this machine.
+func (a *App) URL() string { return a.server.URL(0) }
+
+// FirstAdmin is the admin credential that this very first start made, to be shown once; nil when none was made.
+func (a *App) FirstAdmin() *Admin { return a.admin }
+
+// Run serves until ctx ends and then stops gracefully: running requests are finished, audit records are written, the
+// store is closed. SIGHUP reads the certificate again.
+func (a *App) Run(ctx context.Context) error {
+	stopReload := a.reloadOnHangup()
+	defer stopReload()
+	// Requests that are being finished still need the directory, so it outlives the server.
+	follow, stopFollowing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFollowing()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer stopFollowing()
+		return a.server.Run(ctx)
+	})
+	group.Go(func() error {
+		a.directory.Run(follow)
+		return nil
+	})
+	if a.control != nil {
+		group.Go(func() error { return a.control.run(ctx) })
+	}
+	a.options.Log.Info("listening", "url", a.URL(), "version", a.options.Version)
+	return errors.Join(group.Wait(), a.close())
+}
+
+func (a *App) reloadOnHangup() (stop func()) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() {
+		for range hangup {
+			if err := a.server.Reload(); err != nil {
+				a.options.Log.Error("reload: the old certificate stays in use", "error", err)
+				continue
+			}
+			a.options.Log.Info("reloaded")
+		}
+	}()
+	return func() {
+		signal.Stop(hangup)
+		close(hangup)
+	}
+}
+
+// close closes what was opened, in reverse.
+func (a *App) close() error {
+	var errs []error
+	if a.server != nil {
+		a.server.Close()
+	}
+	if a.control != nil {
+		errs = append(errs, a.control.close())
+	}
+	if a.service != nil {
+		a.service.Close()
+	}
+	if a.audit != nil {
+		errs = append(errs, a.audit.Close())
+	}
+	if a.data != nil {
+		errs = append(errs, a.data.store.Close())
+	}
+	return errors.Join(errs...)
+}

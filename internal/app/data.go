@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+	"github.com/ambit-authz/ambit/internal/store/sqlite"
+	"github.com/ambit-authz/ambit/internal/token"
+)
+
+// Files of a data directory.
+const (
+	storeFile   = "ambit.db"
+	secretsFile = "secrets.key" // keys the hashes of secrets
+	signingFile = "signing.pem" // signs access tokens
+	auditFile   = "audit.jsonl"
+	controlFile = "control.sock"
+)
+
+// data is an open data directory.
+type data struct {
+	store   *sqlite.Store
+	secrets *token.Secrets
+}
+
+// openData opens the store and the key of the secrets; both are made when they are not there.
+func openData(ctx context.Context, dir string) (*data, error) {
+	s, err := sqlite.Open(ctx, filepath.Join(dir, storeFile), sqlite.Options{})
+	if err != nil {
+		return nil, err
+	}
+	secrets, err := openSecrets(dir)
+	if err != nil {
+		return nil, closeAfter(err, s)
+	}
+	return &data{store: s, secrets: secrets}, nil
+}
+
+func openSecrets(dir string) (*token.Secrets, error) {
+	key, err := token.ReadOrMakeKey(filepath.Join(dir, secretsFile))
+	if err != nil {
+		return nil, err
+	}
+	return token.NewSecrets(key)
+}
+
+// view reads the tenant.
+func (d *data) view(ctx context.Context, fn func(*store.Tx) error) error {
+	return d.store.View(ctx, "", fn)
+}
+
+func tenantAdmins(tx *store.Tx) ([]model.Credential, error) {
+	var admins []model.Credential
+	for c, err := range tx.Credentials.FindAll() {
+		if err != nil {
+			return nil, err
+		}
+		if c.EnvironmentID == "" {
+			admins = append(admins, c)
+		}
+	}
+	return admins, nil
+}

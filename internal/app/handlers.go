@@ -1,0 +1,56 @@
+package app
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/ambit-authz/ambit/internal/api/problem"
+)
+
+// form is the error form of a path's family (management-api.md 1.3, runtime-api.md 3.7).
+func form(path string) problem.Form {
+	switch {
+	case strings.HasPrefix(path, "/api/runtime/5.0/"), strings.HasPrefix(path, "/runtime/5.0/"):
+		return problem.Runtime
+	case !isManagement(path):
+		return problem.Text
+	case strings.HasPrefix(path, "/env-mgmt/"), strings.HasPrefix(path, "/policy-mgmt/"):
+		return problem.Flat
+	}
+	return problem.Envelope
+}
+
+// isManagement tells the planes apart by path, for when they share a listener.
+func isManagement(path string) bool {
+	for _, prefix := range []string{"/api/1.0/", "/api/2.0/", "/ambit/", "/env-mgmt/", "/policy-mgmt/", "/internal-assets/", "/auth/", "/oauth2/"} {
+		if strings.HasPrefix(path, prefix) {
+			return !strings.HasPrefix(path, "/api/1.0/runtime/")
+		}
+	}
+	return false
+}
+
+func split(decisions, management http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isManagement(r.URL.Path) {
+			management.ServeHTTP(w, r)
+			return
+		}
+		decisions.ServeHTTP(w, r)
+	})
+}
+
+// fail answers for a handler that panicked.
+func fail(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		problem.Writer{Form: form(r.URL.Path), Log: log}.Write(w, r, err)
+	}
+}
+
+// management is the handler of the management API.
+func (a *App) management() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		problem.Writer{Form: form(r.URL.Path), Log: a.options.Log}.Write(w, r, problem.RouteNotFound())
+	})
+}
