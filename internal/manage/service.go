@@ -88,9 +88,9 @@ type Seen struct {
 // writer is one write transaction with the audit events that belong to it.
 type writer struct {
 	*store.Tx
-	call    *Call
-	now     time.Time
-	changed bool
+	call   *Call
+	now    time.Time
+	writes int // events so far, which is one or more for every change
 }
 
 // update runs fn in one write transaction on env ("" = tenant); env must exist.
@@ -147,7 +147,7 @@ func storeError(op string, err error) error {
 
 // event appends the audit event of one change (management-api.md 14.1).
 func (w *writer) event(e model.ChangeEvent) error {
-	w.changed = true
+	w.writes++
 	e.ID, e.Time = uuid.NewString(), w.now
 	e.EnvironmentID, e.Revision = w.Environment, w.Revision+1
 	e.ClientID, e.ClientIP, e.RequestID = w.call.Caller.ClientID, w.call.ClientIP, w.call.RequestID
@@ -159,9 +159,8 @@ type subject[V any] struct {
 	resource func(*V) string // resourceType of the event
 	id       func(*V) string
 	name     func(*V) string
-	format   func(*V) []byte // exported form, without secrets
-	parent   string
-	parentID func(*V) string
+	format   func(*V) []byte                // exported form, without secrets
+	parent   func(*V) (resource, id string) // nil = none
 }
 
 // put stores v and records the change. It checks nothing.
@@ -201,8 +200,8 @@ func remove[K comparable, V any](w *writer, s *subject[V], c store.Collection[K,
 
 func (s *subject[V]) event(v *V, action string) model.ChangeEvent {
 	e := model.ChangeEvent{Action: action, ResourceType: s.resource(v), ResourceID: s.id(v), ResourceName: s.name(v)}
-	if s.parentID != nil {
-		e.ParentType, e.ParentID = s.parent, s.parentID(v)
+	if s.parent != nil {
+		e.ParentType, e.ParentID = s.parent(v)
 	}
 	return e
 }

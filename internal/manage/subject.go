@@ -66,32 +66,36 @@ func assetTemplateSubject() *subject[model.AssetTemplate] {
 	return &subject[model.AssetTemplate]{resource: always[model.AssetTemplate](resourceAssetTemplate),
 		id:     func(t *model.AssetTemplate) string { return string(t.ID) },
 		name:   func(t *model.AssetTemplate) string { return t.DisplayName },
-		format: FormatAssetTemplate, parent: resourceAuthorizationWorkspace,
-		parentID: func(t *model.AssetTemplate) string { return string(t.WorkspaceID) }}
+		format: FormatAssetTemplate, parent: func(t *model.AssetTemplate) (string, string) {
+			return resourceAuthorizationWorkspace, string(t.WorkspaceID)
+		}}
 }
 
 func applicationSubject() *subject[model.Application] {
 	return &subject[model.Application]{resource: always[model.Application](resourceApplication),
 		id:     func(a *model.Application) string { return string(a.ID) },
 		name:   func(a *model.Application) string { return a.DisplayName },
-		format: FormatApplication, parent: resourceAuthorizationWorkspace,
-		parentID: func(a *model.Application) string { return string(a.WorkspaceID) }}
+		format: FormatApplication, parent: func(a *model.Application) (string, string) {
+			return resourceAuthorizationWorkspace, string(a.WorkspaceID)
+		}}
 }
 
 func requestAttributeSubject() *subject[model.RequestAttribute] {
 	return &subject[model.RequestAttribute]{resource: always[model.RequestAttribute](resourceRequestAttribute),
 		id:     func(a *model.RequestAttribute) string { return string(a.ID) },
 		name:   func(a *model.RequestAttribute) string { return a.DisplayName },
-		format: FormatRequestAttribute, parent: resourceAuthorizationWorkspace,
-		parentID: func(a *model.RequestAttribute) string { return string(a.WorkspaceID) }}
+		format: FormatRequestAttribute, parent: func(a *model.RequestAttribute) (string, string) {
+			return resourceAuthorizationWorkspace, string(a.WorkspaceID)
+		}}
 }
 
 func identityTemplateSubject() *subject[model.IdentityTemplate] {
 	return &subject[model.IdentityTemplate]{resource: always[model.IdentityTemplate](resourceIdentityTemplate),
 		id:     func(t *model.IdentityTemplate) string { return string(t.ID) },
 		name:   func(t *model.IdentityTemplate) string { return string(t.ID) },
-		format: FormatIdentityTemplate, parent: resourceIdentityWorkspace,
-		parentID: func(t *model.IdentityTemplate) string { return string(t.WorkspaceID) }}
+		format: FormatIdentityTemplate, parent: func(t *model.IdentityTemplate) (string, string) {
+			return resourceIdentityWorkspace, string(t.WorkspaceID)
+		}}
 }
 
 func identitySourceSubject() *subject[model.IdentitySource] {
@@ -102,16 +106,14 @@ func identitySourceSubject() *subject[model.IdentitySource] {
 		format: func(s *model.IdentitySource) []byte {
 			return FormatIdentitySource(&model.IdentitySource{ID: s.ID, Name: s.Name, Type: s.Type})
 		},
-		parent:   resourceIdentityTemplate,
-		parentID: func(s *model.IdentitySource) string { return string(s.TemplateID) }}
+		parent: func(s *model.IdentitySource) (string, string) { return resourceIdentityTemplate, string(s.TemplateID) }}
 }
 
 func mapperSetSubject() *subject[model.MapperSet] {
 	return &subject[model.MapperSet]{resource: always[model.MapperSet](resourceMapperSet),
 		id:     func(m *model.MapperSet) string { return m.ID },
 		name:   func(m *model.MapperSet) string { return m.Name },
-		format: FormatMapperSet, parent: resourceIdentityTemplate,
-		parentID: func(m *model.MapperSet) string { return string(m.TemplateID) }}
+		format: FormatMapperSet, parent: func(m *model.MapperSet) (string, string) { return resourceIdentityTemplate, string(m.TemplateID) }}
 }
 
 func customAttributeSubject() *subject[model.CustomAttribute] {

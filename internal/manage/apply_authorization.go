@@ -1,0 +1,214 @@
+package manage
+
+import (
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+func (a *applier) customAttributes() error {
+	for _, file := range a.layout.environment.files[kindCustomAttributes] {
+		err := a.file(kindCustomAttributes, file, func(body []byte) (string, error) {
+			definitions, err := ParseCustomAttributes(body)
+			if err != nil {
+				return "", err
+			}
+			for _, d := range definitions {
+				if err := a.once(kindCustomAttributes, d.Key, file.path); err != nil {
+					return "", err
+				}
+				result, err := put(a.w, customAttributeSubject(), a.w.CustomAttributes, d.Key, d)
+				if err := a.applied(kindCustomAttributes, file.path, d.Key, result, err); err != nil {
+					return "", err
+				}
+			}
+			return "", nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) authorizationWorkspaces() error {
+	stored := map[string]*model.AuthorizationWorkspace{}
+	var names []string
+	err := each(a.w.AuthorizationWorkspaces.FindAll(), func(ws model.AuthorizationWorkspace) {
+		stored[ws.Name] = &ws
+		names = append(names, ws.Name)
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range a.layout.authorization {
+		name := a.workspaceName(f.name, names)
+		if !within(a.o.AuthWs, f.name, name) {
+			f.skip()
+			continue
+		}
+		ws := stored[name]
+		if ws == nil {
+			ws = &model.AuthorizationWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name}
+			if err := ws.Validate(); err != nil {
+				a.fail(kindAuthorizationWorkspaces, f.path, name, err)
+				continue
+			}
+			result, err := put(a.w, authorizationWorkspaceSubject(), a.w.AuthorizationWorkspaces, ws.ID, *ws)
+			if err != nil {
+				return err
+			}
+			a.done(kindAuthorizationWorkspaces, f.path, name, result, nil)
+			stored[name] = ws // two folders can be renamed to one workspace
+		}
+		a.authorization[f] = ws
+	}
+	return nil
+}
+
+// authorizationFiles runs fn on all files of a kind below the authorization workspaces.
+func (a *applier) authorizationFiles(kind string, fn func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error)) error {
+	for _, f := range a.layout.authorization {
+		for _, file := range f.files[kind] {
+			err := a.file(kind, file, func(body []byte) (string, error) {
+				ws := a.authorization[f]
+				if ws == nil {
+					return "", model.Invalidf("needs the workspace %s, which has errors", f.path)
+				}
+				return fn(ws, file, body)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *applier) assetTypes() error {
+	err := a.authorizationFiles(kindAssetTypes, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+		t, err := ParseAssetTemplate(body)
+		id := string(t.ID)
+		if err != nil {
+			return id, err
+		}
+		if err := a.once(kindAssetTypes, id, file.path); err != nil {
+			return id, err
+		}
+		t.WorkspaceID = ws.ID
+		before, err := a.w.AssetTemplates.Find(t.ID)
+		if err == nil {
+			err = a.replaceAssetType(file.path, &before, &t)
+		} else if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		if err != nil {
+			return id, err
+		}
+		result, err := a.w.putAssetTemplate(t)
+		return id, a.applied(kindAssetTypes, file.path, id, result, err)
+	})
+	if err != nil {
+		return err
+	}
+	return a.checkTypeNames()
+}
+
+// replaceAssetType checks what a definition may change of the stored one (policy-model.md 3.2, PM-7).
+func (a *applier) replaceAssetType(path string, before, t *model.AssetTemplate) error {
+	if before.WorkspaceID != t.WorkspaceID {
+		return alreadyExists("AssetTemplate", string(t.ID))
+	}
+	if before.Source != t.Source && before.Source != model.SourceRequest {
+		return model.Invalidf("/source: %s cannot become %s; only REQUEST may change", before.Source, t.Source)
+	}
+	return a.dropAssetAttributes(path, before, t)
+}
+
+// checkTypeNames: display names of asset types are unique in the environment (policy-model.md 3.2).
+func (a *applier) checkTypeNames() error {
+	taken := map[string]model.TemplateID{}
+	return each(a.w.AssetTemplates.FindAll(), func(t model.AssetTemplate) {
+		other, clash := taken[t.DisplayName]
+		taken[t.DisplayName] = t.ID
+		if !clash {
+			return
+		}
+		for _, id := range []model.TemplateID{t.ID, other} {
+			if path, ours := a.seen[objectRef{kindAssetTypes, string(id)}]; ours {
+				err := alreadyExists("AssetTemplate", t.DisplayName)
+				a.fail(kindAssetTypes, path, string(id), err)
+				a.lateFailure(path, string(id), err)
+				return
+			}
+		}
+	})
+}
+
+func (a *applier) requestAttributes() error {
+	return a.authorizationFiles(kindRequestAttributes, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+		attributes, err := ParseRequestAttributes(body)
+		if err != nil {
+			return "", err
+		}
+		for _, attribute := range attributes {
+			attribute.WorkspaceID = ws.ID
+			key := store.Key{Owner: string(ws.ID), ID: string(attribute.ID)}
+			if err := a.once(kindRequestAttributes, key.String(), file.path); err != nil {
+				return "", err
+			}
+			result, err := put(a.w, requestAttributeSubject(), a.w.RequestAttributes, key, attribute)
+			if err := a.applied(kindRequestAttributes, file.path, string(attribute.ID), result, err); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	})
+}
+
+func (a *applier) applications() error {
+	return a.authorizationFiles(kindApplications, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+		app, err := ParseApplication(body)
+		id := string(app.ID)
+		if err != nil {
+			return id, err
+		}
+		if err := a.once(kindApplications, id, file.path); err != nil {
+			return id, err
+		}
+		app.WorkspaceID = ws.ID
+		before, err := a.w.Applications.Find(app.ID)
+		if err == nil && before.WorkspaceID != ws.ID {
+			return id, alreadyExists("Application", id)
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return id, err
+		}
+		if err := a.checkApplication(&app); err != nil {
+			return id, err
+		}
+		result, err := put(a.w, applicationSubject(), a.w.Applications, app.ID, app)
+		return id, a.applied(kindApplications, file.path, id, result, err)
+	})
+}
+
+// checkApplication: the asset types of an application are of its own workspace (management-api.md 10, A8).
+func (a *applier) checkApplication(app *model.Application) error {
+	var errs model.Errors
+	for _, id := range app.AssetTemplateIDs {
+		if err := a.needs(kindAssetTypes, string(id)); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		t, err := a.w.AssetTemplates.Find(id)
+		if errors.Is(err, store.ErrNotFound) || err == nil && t.WorkspaceID != app.WorkspaceID {
+			errs = append(errs, missingResource("AssetTemplate", string(id)))
+		} else if err != nil {
+			return err
+		}
+	}
+	return errs.OrNil()
+}

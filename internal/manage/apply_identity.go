@@ -1,0 +1,249 @@
+package manage
+
+import (
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// identityWorkspaces brings workspaces and their templates: each folder has exactly one template file, unless the
+// workspace is there already (management-api.md 21.1 rule 3).
+func (a *applier) identityWorkspaces() error {
+	stored := map[string]*model.IdentityWorkspace{}
+	var names []string
+	err := each(a.w.IdentityWorkspaces.FindAll(), func(ws model.IdentityWorkspace) {
+		stored[ws.Name] = &ws
+		names = append(names, ws.Name)
+	})
+	if err != nil {
+		return err
+	}
+	for _, f := range a.layout.identity {
+		name := a.workspaceName(f.name, names)
+		if !within(a.o.IdentityWs, f.name, name) {
+			f.skip()
+			continue
+		}
+		ws := stored[name]
+		templates := f.files[kindIdentityTemplates]
+		if len(templates) == 0 && ws == nil {
+			a.fail(kindIdentityWorkspaces, f.path, f.name, model.Invalidf("the workspace is new and has no identity template"))
+			continue
+		}
+		if ws != nil {
+			a.identity[f] = ws
+		}
+		for i, file := range templates {
+			err := a.file(kindIdentityTemplates, file, func(body []byte) (string, error) {
+				if i > 0 {
+					return "", model.Invalidf("an identity workspace has one identity template, the first is %s", templates[0].path)
+				}
+				return a.identityTemplate(f, file.path, name, ws, body)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// skip empties a folder that the call is not about.
+func (f *folder) skip() {
+	f.files, f.present = map[string][]archiveFile{}, map[string]bool{}
+}
+
+func (a *applier) identityTemplate(f *folder, path, name string, ws *model.IdentityWorkspace, body []byte) (string, error) {
+	t, err := ParseIdentityTemplate(body)
+	id := string(t.ID)
+	if err != nil {
+		return id, err
+	}
+	if err := a.once(kindIdentityTemplates, id, path); err != nil {
+		return id, err
+	}
+	before, err := a.w.IdentityTemplates.Find(t.ID)
+	found := err == nil
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return id, err
+	}
+	// the workspace's template has another id, or the id is that of another workspace's template
+	if ws != nil && ws.TemplateID != t.ID || found && (ws == nil || before.WorkspaceID != ws.ID) {
+		return id, alreadyExists("IdentityTemplate", id)
+	}
+	if ws == nil {
+		ws = &model.IdentityWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name, TemplateID: t.ID}
+		if err := ws.Validate(); err != nil {
+			return id, err
+		}
+		result, err := put(a.w, identityWorkspaceSubject(), a.w.IdentityWorkspaces, ws.ID, *ws)
+		if err != nil {
+			return id, err
+		}
+		a.done(kindIdentityWorkspaces, f.path, name, result, nil)
+		a.identity[f] = ws
+	}
+	t.WorkspaceID = ws.ID
+	if found {
+		if err := a.dropIdentityAttributes(path, &before, &t); err != nil {
+			return id, err
+		}
+	}
+	result, err := a.w.putIdentityTemplate(ws, t)
+	return id, a.applied(kindIdentityTemplates, path, id, result, err)
+}
+
+// identityFiles runs fn on all files of a kind below the identity workspaces. Files of a workspace whose template is
+// broken fail with that reason.
+func (a *applier) identityFiles(kind string, fn func(f *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error)) error {
+	for _, f := range a.layout.identity {
+		for _, file := range f.files[kind] {
+			err := a.file(kind, file, func(body []byte) (string, error) {
+				ws, err := a.identityWorkspaceOf(f)
+				if err != nil {
+					return "", err
+				}
+				return fn(f, ws, file, body)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *applier) identityWorkspaceOf(f *folder) (*model.IdentityWorkspace, error) {
+	ws := a.identity[f]
+	if ws == nil {
+		return nil, model.Invalidf("needs the workspace %s, which has errors", f.path)
+	}
+	if err := a.needs(kindIdentityTemplates, string(ws.TemplateID)); err != nil {
+		return nil, err
+	}
+	return ws, nil
+}
+
+func (a *applier) identitySources() error {
+	return a.identityFiles(kindIdentitySources, func(_ *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error) {
+		sources, err := ParseIdentitySources(body)
+		if err != nil {
+			return "", err
+		}
+		for _, source := range sources {
+			source.TemplateID = ws.TemplateID
+			key := ownedKey(ws.TemplateID, source.ID)
+			if err := a.once(kindIdentitySources, key.String(), file.path); err != nil {
+				return "", err
+			}
+			result, err := put(a.w, identitySourceSubject(), a.w.IdentitySources, key, source)
+			if err := a.applied(kindIdentitySources, file.path, source.ID, result, err); err != nil {
+				return "", err
+			}
+		}
+		return string(ws.TemplateID), nil
+	})
+}
+
+func (a *applier) mapperSets() error {
+	return a.identityFiles(kindMapperSets, func(_ *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error) {
+		set, err := ParseMapperSet(body)
+		if err != nil {
+			return set.ID, err
+		}
+		set.TemplateID = ws.TemplateID
+		key := ownedKey(ws.TemplateID, set.ID)
+		if err := a.once(kindMapperSets, key.String(), file.path); err != nil {
+			return set.ID, err
+		}
+		if err := a.checkMapperSet(&set); err != nil {
+			return set.ID, err
+		}
+		result, err := put(a.w, mapperSetSubject(), a.w.MapperSets, key, set)
+		return set.ID, a.applied(kindMapperSets, file.path, set.ID, result, err)
+	})
+}
+
+// checkMapperSet checks the references of a mapper set (management-api.md 12 rule 3).
+func (a *applier) checkMapperSet(set *model.MapperSet) error {
+	t, err := a.w.IdentityTemplates.Find(set.TemplateID)
+	if err != nil {
+		return err
+	}
+	linked, err := linkedSources(set)
+	if err != nil {
+		return model.Invalidf("/linkedSources: cannot be read")
+	}
+	var errs model.Errors
+	for i, s := range linked {
+		found, err := exists(a.w.IdentitySources, ownedKey(set.TemplateID, s.SourceID))
+		if err != nil {
+			return err
+		}
+		if !found {
+			errs = append(errs, &model.Error{Kind: model.KindNotFound, Code: "EMIS-001", Name: "IdentitySourceNotFoundError",
+				Args: []string{s.SourceID}, Message: "Identity Source: [" + s.SourceID + "] not found"})
+		}
+		for _, m := range s.Mappers {
+			for _, mapping := range m.Mappings {
+				attribute := mapping.Target
+				if m.Type == mapCorrelation {
+					attribute = mapping.Origin
+				}
+				if _, known := t.Attribute(model.AttributeID(attribute)); !known {
+					errs.Add(pointerTo("linkedSources", i), "identity template %q has no attribute %q", t.ID, attribute)
+				}
+			}
+		}
+	}
+	return errs.OrNil()
+}
+
+func (a *applier) matchers() error {
+	err := a.identityFiles(kindMatchers, func(f *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error) {
+		m, err := ParseMatcher(body)
+		if err != nil {
+			return ws.Name, err
+		}
+		next := *ws
+		next.Matcher = m
+		result, err := put(a.w, identityWorkspaceSubject(), a.w.IdentityWorkspaces, ws.ID, next)
+		if err == nil {
+			a.identity[f] = &next
+			a.seen[objectRef{kindMatchers, string(ws.ID)}] = file.path
+		}
+		return ws.Name, a.applied(kindMatchers, file.path, ws.Name, result, err)
+	})
+	if err != nil {
+		return err
+	}
+	return a.checkMatchers()
+}
+
+// checkMatchers: the pair of path and value is unique in the environment (policy-model.md 3.4).
+func (a *applier) checkMatchers() error {
+	type pair struct{ path, value string }
+	taken := map[pair]model.WorkspaceID{}
+	return each(a.w.IdentityWorkspaces.FindAll(), func(ws model.IdentityWorkspace) {
+		if ws.Matcher == nil {
+			return
+		}
+		p := pair{ws.Matcher.TemplateMatcher, ws.Matcher.MatcherValue}
+		other, clash := taken[p]
+		taken[p] = ws.ID
+		if !clash {
+			return
+		}
+		for _, id := range []model.WorkspaceID{ws.ID, other} {
+			if path, ours := a.seen[objectRef{kindMatchers, string(id)}]; ours {
+				err := alreadyExists("Matcher", p.path+" = "+p.value)
+				a.fail(kindMatchers, path, ws.Name, err)
+				a.lateFailure(path, ws.Name, err)
+				return
+			}
+		}
+	})
+}

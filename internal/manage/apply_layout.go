@@ -1,0 +1,224 @@
+package manage
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Kinds of files and objects, as they are named in folders and in the summary of a report.
+const (
+	kindCustomAttributes        = "custom-policy-attributes"
+	kindIdentityWorkspaces      = "identity-workspaces"
+	kindIdentityTemplates       = "identity-templates"
+	kindIdentitySources         = "identity-sources"
+	kindMapperSets              = "mapper-sets"
+	kindMatchers                = "matchers"
+	kindAuthorizationWorkspaces = "authorization-workspaces"
+	kindAssetTypes              = "asset-types"
+	kindRequestAttributes       = "request-attributes"
+	kindApplications            = "applications"
+	kindBuildingBlocks          = "building-blocks"
+	kindPolicies                = "policies"
+	kindPolicyStates            = "policy-states"
+	kindScopes                  = "scopes"
+	kindAssets                  = "assets"
+	kindIdentities              = "identities"
+)
+
+// singular is the kind of one item of a report.
+func singular(kind string) string {
+	switch kind {
+	case kindPolicies:
+		return "policy"
+	case kindIdentities:
+		return "identities"
+	}
+	return strings.TrimSuffix(kind, "s")
+}
+
+// layout is an archive sorted by what its files mean (management-api.md 21.1).
+type layout struct {
+	environment   folder
+	authorization []*folder // by name
+	identity      []*folder // by name
+	notes         []string
+}
+
+// folder is one workspace folder, or the folder environment.
+type folder struct {
+	name    string
+	path    string
+	files   map[string][]archiveFile // by kind, in order of path
+	present map[string]bool          // kinds that have a file or a folder, for prune
+}
+
+func newFolder(path, name string) *folder {
+	return &folder{name: name, path: path, files: map[string][]archiveFile{}, present: map[string]bool{}}
+}
+
+func (f *folder) add(kind string, file archiveFile) {
+	f.files[kind] = append(f.files[kind], file)
+	f.present[kind] = true
+}
+
+const (
+	topAuthorization = "authorization-workspaces"
+	topIdentity      = "identity-workspaces"
+	topEnvironment   = "environment"
+)
+
+// readLayout sorts the files of an archive. Everything may lie below one common folder.
+func readLayout(a *Archive) (*layout, error) {
+	l := &layout{environment: *newFolder(topEnvironment, "")}
+	prefix := commonFolder(a)
+	folders := map[string]*folder{}
+	for _, f := range a.files {
+		short := strings.TrimPrefix(f.path, prefix)
+		if !l.place(folders, strings.Split(short, "/"), f) {
+			l.notes = append(l.notes, f.path+" ignored")
+		}
+	}
+	for _, dir := range a.dirs {
+		parts := strings.Split(strings.TrimPrefix(dir+"/", prefix), "/")
+		parts = parts[:len(parts)-1]
+		if len(parts) == 3 && isTop(parts[0]) && !hidden(parts) {
+			l.folder(folders, parts[0], parts[1]).present[parts[2]] = true
+		}
+	}
+	if len(folders) == 0 && len(l.environment.files) == 0 {
+		return nil, model.Invalidf("the archive has no file of the layout of an environment")
+	}
+	for _, list := range [][]*folder{l.authorization, l.identity} {
+		slices.SortFunc(list, func(x, y *folder) int { return strings.Compare(x.name, y.name) })
+	}
+	return l, nil
+}
+
+func isTop(name string) bool { return name == topAuthorization || name == topIdentity }
+
+// commonFolder is the one folder below which everything lies, with its slash, or "" when the layout begins at the root.
+func commonFolder(a *Archive) string {
+	common := ""
+	for _, f := range a.files {
+		first, _, below := strings.Cut(f.path, "/")
+		switch {
+		case hidden([]string{first}):
+			continue
+		case !below || isTop(first) || first == topEnvironment:
+			return ""
+		case common == "":
+			common = first
+		case common != first:
+			return ""
+		}
+	}
+	if common == "" {
+		return ""
+	}
+	return common + "/"
+}
+
+// hidden names begin with a point, or are what one operating system adds to its archives.
+func hidden(parts []string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, ".") || p == "__MACOSX" })
+}
+
+func (l *layout) folder(folders map[string]*folder, top, name string) *folder {
+	key := top + "/" + name
+	if f, ok := folders[key]; ok {
+		return f
+	}
+	f := newFolder(key, name)
+	folders[key] = f
+	if top == topAuthorization {
+		l.authorization = append(l.authorization, f)
+	} else {
+		l.identity = append(l.identity, f)
+	}
+	return f
+}
+
+// place puts a file where its path says; false means that its name has no meaning.
+func (l *layout) place(folders map[string]*folder, parts []string, f archiveFile) bool {
+	if hidden(parts) {
+		return false
+	}
+	if len(parts) == 2 && parts[0] == topEnvironment {
+		kind, ok := environmentFiles(parts[1])
+		if ok {
+			l.environment.add(kind, f)
+		}
+		return ok
+	}
+	if len(parts) < 3 || len(parts) > 4 || !isTop(parts[0]) {
+		return false
+	}
+	kind, ok := workspaceFiles(parts[0], parts[2:])
+	if ok {
+		l.folder(folders, parts[0], parts[1]).add(kind, f)
+	}
+	return ok
+}
+
+func environmentFiles(name string) (kind string, ok bool) {
+	switch name {
+	case "custom-policy-attributes.json":
+		return kindCustomAttributes, true
+	case "scopes.json":
+		return kindScopes, true
+	case "policy-states.json":
+		return kindPolicyStates, true
+	}
+	return "", false
+}
+
+func workspaceFiles(top string, parts []string) (kind string, ok bool) {
+	if len(parts) == 1 {
+		switch {
+		case parts[0] == "building-blocks.rego":
+			return kindBuildingBlocks, true
+		case parts[0] == "request-attributes.json" && top == topAuthorization:
+			return kindRequestAttributes, true
+		case parts[0] == "matcher.json" && top == topIdentity:
+			return kindMatchers, true
+		}
+		return "", false
+	}
+	kind = parts[0]
+	json, rego := strings.HasSuffix(parts[1], ".json"), strings.HasSuffix(parts[1], ".rego")
+	rows := strings.HasSuffix(parts[1], ".ndjson") || strings.HasSuffix(parts[1], ".csv")
+	switch kind {
+	case kindApplications, kindAssetTypes:
+		ok = top == topAuthorization && json
+	case kindPolicies:
+		ok = top == topAuthorization && rego
+	case kindAssets:
+		ok = top == topAuthorization && rows
+	case kindIdentityTemplates, kindIdentitySources, kindMapperSets:
+		ok = top == topIdentity && json
+	case kindIdentities:
+		ok = top == topIdentity && rows
+	}
+	return kind, ok
+}
+
+// baseID is the id that a file name suggests; it counts only for files that name their object in no other way.
+func baseID(file string) string {
+	name := file[strings.LastIndexByte(file, '/')+1:]
+	if i := strings.LastIndexByte(name, '.'); i > 0 {
+		return name[:i]
+	}
+	return name
+}
+
+// folderName is how a workspace's name stands in file names: characters that those cannot have are underscores.
+func folderName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>|`, r) || r < ' ' || r >= 0x7f && r <= 0x9f {
+			return '_'
+		}
+		return r
+	}, name)
+}

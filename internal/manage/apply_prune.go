@@ -1,0 +1,496 @@
+package manage
+
+import (
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// changedTemplate is a template of which an import dropped or changed something that rules may use.
+type changedTemplate struct {
+	side       model.Side
+	kind, path string
+	id         model.TemplateID
+	attributes []model.AttributeID // dropped, or of another type
+	actions    []model.ActionID    // dropped
+}
+
+// dropAssetAttributes notes what the new definition no longer has, and removes stored values (policy-model.md 3.12).
+func (a *applier) dropAssetAttributes(path string, before, t *model.AssetTemplate) error {
+	c := changedTemplate{side: model.SideAsset, kind: kindAssetTypes, path: path, id: t.ID}
+	var gone []model.AttributeID
+	for _, old := range before.Attributes {
+		now, still := t.Attribute(old.ID)
+		if !still {
+			gone = append(gone, old.ID)
+		}
+		if !still || now.Type != old.Type || now.IsCalculated && !old.IsCalculated {
+			c.attributes = append(c.attributes, old.ID)
+		}
+	}
+	for _, old := range before.Actions {
+		if _, still := t.Action(old.ID); !still {
+			c.actions = append(c.actions, old.ID)
+		}
+	}
+	a.changed = append(a.changed, c)
+	if len(gone) == 0 {
+		return nil
+	}
+	return dropValues(a.w.Assets(t.ID), func(asset *model.Asset) bool {
+		var dropped bool
+		asset.Attributes, dropped = without(asset.Attributes, gone)
+		return dropped
+	})
+}
+
+// dropIdentityAttributes is dropAssetAttributes for identity templates.
+func (a *applier) dropIdentityAttributes(path string, before, t *model.IdentityTemplate) error {
+	c := changedTemplate{side: model.SideIdentity, kind: kindIdentityTemplates, path: path, id: t.ID}
+	var gone []model.AttributeID
+	for _, old := range before.Attributes {
+		now, still := t.Attribute(old.ID)
+		if !still {
+			gone = append(gone, old.ID)
+		}
+		if !still || now.Type != old.Type {
+			c.attributes = append(c.attributes, old.ID)
+		}
+	}
+	a.changed = append(a.changed, c)
+	if len(gone) == 0 {
+		return nil
+	}
+	return dropValues(a.w.Identities(t.ID), func(i *model.Identity) bool {
+		var dropped bool
+		i.Attributes, dropped = without(i.Attributes, gone)
+		rows := slices.Clone(i.Rows)
+		for n := range rows {
+			var inRow bool
+			rows[n], inRow = without(rows[n], gone)
+			dropped = dropped || inRow
+		}
+		i.Rows = rows
+		return dropped
+	})
+}
+
+func without(attributes model.Attributes, gone []model.AttributeID) (model.Attributes, bool) {
+	out := attributes
+	for _, id := range gone {
+		if _, has := out[id]; has {
+			if len(out) == len(attributes) {
+				out = attributes.Clone()
+			}
+			delete(out, id)
+		}
+	}
+	return out, len(out) != len(attributes)
+}
+
+// dropValues stores the records that change changes, a batch at a time, so that nothing is written under the iterator.
+func dropValues[R any](records store.Records[R], change func(*R) bool) error {
+	position := int64(0)
+	for {
+		var batch []R
+		for p, err := range records.After(position) {
+			if err != nil {
+				return err
+			}
+			position = p.Position
+			if change(&p.Record) {
+				batch = append(batch, p.Record)
+			}
+			if len(batch) == maxBatch {
+				break
+			}
+		}
+		for _, r := range batch {
+			if _, err := records.Put(r); err != nil {
+				return err
+			}
+		}
+		if len(batch) < maxBatch {
+			return nil
+		}
+	}
+}
+
+// checkUses refuses templates that dropped or changed what a rule or a policy still uses at the end (MG-44). It looks at
+// the final state, so that an archive may drop an attribute together with the last rule on it.
+func (a *applier) checkUses() error {
+	users, err := a.policyUsers()
+	if err != nil {
+		return err
+	}
+	for i := range a.changed {
+		c := &a.changed[i]
+		var errs model.Errors
+		for _, id := range c.attributes {
+			var names []string
+			for _, k := range a.resolver.blocks {
+				if usesAttribute(&k.block, c.side, c.id, id) {
+					names = append(names, k.block.Name)
+				}
+			}
+			if len(names) > 0 {
+				errs = append(errs, inUse("Attribute", string(id), "building block", names))
+			}
+		}
+		for _, id := range c.actions {
+			if ids := users.ofAction[actionKey{c.id, id}]; len(ids) > 0 {
+				errs = append(errs, inUse("Action", string(id), "policy", ids))
+			}
+		}
+		if len(errs) > 0 {
+			a.fail(c.kind, c.path, string(c.id), errs)
+			a.lateFailure(c.path, string(c.id), errs)
+		}
+	}
+	return nil
+}
+
+func usesAttribute(b *model.Block, side model.Side, template model.TemplateID, id model.AttributeID) bool {
+	ref := model.Ref{Side: side, Attribute: id}
+	for i := range b.Branches {
+		br := &b.Branches[i]
+		owner := b.Template
+		if side == model.SideIdentity && b.Kind == model.KindRuleset {
+			owner = br.IdentityTemplate
+		}
+		if owner != template {
+			continue
+		}
+		for _, r := range br.Rules {
+			if r.Left == ref || r.Ref == ref {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// policyUsers is who uses what.
+type policyUsers struct {
+	ofBlock  map[model.BlockID][]string
+	ofAction map[actionKey][]string
+}
+
+type actionKey struct {
+	template model.TemplateID
+	action   model.ActionID
+}
+
+func (a *applier) policyUsers() (policyUsers, error) {
+	u := policyUsers{ofBlock: map[model.BlockID][]string{}, ofAction: map[actionKey][]string{}}
+	err := each(a.w.Policies.FindAll(), func(p model.Policy) {
+		for _, id := range blocksOf(&p) {
+			u.ofBlock[id] = append(u.ofBlock[id], string(p.ID))
+		}
+		for _, use := range p.Rulesets {
+			b, _ := a.resolver.find(use.BlockID)
+			for _, action := range use.ActionIDs {
+				key := actionKey{b.Template, action}
+				u.ofAction[key] = append(u.ofAction[key], string(p.ID))
+			}
+		}
+	})
+	return u, err
+}
+
+// prune deletes what the archive lacks, within the workspaces and kinds that occur in it, in the reverse order of
+// creation. A kind of which a file failed is left alone: what the file would have brought is not known.
+func (a *applier) prune() error {
+	if !a.o.Prune {
+		return nil
+	}
+	for _, step := range []func() error{a.pruneScopes, a.prunePolicies, a.pruneBlocks, a.pruneApplications,
+		a.pruneRequestAttributes, a.pruneAssetTypes, a.pruneMapperSets, a.pruneSources, a.pruneCustomAttributes} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// covers reports whether a kind of a folder is to be pruned.
+func (a *applier) covers(f *folder, kind string) bool {
+	if f == nil || !f.present[kind] {
+		return false
+	}
+	for _, file := range f.files[kind] {
+		if a.bad[file.path] {
+			a.report.Notes = append(a.report.Notes, f.path+"/"+kind+" not pruned, because "+file.path+" has errors")
+			return false
+		}
+	}
+	return true
+}
+
+// authorizationIDs are the authorization workspaces of which a kind is to be pruned.
+func (a *applier) authorizationIDs(kind string) map[model.WorkspaceID]bool {
+	out := map[model.WorkspaceID]bool{}
+	for f, ws := range a.authorization {
+		if a.covers(f, kind) {
+			out[ws.ID] = true
+		}
+	}
+	return out
+}
+
+// identityIDs are the identity templates of whose workspaces a kind is to be pruned.
+func (a *applier) identityIDs(kind string) map[model.TemplateID]bool {
+	out := map[model.TemplateID]bool{}
+	for f, ws := range a.identity {
+		if a.covers(f, kind) {
+			out[ws.TemplateID] = true
+		}
+	}
+	return out
+}
+
+// pruneOf deletes the objects of a collection that lie where the kind is pruned and that no file brought.
+func pruneOf[K comparable, V any](a *applier, kind string, s *subject[V], c store.Collection[K, V], key func(*V) K,
+	id func(*V) string, inside func(*V) bool, prepare func(*V) error) error {
+	var gone []V
+	err := each(c.FindAll(), func(v V) {
+		if inside(&v) && a.seen[objectRef{kind, id(&v)}] == "" {
+			gone = append(gone, v)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for i := range gone {
+		v := &gone[i]
+		if prepare != nil {
+			if err := prepare(v); err != nil {
+				if err := a.settle(kind, "", id(v), err, false); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		result, err := remove(a.w, s, c, key(v))
+		if err := a.applied(kind, "", s.id(v), result, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) pruneScopes() error {
+	if !a.covers(&a.layout.environment, kindScopes) {
+		return nil
+	}
+	return pruneOf(a, kindScopes, scopeSubject(), a.w.Scopes, func(s *model.Scope) model.ClientID { return s.ClientID },
+		func(s *model.Scope) string { return string(s.ClientID) }, func(*model.Scope) bool { return true }, nil)
+}
+
+func (a *applier) prunePolicies() error {
+	inside := a.authorizationIDs(kindPolicies)
+	return pruneOf(a, kindPolicies, a.policySubject(), a.w.Policies, func(p *model.Policy) model.PolicyID { return p.ID },
+		func(p *model.Policy) string { return string(p.ID) },
+		func(p *model.Policy) bool { return inside[p.WorkspaceID] }, nil)
+}
+
+// pruneBlocks deletes the blocks of workspaces with a file of blocks that neither the file nor a policy uses.
+func (a *applier) pruneBlocks() error {
+	inside := a.authorizationIDs(kindBuildingBlocks)
+	for f, ws := range a.identity {
+		if a.covers(f, kindBuildingBlocks) {
+			inside[ws.ID] = true
+		}
+	}
+	if len(inside) == 0 {
+		return nil
+	}
+	users, err := a.policyUsers()
+	if err != nil {
+		return err
+	}
+	for _, k := range a.resolver.order {
+		b := &k.block
+		_, alive := a.resolver.blocks[b.ID]
+		if !alive || b.Predefined || !inside[b.WorkspaceID] || len(users.ofBlock[b.ID]) > 0 ||
+			a.seen[objectRef{kindBuildingBlocks, string(b.ID)}] != "" {
+			continue
+		}
+		if err := a.resolver.remove(b.ID); err != nil {
+			return err
+		}
+		a.done(kindBuildingBlocks, "", string(b.ID), Deleted, nil)
+	}
+	return nil
+}
+
+func (a *applier) pruneApplications() error {
+	inside := a.authorizationIDs(kindApplications)
+	return pruneOf(a, kindApplications, applicationSubject(), a.w.Applications,
+		func(app *model.Application) model.ApplicationID { return app.ID },
+		func(app *model.Application) string { return string(app.ID) },
+		func(app *model.Application) bool { return inside[app.WorkspaceID] }, a.unlink)
+}
+
+// unlink takes a deleted application out of the scopes (policy-model.md 3.12).
+func (a *applier) unlink(app *model.Application) error {
+	for scope, err := range a.w.Scopes.FindAll() {
+		if err != nil {
+			return err
+		}
+		at := slices.Index(scope.ApplicationIDs, app.ID)
+		if at < 0 {
+			continue
+		}
+		scope.ApplicationIDs = convert[model.ApplicationID](slices.Delete(slices.Clone(scope.ApplicationIDs), at, at+1))
+		if _, err := a.w.putScope(scope); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) pruneRequestAttributes() error {
+	inside := a.authorizationIDs(kindRequestAttributes)
+	key := func(r *model.RequestAttribute) store.Key {
+		return store.Key{Owner: string(r.WorkspaceID), ID: string(r.ID)}
+	}
+	return pruneOf(a, kindRequestAttributes, requestAttributeSubject(), a.w.RequestAttributes, key,
+		func(r *model.RequestAttribute) string { return key(r).String() },
+		func(r *model.RequestAttribute) bool { return inside[r.WorkspaceID] },
+		func(r *model.RequestAttribute) error {
+			var names []string
+			for _, k := range a.resolver.blocks {
+				if k.block.WorkspaceID == r.WorkspaceID && usesRequest(&k.block, r.ID) {
+					names = append(names, k.block.Name)
+				}
+			}
+			if len(names) > 0 {
+				return inUse("RequestAttribute", string(r.ID), "building block", names)
+			}
+			return nil
+		})
+}
+
+func usesRequest(b *model.Block, id model.AttributeID) bool {
+	ref := model.Ref{Side: model.SideRequest, Attribute: id}
+	return slices.ContainsFunc(b.Branches, func(br model.Branch) bool {
+		return slices.ContainsFunc(br.Rules, func(r model.Rule) bool { return r.Left == ref || r.Ref == ref })
+	})
+}
+
+func (a *applier) pruneAssetTypes() error {
+	inside := a.authorizationIDs(kindAssetTypes)
+	if len(inside) == 0 {
+		return nil
+	}
+	users, err := a.policyUsers()
+	if err != nil {
+		return err
+	}
+	return pruneOf(a, kindAssetTypes, assetTemplateSubject(), a.w.AssetTemplates,
+		func(t *model.AssetTemplate) model.TemplateID { return t.ID },
+		func(t *model.AssetTemplate) string { return string(t.ID) },
+		func(t *model.AssetTemplate) bool { return inside[t.WorkspaceID] },
+		func(t *model.AssetTemplate) error { return a.emptyAssetType(t, users) })
+}
+
+// emptyAssetType deletes what goes with an asset type; it is refused while a policy uses one of its rulesets
+// (policy-model.md 3.12).
+func (a *applier) emptyAssetType(t *model.AssetTemplate, users policyUsers) error {
+	var rulesets []model.BlockID
+	var policies []string
+	for _, k := range a.resolver.blocks {
+		if k.block.Kind == model.KindRuleset && k.block.Template == t.ID {
+			rulesets = append(rulesets, k.block.ID)
+			policies = append(policies, users.ofBlock[k.block.ID]...)
+		}
+	}
+	if len(policies) > 0 {
+		return inUse("AssetTemplate", string(t.ID), "policy", policies)
+	}
+	slices.Sort(rulesets)
+	for _, id := range rulesets {
+		if err := a.resolver.remove(id); err != nil {
+			return err
+		}
+	}
+	if _, err := a.w.Assets(t.ID).Clear(); err != nil {
+		return err
+	}
+	for app, err := range a.w.Applications.FindAll() {
+		if err != nil {
+			return err
+		}
+		at := slices.Index(app.AssetTemplateIDs, t.ID)
+		if at < 0 {
+			continue
+		}
+		app.AssetTemplateIDs = convert[model.TemplateID](slices.Delete(slices.Clone(app.AssetTemplateIDs), at, at+1))
+		if _, err := put(a.w, applicationSubject(), a.w.Applications, app.ID, app); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *applier) pruneMapperSets() error {
+	inside := a.identityIDs(kindMapperSets)
+	key := func(m *model.MapperSet) store.Key { return ownedKey(m.TemplateID, m.ID) }
+	return pruneOf(a, kindMapperSets, mapperSetSubject(), a.w.MapperSets, key,
+		func(m *model.MapperSet) string { return key(m).String() },
+		func(m *model.MapperSet) bool { return inside[m.TemplateID] }, nil)
+}
+
+// pruneSources deletes sources that no mapper set links.
+func (a *applier) pruneSources() error {
+	inside := a.identityIDs(kindIdentitySources)
+	key := func(s *model.IdentitySource) store.Key { return ownedKey(s.TemplateID, s.ID) }
+	return pruneOf(a, kindIdentitySources, identitySourceSubject(), a.w.IdentitySources, key,
+		func(s *model.IdentitySource) string { return key(s).String() },
+		func(s *model.IdentitySource) bool { return inside[s.TemplateID] },
+		func(s *model.IdentitySource) error {
+			var sets []string
+			err := each(a.w.MapperSets.FindAll(), func(m model.MapperSet) {
+				linked, err := linkedSources(&m)
+				if err == nil && m.TemplateID == s.TemplateID &&
+					slices.ContainsFunc(linked, func(l linkedSource) bool { return l.SourceID == s.ID }) {
+					sets = append(sets, m.ID)
+				}
+			})
+			if err == nil && len(sets) > 0 {
+				return inUse("IdentitySource", s.ID, "mapper set", sets)
+			}
+			return err
+		})
+}
+
+// pruneCustomAttributes deletes definitions with their values on policies.
+func (a *applier) pruneCustomAttributes() error {
+	if !a.covers(&a.layout.environment, kindCustomAttributes) {
+		return nil
+	}
+	return pruneOf(a, kindCustomAttributes, customAttributeSubject(), a.w.CustomAttributes,
+		func(c *model.CustomAttribute) string { return c.Key }, func(c *model.CustomAttribute) string { return c.Key },
+		func(*model.CustomAttribute) bool { return true },
+		func(c *model.CustomAttribute) error {
+			for p, err := range a.w.Policies.FindAll() {
+				if err != nil {
+					return err
+				}
+				if customValue(&p, c.Key) == nil {
+					continue
+				}
+				p.CustomAttributes = slices.DeleteFunc(slices.Clone(p.CustomAttributes),
+					func(v model.CustomValue) bool { return v.Key == c.Key })
+				if len(p.CustomAttributes) == 0 {
+					p.CustomAttributes = nil
+				}
+				if _, err := put(a.w, a.policySubject(), a.w.Policies, p.ID, p); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+}

@@ -1,0 +1,181 @@
+package manage
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+func (a *applier) scopes() error {
+	for _, file := range a.layout.environment.files[kindScopes] {
+		err := a.file(kindScopes, file, func(body []byte) (string, error) { return "", a.scopeFile(file.path, body) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scopeFile stores the scopes of scopes.json: one that exists keeps its secrets, a new one has none.
+func (a *applier) scopeFile(path string, body []byte) error {
+	var forms []ScopeForm
+	if err := decode(body, &forms); err != nil {
+		return err
+	}
+	var errs model.Errors
+	var scopes []model.Scope
+	names := map[string]model.ClientID{}
+	for i := range forms {
+		scope, err := forms[i].scope(a.w.Environment)
+		collectUnder(&errs, pointerTo("", i), err)
+		collectUnder(&errs, pointerTo("", i), a.once(kindScopes, string(scope.ClientID), path))
+		if other, taken := names[scope.Name]; taken && other != scope.ClientID {
+			errs.Add(pointerTo("", i)+"/name", "%q is also the name of %s", scope.Name, other)
+		}
+		names[scope.Name] = scope.ClientID
+		for _, id := range scope.ApplicationIDs {
+			if err := a.needs(kindApplications, string(id)); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			found, err := exists(a.w.Applications, id)
+			if err != nil {
+				return err
+			}
+			if !found {
+				errs = append(errs, missingResource("Application", string(id)))
+			}
+		}
+		scopes = append(scopes, scope)
+	}
+	err := each(a.w.Scopes.FindAll(), func(stored model.Scope) {
+		id, taken := names[stored.Name]
+		if taken && id != stored.ClientID && a.seen[objectRef{kindScopes, string(stored.ClientID)}] == "" {
+			errs = append(errs, alreadyExists("Scope", stored.Name))
+		}
+	})
+	if err != nil || len(errs) > 0 {
+		return errors.Join(err, errs.OrNil())
+	}
+	for _, scope := range scopes {
+		before, err := a.w.Scopes.Find(scope.ClientID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		scope.Secrets = before.Secrets
+		result, err := a.w.putScope(scope)
+		if err := a.applied(kindScopes, path, string(scope.ClientID), result, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// records stores the assets and identities of the archive.
+func (a *applier) records() error {
+	for _, f := range a.layout.authorization {
+		for _, file := range f.files[kindAssets] {
+			template := model.TemplateID(baseID(file.path))
+			err := importFile(a, kindAssets, file, resourceAsset, func() (schema[model.Asset], store.Records[model.Asset], error) {
+				if err := a.needs(kindAssetTypes, string(template)); err != nil {
+					return nil, nil, err
+				}
+				t, err := a.w.AssetTemplates.Find(template)
+				if ws := a.authorization[f]; err == nil && (ws == nil || t.WorkspaceID != ws.ID) {
+					return nil, nil, missingResource("AssetTemplate", string(template))
+				}
+				return openAssets(a.w.Tx, template)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range a.layout.identity {
+		for _, file := range f.files[kindIdentities] {
+			err := importFile(a, kindIdentities, file, resourceIdentity, func() (schema[model.Identity], store.Records[model.Identity], error) {
+				ws, err := a.identityWorkspaceOf(f)
+				if err != nil {
+					return nil, nil, err
+				}
+				if template := baseID(file.path); template != string(ws.TemplateID) {
+					return nil, nil, missingResource("IdentityTemplate", template)
+				}
+				return openIdentities(a.w.Tx, ws.TemplateID)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// importFile stores one file of records. When errors are skipped it is read twice, so that nothing of a bad file stays.
+func importFile[R any](a *applier, kind string, file archiveFile, resource string,
+	open func() (schema[R], store.Records[R], error)) error {
+	id := baseID(file.path)
+	if b, left := a.broken[file.path]; left {
+		a.fail(kind, file.path, b.id, b.errs)
+		return nil
+	}
+	schema, records, err := open()
+	if err == nil {
+		err = a.once(kind, id, file.path)
+	}
+	if err == nil && a.o.SkipErrors {
+		_, err = importRecords(a, file, schema, records, false)
+	}
+	var report BulkReport
+	if err == nil {
+		report, err = importRecords(a, file, schema, records, true)
+	}
+	if err != nil {
+		return a.settle(kind, file.path, id, err, false)
+	}
+	c := a.count(kind)
+	c.Created += report.Created
+	c.Updated += report.Updated
+	c.Unchanged += report.Unchanged
+	c.Deleted += report.Deleted
+	result := Unchanged
+	if report.Created+report.Updated+report.Deleted > 0 {
+		result = Updated
+	}
+	a.item(kind, file.path, id, result, nil)
+	return a.w.bulkEvent(resource, id, BulkReport{}, report)
+}
+
+// importRecords reads the file once, with write storing its rows. Errors of rows come as one list.
+func importRecords[R any](a *applier, file archiveFile, s schema[R], records store.Records[R], write bool) (BulkReport, error) {
+	in, err := file.open()
+	if err != nil {
+		return BulkReport{}, model.Invalidf("cannot be unpacked: %v", err)
+	}
+	defer func() { _ = in.Close() }() // reading only
+	o := BulkOptions{Prune: a.o.Prune}
+	if strings.HasSuffix(file.path, ".csv") {
+		o.Format = CSV
+	}
+	rows, err := newRowReader(o, s, in)
+	if err != nil {
+		return BulkReport{}, err
+	}
+	im := newImporter(s, o, rows)
+	if err := im.run(records, 0, write); err != nil {
+		return BulkReport{}, err
+	}
+	var errs model.Errors
+	for _, e := range im.errors {
+		errs = append(errs, e.Err)
+	}
+	if len(errs) > 0 {
+		return BulkReport{}, errs
+	}
+	if o.Prune && write {
+		err = im.prune(records)
+	}
+	return im.report, err
+}

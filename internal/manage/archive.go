@@ -1,0 +1,228 @@
+package manage
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// ArchiveKind is the form of an archive.
+type ArchiveKind uint8
+
+const (
+	ArchiveZip ArchiveKind = iota
+	ArchiveTar
+	ArchiveTarGzip
+)
+
+// Limits of archives (management-api.md 1.9).
+const (
+	maxUnpacked = 512 << 20
+	maxEntries  = 50_000
+)
+
+// Archive is a directory in a file: its entries can be opened in any order. Nothing is ever unpacked under the names
+// that the archive gives.
+type Archive struct {
+	files []archiveFile
+	dirs  []string
+	spool *os.File // the contents of a tar; nil for a zip
+}
+
+type archiveFile struct {
+	path string
+	size int64
+	open func() (io.ReadCloser, error)
+}
+
+// Close releases what OpenArchive made. The file it was given is the caller's.
+func (a *Archive) Close() error {
+	if a.spool == nil {
+		return nil
+	}
+	return a.spool.Close()
+}
+
+// OpenArchive reads the directory of an archive of size bytes, checking every name and the limits before any content is
+// looked at: links, devices, absolute paths and ".." are refused (management-api.md 21.2). The contents of a tar go to a
+// file without a name in dir ("" = the system's).
+func OpenArchive(in io.ReaderAt, size int64, kind ArchiveKind, dir string) (*Archive, error) {
+	switch kind {
+	case ArchiveZip:
+		return openZip(in, size)
+	case ArchiveTarGzip:
+		z, err := gzip.NewReader(bufio.NewReader(io.NewSectionReader(in, 0, size)))
+		if err != nil {
+			return nil, model.Invalidf("the archive is not gzip: %v", err)
+		}
+		return openTar(z, dir)
+	default:
+		return openTar(bufio.NewReader(io.NewSectionReader(in, 0, size)), dir)
+	}
+}
+
+func openZip(in io.ReaderAt, size int64) (*Archive, error) {
+	z, err := zip.NewReader(in, size)
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return nil, model.Invalidf("the archive is not zip: %v", err)
+	}
+	if len(z.File) > maxEntries {
+		return nil, limitExceeded("entries of the archive", int64(len(z.File)), maxEntries)
+	}
+	a := &Archive{}
+	total := uint64(0)
+	for _, f := range z.File {
+		mode := f.Mode()
+		name, err := entryName(f.Name, mode.IsDir())
+		if err != nil {
+			return nil, err
+		}
+		if mode.IsDir() {
+			a.dirs = append(a.dirs, name)
+			continue
+		}
+		if !mode.IsRegular() || f.Flags&1 != 0 {
+			return nil, unsafeEntry(f.Name, "is a link, a device or encrypted")
+		}
+		if total += f.UncompressedSize64; f.UncompressedSize64 > maxUnpacked || total > maxUnpacked {
+			return nil, limitExceeded("unpacked bytes of the archive", int64(min(total, 1<<62)), maxUnpacked)
+		}
+		a.files = append(a.files, archiveFile{path: name, size: int64(f.UncompressedSize64), open: f.Open})
+	}
+	return a, a.checkNames()
+}
+
+func openTar(in io.Reader, dir string) (*Archive, error) {
+	spool, err := os.CreateTemp(dir, "ambit-archive-*")
+	if err != nil {
+		return nil, model.Internal("manage.openTar", err)
+	}
+	a := &Archive{spool: spool}
+	if err := os.Remove(spool.Name()); err == nil { // open, but without a name: gone with the process
+		err = a.readTar(in)
+		if err == nil {
+			err = a.checkNames()
+		}
+		if err == nil {
+			return a, nil
+		}
+		return nil, errors.Join(err, spool.Close())
+	}
+	return nil, model.Internal("manage.openTar", errors.Join(err, spool.Close()))
+}
+
+func (a *Archive) readTar(in io.Reader) error {
+	limited := &io.LimitedReader{R: in, N: maxUnpacked + maxEntries*1024} // contents and headers
+	t := tar.NewReader(limited)
+	offset := int64(0)
+	for entries := 0; ; {
+		h, err := t.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if limited.N <= 0 {
+			return limitExceeded("unpacked bytes of the archive", maxUnpacked+1, maxUnpacked)
+		}
+		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+			return model.Invalidf("the archive is not tar: %v", err)
+		}
+		if h.Typeflag == tar.TypeXGlobalHeader {
+			continue // comments, such as git's
+		}
+		if entries++; entries > maxEntries {
+			return limitExceeded("entries of the archive", int64(entries), maxEntries)
+		}
+		name, err := entryName(h.Name, h.Typeflag == tar.TypeDir)
+		if err != nil {
+			return err
+		}
+		switch h.Typeflag {
+		case tar.TypeDir:
+			a.dirs = append(a.dirs, name)
+			continue
+		case tar.TypeReg:
+		default:
+			return unsafeEntry(h.Name, "is a link or a device")
+		}
+		if h.Size > maxUnpacked-offset {
+			return limitExceeded("unpacked bytes of the archive", offset+h.Size, maxUnpacked)
+		}
+		n, err := io.Copy(a.spool, t)
+		if err != nil {
+			return model.Invalidf("%s: %v", name, err)
+		}
+		start := offset
+		a.files = append(a.files, archiveFile{path: name, size: n, open: func() (io.ReadCloser, error) {
+			return io.NopCloser(io.NewSectionReader(a.spool, start, n)), nil
+		}})
+		offset += n
+	}
+}
+
+// entryName checks the name of an entry and brings it into the one form with slashes.
+func entryName(name string, isDir bool) (string, error) {
+	clean := strings.TrimPrefix(name, "./")
+	if isDir {
+		clean = strings.TrimRight(clean, "/")
+	}
+	if clean == "" || clean == "." {
+		if isDir {
+			return ".", nil
+		}
+		return "", unsafeEntry(name, "has no name")
+	}
+	switch {
+	case !utf8.ValidString(name):
+		return "", unsafeEntry(name, "is not UTF-8")
+	case strings.ContainsAny(clean, "\x00\\"):
+		return "", unsafeEntry(name, "has a character that names cannot have")
+	case strings.HasPrefix(clean, "/") || len(clean) > 1 && clean[1] == ':':
+		return "", unsafeEntry(name, "is an absolute path")
+	case path.Clean(clean) != clean || slices.Contains(strings.Split(clean, "/"), ".."):
+		return "", unsafeEntry(name, "leads out of the archive or is not in its shortest form")
+	}
+	return clean, nil
+}
+
+func unsafeEntry(name, problem string) error {
+	return &model.Error{Kind: model.KindInvalid, Message: fmt.Sprintf("entry %q %s", name, problem)}
+}
+
+// checkNames refuses two files of one name, of which readers would see either.
+func (a *Archive) checkNames() error {
+	slices.SortFunc(a.files, func(x, y archiveFile) int { return strings.Compare(x.path, y.path) })
+	for i := 1; i < len(a.files); i++ {
+		if a.files[i].path == a.files[i-1].path {
+			return unsafeEntry(a.files[i].path, "stands more than once")
+		}
+	}
+	return nil
+}
+
+// read gives the whole content of a file of at most limit bytes.
+func (f *archiveFile) read(limit int64) ([]byte, error) {
+	if f.size > limit {
+		return nil, limitExceeded("bytes of "+f.path, f.size, limit)
+	}
+	in, err := f.open()
+	if err != nil {
+		return nil, model.Invalidf("cannot be unpacked: %v", err)
+	}
+	defer func() { _ = in.Close() }() // reading only
+	body, err := io.ReadAll(io.LimitReader(in, f.size+1))
+	if err != nil || int64(len(body)) != f.size {
+		return nil, model.Invalidf("cannot be unpacked: %d of %d bytes, %v", len(body), f.size, err)
+	}
+	return body, nil
+}
