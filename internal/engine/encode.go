@@ -66,24 +66,65 @@ func (t *assetType) appendRecord(dst []byte, path string, p *Projection, values 
 		return dst
 	}
 	dst = append(dst, `,"attributes":{`...)
-	empty := true
+	start := len(dst)
 	for _, id := range t.order {
-		if p != nil && !slices.Contains(p.Names, id) {
-			continue
+		if p == nil || slices.Contains(p.Names, id) {
+			dst = appendMember(dst, start, id, values(id))
 		}
-		vs := values(id)
-		if len(vs) == 0 {
-			continue
-		}
-		if !empty {
-			dst = append(dst, ',')
-		}
-		empty = false
-		dst = appendText(dst, string(id))
-		dst = append(dst, ':')
-		dst = appendTexts(dst, vs)
 	}
 	return append(dst, '}')
+}
+
+// appendMember appends an attribute with its values to an object that began at start, if it has any.
+func appendMember(dst []byte, start int, id model.AttributeID, vs []string) []byte {
+	if len(vs) == 0 {
+		return dst
+	}
+	if len(dst) > start {
+		dst = append(dst, ',')
+	}
+	dst = appendText(dst, string(id))
+	dst = append(dst, ':')
+	return appendTexts(dst, vs)
+}
+
+// appendStored appends what is kept encoded of a stored asset: its record up to the pseudo-attributes that only repeat
+// the path, which finish puts back.
+func (t *assetType) appendStored(dst []byte, a *model.Asset) []byte {
+	dst = append(dst, `"path":`...)
+	dst = appendText(dst, a.Path)
+	dst = append(dst, `,"attributes":{`...)
+	start := len(dst)
+	for _, id := range t.order {
+		if id == model.AttributePath || id == model.AttributeName && t.nameIsPath(a.Name == "" || a.Name == a.Path) {
+			continue
+		}
+		dst = appendMember(dst, start, id, t.assetValues(a, id))
+	}
+	return dst
+}
+
+// nameIsPath reports whether the pseudo-attribute name shows the path: when the asset has no other display name and the
+// type declares no attribute of that id.
+func (t *assetType) nameIsPath(unnamed bool) bool {
+	_, declared := t.columns[model.AttributeName]
+	return unnamed && !declared
+}
+
+// finish completes an encoded stored asset at the end of dst.
+func (t *assetType) finish(dst, stored []byte, unnamed bool) []byte {
+	path := pathOnly(stored)[len(`"path":`):]
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	if t.nameIsPath(unnamed) {
+		dst = append(dst, `"name":[`...)
+		dst = append(dst, path...)
+		dst = append(dst, `],`...)
+	}
+	dst = append(dst, `"path":[`...)
+	dst = append(dst, path...)
+	return append(dst, `]}`...)
 }
 
 // pathOnly cuts an encoded record after its path.
@@ -107,7 +148,8 @@ func (e *Entry) Append(dst []byte, proj *Projection) []byte {
 	case e.described != nil:
 		dst = e.asset.appendRecord(dst, e.described.Path, proj, e.shown)
 	case proj == nil:
-		dst = append(dst, e.record.Blob()...)
+		stored := e.record.Blob()
+		dst = e.asset.finish(append(dst, stored...), stored, !e.record.Has(e.asset.nameColumn()))
 	case proj.None:
 		dst = append(dst, pathOnly(e.record.Blob())...)
 	default:

@@ -92,7 +92,7 @@ func (t *assetType) row(a *model.Asset, scratch *index.Row) index.Row {
 	if a.Name != "" && a.Name != a.Path {
 		scratch.Values[n-1] = []string{a.Name}
 	}
-	scratch.Blob = t.appendRecord(scratch.Blob[:0], a.Path, nil, func(id model.AttributeID) []string { return t.assetValues(a, id) })
+	scratch.Blob = t.appendStored(scratch.Blob[:0], a)
 	return *scratch
 }
 

@@ -138,6 +138,13 @@ func (r Record) Values(dst []string, column int) []string {
 	return dst
 }
 
+// Has reports whether the record has a value of a column.
+func (r Record) Has(column int) bool {
+	c := &r.seg.columns[column]
+	start, end := c.span(r.row)
+	return start < end && c.codes.at(start) > 0
+}
+
 // Blob is the bytes kept with the record. They must not be changed.
 func (r Record) Blob() []byte { return r.seg.blobs.at(r.row) }
 
