@@ -1,7 +1,6 @@
 package rego
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -14,8 +13,17 @@ type builder struct {
 	tree   *syntax
 	module *Module
 	drafts []*draft
+	byID   map[string]*draft
+	byName map[blockName]*draft
 	olds   []*branch // old Action blocks
 	broken bool      // some function gave no block: what the module lacks is not reported
+}
+
+// blockName tells blocks without id apart. For conditions the template plays no part.
+type blockName struct {
+	kind     model.BlockKind
+	template model.TemplateID
+	name     string
 }
 
 // draft is a block in the making.
@@ -43,7 +51,8 @@ type branch struct {
 }
 
 func build(tree *syntax, opt Options, r *report) *Module {
-	b := &builder{report: r, opt: opt, tree: tree, module: &Module{}, broken: tree.broken}
+	b := &builder{report: r, opt: opt, tree: tree, module: &Module{}, broken: tree.broken,
+		byID: map[string]*draft{}, byName: map[blockName]*draft{}}
 	b.head()
 	for _, f := range tree.functions {
 		if br := b.branch(f); br != nil {
@@ -235,7 +244,7 @@ func (b *builder) actions(br *branch) {
 		for i, a := range br.assetType.Actions {
 			known[i] = string(a.ID)
 		}
-		b.hinted(nearest(id.text, known), "RG-305", id.position, string(br.assetType.ID), id.text)
+		b.hinted(known, "RG-305", id.position, string(br.assetType.ID), id.text)
 	}
 }
 
@@ -246,35 +255,50 @@ func (b *builder) collect(br *branch) {
 		return
 	}
 	template := br.template()
-	for _, d := range b.drafts {
-		first := d.branches[0]
-		switch {
-		case br.id != "" && first.id == br.id && first.kind != br.kind:
-			b.fault("RG-109", br.idAt, br.id, string(first.kind), string(br.kind))
-			b.broken = true
-			return
-		case br.id != "" && first.id == br.id && d.block.Template != template && template != "" && d.block.Template != "":
-			b.fault("RG-109", br.idAt, br.id, owned(first.kind, d.block.Template), owned(br.kind, template))
-			b.broken = true
-			return
-		case br.id != "" && first.id == br.id:
-			b.join(d, br)
-			return
-		case br.id == "" && first.id == "" && first.kind == br.kind && first.name == br.name && br.name != "" &&
-			(first.kind.IsCondition() || d.block.Template == template):
-			if d.block.Template != template {
-				b.fault("RG-202", br.identity.position, "the identity template of condition "+strconv.Quote(br.name))
-				b.broken = true
-				return
-			}
-			b.join(d, br)
-			return
-		}
+	name := blockName{kind: br.kind, template: template, name: br.name}
+	if br.kind.IsCondition() {
+		name.template = ""
 	}
-	d := &draft{block: model.Block{ID: model.BlockID(br.id), Kind: br.kind, Name: br.name, Template: template}}
+	var d *draft
+	switch {
+	case br.id != "":
+		d = b.byID[br.id]
+	case br.name != "":
+		d = b.byName[name]
+	}
+	if d != nil {
+		if b.fits(d, br) {
+			b.join(d, br)
+		} else {
+			b.broken = true
+		}
+		return
+	}
+	d = &draft{block: model.Block{ID: model.BlockID(br.id), Kind: br.kind, Template: template}}
 	d.block.Description = br.header.description(b.report)
 	b.drafts = append(b.drafts, d)
+	if br.id != "" {
+		b.byID[br.id] = d
+	} else {
+		b.byName[name] = d
+	}
 	b.join(d, br)
+}
+
+// fits checks that a branch that names block d is of its kind and template.
+func (b *builder) fits(d *draft, br *branch) bool {
+	template := br.template()
+	switch {
+	case d.block.Kind != br.kind:
+		b.fault("RG-109", br.idAt, br.id, string(d.block.Kind), string(br.kind))
+	case d.block.Template == template || template == "" || d.block.Template == "":
+		return true
+	case br.id != "":
+		b.fault("RG-109", br.idAt, br.id, owned(d.block.Kind, d.block.Template), owned(br.kind, template))
+	default:
+		b.fault("RG-202", br.identity.position, "the identity template of condition "+strconv.Quote(br.name))
+	}
+	return false
 }
 
 func owned(kind model.BlockKind, template model.TemplateID) string {
@@ -372,11 +396,4 @@ func (l *line) actionIDs() []model.ActionID {
 		ids[i] = model.ActionID(v.text)
 	}
 	return actionSet(ids)
-}
-
-func sameActions(a, b *line) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return slices.Equal(a.actionIDs(), b.actionIDs())
 }

@@ -54,7 +54,7 @@ func (p *parser) when(f *function, l *line) bool {
 	}
 	if t := p.peek(); t.kind == tokenString {
 		l.zone, _ = p.stringLiteral()
-		if _, err := loadZone(l.zone.text); err != nil {
+		if !p.isZone(l.zone.text) {
 			p.fault("RG-215", t.position, l.zone.text)
 			f.broken = true
 		}
@@ -69,6 +69,17 @@ func (p *parser) when(f *function, l *line) bool {
 		}
 	}
 	return p.close("]") && p.close(")")
+}
+
+// isZone remembers its answers: looking for a zone reads a file.
+func (p *parser) isZone(name string) bool {
+	known, seen := p.zones[name]
+	if !seen {
+		_, err := loadZone(name)
+		known = err == nil
+		p.zones[name] = known
+	}
+	return known
 }
 
 // date reads what follows time.date(…): a month line or a bound.

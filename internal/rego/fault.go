@@ -2,6 +2,7 @@ package rego
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -104,6 +105,7 @@ type report struct {
 	file     string
 	errors   model.Errors
 	warnings model.Errors
+	hints    int
 }
 
 // fault adds an error. The list is trimmed now and then so that a large text of nonsense costs no memory: only the first
@@ -116,12 +118,15 @@ func (r *report) warn(code string, at position, parts ...string) {
 	r.add(&r.warnings, Fault(code, r.place(at), parts...))
 }
 
-// hinted is fault with `, did you mean "…"?` when there is a hint.
-func (r *report) hinted(hint, code string, at position, parts ...string) {
+// hinted is fault with `, did you mean "…"?` when one of known is near to the last part. Looking for it takes long, so
+// that it is not done for thousands of errors that nobody will see.
+func (r *report) hinted(known []string, code string, at position, parts ...string) {
 	e := Fault(code, r.place(at), parts...)
-	if hint != "" {
-		e.Message += fmt.Sprintf(`, did you mean "%s"?`, hint)
-		e.Args = append(e.Args, hint)
+	if r.hints++; r.hints <= 10*limitErrors {
+		if hint := nearest(parts[len(parts)-1], known); hint != "" {
+			e.Message += fmt.Sprintf(`, did you mean "%s"?`, hint)
+			e.Args = append(e.Args, hint)
+		}
 	}
 	r.add(&r.errors, e)
 }
@@ -185,6 +190,9 @@ func edits(a, b []rune) int {
 				cost = 1 + min(diagonal, row[j], row[j+1])
 			}
 			diagonal, row[j+1] = row[j+1], cost
+		}
+		if slices.Min(row) > 2 {
+			return 3
 		}
 	}
 	return row[len(b)]

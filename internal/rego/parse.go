@@ -40,7 +40,7 @@ func read(src []byte, opt Options, r *report) *syntax {
 		return nil
 	}
 	tokens, metadata := scan(text)
-	p := &parser{report: r, src: text, tokens: tokens, metadata: metadata, opt: opt}
+	p := &parser{report: r, src: text, tokens: tokens, metadata: metadata, opt: opt, zones: map[string]bool{}}
 	return p.module()
 }
 
@@ -71,6 +71,7 @@ type parser struct {
 	opt      Options
 	tree     syntax
 	ifNeeded bool // rego.v1 style
+	zones    map[string]bool
 }
 
 func (p *parser) module() *syntax {
@@ -227,13 +228,13 @@ func (p *parser) body(f *function) bool {
 			p.unexpected(`"}"`)
 			return false
 		}
-		l := &line{position: p.peek().position}
+		l, first := &line{position: p.peek().position}, p.next
 		if p.line(f, l) && p.lineEnd() {
 			p.admit(f, l)
 			continue
 		}
 		f.broken = true
-		p.skipBrokenLine()
+		p.skipBrokenLine(first)
 	}
 }
 

@@ -9,6 +9,12 @@ import (
 // oldActions gives the ids named by Action blocks to the rulesets of their template that have no action line of their
 // own (policy-model.md 6.4 rule 6), and checks that the branches of one ruleset agree.
 func (b *builder) oldActions() {
+	used := map[string]bool{}
+	for _, d := range b.drafts {
+		if d.block.Kind == model.KindRuleset {
+			used[string(d.block.Template)] = true
+		}
+	}
 	merged := map[string]*line{}
 	for _, old := range b.olds {
 		if old.asset == nil || old.action == nil {
@@ -20,7 +26,7 @@ func (b *builder) oldActions() {
 		}
 		all := merged[template.text]
 		all.values = append(all.values, old.action.values...)
-		if !b.uses(template.text) && !b.broken {
+		if !used[template.text] && !b.broken {
 			b.fault("RG-212", template.position, template.text)
 		}
 	}
@@ -39,17 +45,19 @@ func (b *builder) oldActions() {
 
 func hasAction(br *branch) bool { return br.action != nil }
 
-func (b *builder) uses(template string) bool {
-	return slices.ContainsFunc(b.drafts, func(d *draft) bool {
-		return d.block.Kind == model.KindRuleset && string(d.block.Template) == template
-	})
-}
-
 // agree reports the first branch of a ruleset whose actions are not those of the first one.
 func (b *builder) agree(d *draft) {
 	first := d.branches[0]
+	if first.broken {
+		return
+	}
+	var wanted []model.ActionID
+	if first.action != nil {
+		wanted = first.action.actionIDs()
+	}
 	for _, br := range d.branches[1:] {
-		if br.broken || first.broken || sameActions(first.action, br.action) {
+		same := br.action == first.action || br.action != nil && first.action != nil && slices.Equal(br.action.actionIDs(), wanted)
+		if br.broken || same {
 			continue
 		}
 		at := br.action

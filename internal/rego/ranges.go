@@ -3,6 +3,7 @@ package rego
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -12,7 +13,9 @@ var errNoZone = errors.New("no IANA zone")
 
 // loadZone finds an IANA zone. What only a host knows (Local, localtime) is no zone (E23).
 func loadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" || name == "localtime" || name == "posixrules" {
+	host := name == "Local" || name == "localtime" || name == "posixrules" ||
+		strings.HasPrefix(name, "posix/") || strings.HasPrefix(name, "right/")
+	if name == "" || host {
 		return nil, errNoZone
 	}
 	return time.LoadLocation(name)

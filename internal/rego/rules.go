@@ -114,7 +114,7 @@ func (b *builder) assetAttribute(t *model.AssetTemplate, r *reference) model.Att
 				known = append(known, string(k.ID))
 			}
 		}
-		b.hinted(nearest(r.attribute.text, known), "RG-304", r.attribute.position, string(t.ID), r.attribute.text)
+		b.hinted(known, "RG-304", r.attribute.position, string(t.ID), r.attribute.text)
 		return ""
 	}
 	if a.IsCalculated {
@@ -135,7 +135,7 @@ func (b *builder) identityAttribute(t *model.IdentityTemplate, r *reference) mod
 				known = append(known, string(k.ID))
 			}
 		}
-		b.hinted(nearest(r.attribute.text, known), "RG-303", r.attribute.position, string(t.ID), r.attribute.text)
+		b.hinted(known, "RG-303", r.attribute.position, string(t.ID), r.attribute.text)
 		return ""
 	}
 	if !a.IsAvailableForPolicies && a.ID != model.AttributeUID {

@@ -102,9 +102,14 @@ func (p *parser) skipLine() {
 
 // skipBrokenLine moves to the end of a line that could not be read: a separator outside of brackets or the closing
 // brace. An unclosed bracket must not swallow the lines below, so that a newline before something that begins a line
-// ends it as well.
-func (p *parser) skipBrokenLine() {
+// ends it as well. first is the token the line began with: at least that one is passed.
+func (p *parser) skipBrokenLine(first int) {
 	p.depth = 0
+	if p.next == first {
+		p.take()
+	} else if p.tokens[p.next-1].kind == tokenNewline && p.beginsLine(p.tokens[p.next]) {
+		return
+	}
 	for open := 0; ; p.take() {
 		t := p.peek()
 		switch {
