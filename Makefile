@@ -33,11 +33,11 @@ race: ## test the concurrent packages with the race detector
 
 bench: ## the small workloads, a few minutes
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
-	@if [ -f bench/go.mod ]; then cd bench && AMBIT_BENCH=small $(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...; fi
+	@if [ -f bench/go.mod ]; then cd bench && $(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...; fi
 
 bench-full: ## all sizes
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
-	@if [ -f bench/go.mod ]; then cd bench && AMBIT_BENCH=full $(GO) test -run '^$$' -bench . -benchmem -timeout 6h ./...; fi
+	@if [ -f bench/go.mod ]; then cd bench && AMBIT_BENCH_SIZES='10000 100000 1000000 10000000' $(GO) test -run '^$$' -bench . -benchmem -timeout 6h ./...; fi
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	scripts/fuzz.sh
