@@ -108,14 +108,13 @@ type report struct {
 	hints    int
 }
 
-// fault adds an error. The list is trimmed now and then so that a large text of nonsense costs no memory: only the first
-// limitErrors by position are wanted.
+// fault adds an error.
 func (r *report) fault(code string, at position, parts ...string) {
-	r.add(&r.errors, Fault(code, r.place(at), parts...))
+	r.errors = add(r.errors, Fault(code, r.place(at), parts...), limitErrors)
 }
 
 func (r *report) warn(code string, at position, parts ...string) {
-	r.add(&r.warnings, Fault(code, r.place(at), parts...))
+	r.warnings = add(r.warnings, Fault(code, r.place(at), parts...), limitWarnings)
 }
 
 // hinted is fault with `, did you mean "…"?` when one of known is near to the last part. Looking for it takes long, so
@@ -128,33 +127,36 @@ func (r *report) hinted(known []string, code string, at position, parts ...strin
 			e.Args = append(e.Args, hint)
 		}
 	}
-	r.add(&r.errors, e)
+	r.errors = add(r.errors, e, limitErrors)
 }
 
 // tooMany is RG-403 for whatever has a limit but no code of its own: the text has the same shape.
 func (r *report) tooMany(at position, n int, what string, limit int) {
 	e := Fault("RG-403", r.place(at), strconv.Itoa(n), what, strconv.Itoa(limit))
 	e.Message = fmt.Sprintf("%d %s, the limit is %d", n, what, limit)
-	r.add(&r.errors, e)
+	r.errors = add(r.errors, e, limitErrors)
 }
 
-func (r *report) add(list *model.Errors, e *model.Error) {
-	*list = append(*list, e)
-	if len(*list) >= 10*limitErrors {
-		list.Sort()
-		*list = (*list)[:limitErrors]
+// add appends e. The list is trimmed now and then, so that a large text of nonsense costs no memory: only the first keep
+// by position are wanted.
+func add(list model.Errors, e *model.Error, keep int) model.Errors {
+	list = append(list, e)
+	if len(list) < 10*keep {
+		return list
 	}
+	list.Sort()
+	return list[:keep]
 }
 
 func (r *report) place(at position) model.Position {
 	return model.Position{File: r.file, Line: int(at.line), Column: int(at.column)}
 }
 
-// result sorts both lists and cuts the errors to the limit.
+// result sorts both lists and cuts them to their limits.
 func (r *report) result() (errs, warnings model.Errors) {
 	r.errors.Sort()
 	r.warnings.Sort()
-	return r.errors[:min(len(r.errors), limitErrors)], r.warnings
+	return r.errors[:min(len(r.errors), limitErrors)], r.warnings[:min(len(r.warnings), limitWarnings)]
 }
 
 // nearest gives the one id within two edits of name, or "" when there is none or more than one.

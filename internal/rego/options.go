@@ -64,6 +64,7 @@ const (
 	limitDescription   = 4000
 	limitAddressBlocks = 200
 	limitErrors        = 100
+	limitWarnings      = 1000 // for memory only; policy-model.md sets none
 )
 
 func (l Limits) withDefaults() Limits {

@@ -155,6 +155,7 @@ func (p *parser) statement() {
 		} else {
 			p.unexpected("a function")
 		}
+		p.tree.broken = true
 		p.skipToFunction()
 		return
 	}
