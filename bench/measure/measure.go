@@ -1,0 +1,98 @@
+// Package measure times things: runs in turn, medians, percentiles, answers a second, bytes of heap. It knows nothing
+// of what it times.
+package measure
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Series are the times of equal runs, ascending.
+type Series []time.Duration
+
+// Percentile is the smallest time that p percent of the runs did not exceed.
+func (s Series) Percentile(p int) time.Duration {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[max(0, (len(s)*p+99)/100-1)]
+}
+
+// Median is the 50th percentile.
+func (s Series) Median() time.Duration { return s.Percentile(50) }
+
+// InTurn runs all functions once without timing and then in turn, so that what disturbs the machine disturbs all of
+// them, until each has run runs times or, after at least one run each, limit is over. It stops at the first error.
+func InTurn(runs int, limit time.Duration, fs ...func() error) ([]Series, error) {
+	out := make([]Series, len(fs))
+	for _, f := range fs {
+		if err := f(); err != nil {
+			return nil, err
+		}
+	}
+	end := time.Now().Add(limit)
+	for n := 0; n < runs && (n == 0 || time.Now().Before(end)); n++ {
+		for i, f := range fs {
+			start := time.Now()
+			if err := f(); err != nil {
+				return nil, err
+			}
+			out[i] = append(out[i], time.Since(start))
+		}
+	}
+	for _, s := range out {
+		slices.Sort(s)
+	}
+	return out, nil
+}
+
+// Rate is how often a second workers goroutines finish f, with their times. It stops at the first error.
+func Rate(ctx context.Context, workers int, during time.Duration, f func(context.Context) error) (float64, Series, error) {
+	var group sync.WaitGroup
+	var failed atomic.Pointer[error]
+	all := make([]Series, workers)
+	start := time.Now()
+	end := start.Add(during)
+	for i := range workers {
+		group.Go(func() {
+			for failed.Load() == nil && time.Now().Before(end) {
+				begun := time.Now()
+				if err := f(ctx); err != nil {
+					failed.Store(&err)
+					return
+				}
+				all[i] = append(all[i], time.Since(begun))
+			}
+		})
+	}
+	group.Wait()
+	took := time.Since(start)
+	if err := failed.Load(); err != nil {
+		return 0, nil, *err
+	}
+	times := slices.Concat(all...)
+	slices.Sort(times)
+	return float64(len(times)) / took.Seconds(), times, nil
+}
+
+// Heap is the size of what lives on the heap, in bytes.
+func Heap() uint64 {
+	runtime.GC()
+	runtime.GC() // the first one leaves what finalizers held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// Allocated is how many bytes and objects f allocates in the whole process.
+func Allocated(f func() error) (bytes, objects uint64, err error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err = f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc, after.Mallocs - before.Mallocs, err
+}
