@@ -8,17 +8,10 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/ambit-authz/ambit/bench/measure"
 	"github.com/ambit-authz/ambit/bench/peers"
 	"github.com/ambit-authz/ambit/bench/workload"
 )
-
-func heap() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
 
 func ambit(b testing.TB, w *workload.World) *peers.Ambit {
 	b.Helper()
@@ -86,10 +79,10 @@ func benchAmbit(b *testing.B, a *peers.Ambit) {
 }
 
 func benchWorld(b *testing.B, w *workload.World) {
-	before := heap()
+	before := measure.Heap()
 	raw := 0
 	a := ambit(b, w)
-	after := heap()
+	after := measure.Heap()
 	for t := range w.Types {
 		for x := range w.Assets(t) {
 			raw += x.Bytes()
@@ -126,9 +119,15 @@ func benchWorld(b *testing.B, w *workload.World) {
 
 func BenchmarkW1(b *testing.B) { benchWorld(b, workload.W1()) }
 
-func BenchmarkW2(b *testing.B) { benchWorld(b, workload.W2()) }
+func BenchmarkW2(b *testing.B) { benchWorld(b, workload.W2(1_000_000)) }
 
-func BenchmarkW3(b *testing.B) { benchWorld(b, workload.W3()) }
+func BenchmarkW3(b *testing.B) { benchWorld(b, workload.W3(1_000_000)) }
+
+func BenchmarkW5(b *testing.B) {
+	for _, n := range []int{100, 1_000, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) { benchWorld(b, workload.W5(n)) })
+	}
+}
 
 func BenchmarkW4(b *testing.B) {
 	for _, n := range sizes(b) {

@@ -98,7 +98,9 @@ func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain)
 func (s *Stand) serve(ctx context.Context, handlers []http.Handler, log *slog.Logger) (err error) {
 	options := server.Options{MaxConnections: 100, ShutdownTimeout: 5 * time.Second, Log: log, AccessLog: true, Clock: time.Now,
 		Ready: func(context.Context) error { return nil },
-		Fail:  func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), http.StatusInternalServerError) }}
+		Fail: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}}
 	for i, h := range handlers {
 		options.Listeners = append(options.Listeners, server.Listener{Name: fmt.Sprint(i), Address: "127.0.0.1:0", Handler: h})
 	}

@@ -23,14 +23,14 @@ func (w *World) group(t, g int) []Policy {
 	}
 	who := []Branch{
 		{literal(Department, model.OpEqual, department(member)), literal(Clearance, model.OpGreaterEqual, "2")},
-		{literal(Projects, model.OpIn, fmt.Sprintf("steering-%03d", member), fmt.Sprintf("audit-%03d", member))},
+		{literal(Projects, model.OpIn, fmt.Sprintf("steering-%05d", member), fmt.Sprintf("audit-%05d", member))},
 	}
 	policies := broad(g)
 	if w.Shape == Narrow {
 		policies = narrow(g)
 	}
 	for i := range policies {
-		policies[i].ID = fmt.Sprintf("policy-%02d-%03d-%d", t, g, i)
+		policies[i].ID = fmt.Sprintf("policy-%02d-%05d-%d", t, g, i)
 		policies[i].Type = t
 		policies[i].Who = who
 	}

@@ -140,10 +140,11 @@ type Parameters struct {
 	Seed     uint64
 	Types    int
 	PerType  int // assets of each type
-	Groups   int // of policies a type; the user is in the first
+	Groups   int // of policies a type; the user is in the first ones
 	Shape    Shape
 	Own      int // Narrow: assets of each type that belong to the user's team, projects or area
 	Answered int // types in which the user is in a group; 0 = all
+	Member   int // groups that the user is in; 0 = one
 }
 
 // World is a workload.
@@ -158,14 +159,15 @@ func W1() *World {
 	return New(Parameters{Name: "W1", Seed: 1, Types: 1, PerType: 10_000, Groups: 5, Shape: Broad})
 }
 
-// W2 is a session start in a large company: 1,000,000 assets of 10 types, 1,000 policies, about 500 assets answered.
-func W2() *World {
-	return New(Parameters{Name: "W2", Seed: 2, Types: 10, PerType: 100_000, Groups: 10, Shape: Narrow, Own: 58})
+// W2 is a session start in a large company: 10 types, 1,000 policies, about 500 assets answered out of assets
+// (1,000,000 in the full size).
+func W2(assets int) *World {
+	return New(Parameters{Name: "W2", Seed: 2, Types: 10, PerType: assets / 10, Groups: 10, Shape: Narrow, Own: 58})
 }
 
-// W3 is the catalogue of W2 with a huge answer: about 100,000 assets.
-func W3() *World {
-	return New(Parameters{Name: "W3", Seed: 3, Types: 10, PerType: 100_000, Groups: 10, Shape: Broad, Answered: 3})
+// W3 is the catalogue of W2 with a huge answer: about a tenth of the assets.
+func W3(assets int) *World {
+	return New(Parameters{Name: "W3", Seed: 3, Types: 10, PerType: assets / 10, Groups: 10, Shape: Broad, Answered: 3})
 }
 
 // W4 has 200 policies and an answer of about 500 assets, whatever the number of assets.
@@ -173,15 +175,25 @@ func W4(assets int) *World {
 	return New(Parameters{Name: "W4/" + strconv.Itoa(assets), Seed: 4, Types: 1, PerType: assets, Groups: 20, Shape: Narrow, Own: 595})
 }
 
+// W5 has 100,000 assets and a number of policies of which about 50 are the user's, whatever the number of policies.
+func W5(policies int) *World {
+	return New(Parameters{Name: "W5/" + strconv.Itoa(policies), Seed: 5, Types: 1, PerType: 100_000, Groups: policies / 10, Shape: Narrow,
+		Own: 700, Member: 5})
+}
+
 // New makes a world.
 func New(p Parameters) *World {
 	if p.Answered == 0 {
 		p.Answered = p.Types
 	}
+	departments := make([]string, max(1, p.Member))
+	for i := range departments {
+		departments[i] = department(i)
+	}
 	w := &World{Parameters: p, User: User{
 		ID: "user-0",
 		Attributes: map[string][]string{
-			Department: {department(0)}, Team: {"team-own"}, Projects: {"project-own", "project-next"}, Clearance: {"3"}, Area: {"ZZ"},
+			Department: departments, Team: {"team-own"}, Projects: {"project-own", "project-next"}, Clearance: {"3"}, Area: {"ZZ"},
 		},
 		Source: netip.MustParseAddr("10.1.2.3"),
 		Day:    model.Date{Year: 2026, Month: 6, Day: 15},
@@ -258,4 +270,4 @@ const regions = 20
 func (w *World) teams() int { return max(40, w.PerType/250) }
 
 func region(n int) string     { return fmt.Sprintf("region-%02d", n%regions) }
-func department(n int) string { return fmt.Sprintf("department-%03d", n) }
+func department(n int) string { return fmt.Sprintf("department-%05d", n) }
