@@ -25,23 +25,28 @@ func (s Series) Percentile(p int) time.Duration {
 // Median is the 50th percentile.
 func (s Series) Median() time.Duration { return s.Percentile(50) }
 
-// InTurn runs all functions once without timing and then in turn, so that what disturbs the machine disturbs all of
-// them, until each has run runs times or, after at least one run each, limit is over. It stops at the first error.
+// block is how many runs a function has before the next one's turn.
+const block = 20
+
+// InTurn runs the functions in turn, a block of runs each after a collection and one run that is not timed: what
+// disturbs the machine disturbs all of them, and none pays for another's garbage. It ends when each has run runs times
+// or, after at least one run each, when limit is over, and at the first error.
 func InTurn(runs int, limit time.Duration, fs ...func() error) ([]Series, error) {
 	out := make([]Series, len(fs))
-	for _, f := range fs {
-		if err := f(); err != nil {
-			return nil, err
-		}
-	}
 	end := time.Now().Add(limit)
-	for n := 0; n < runs && (n == 0 || time.Now().Before(end)); n++ {
+	for n := 0; n < runs && (n == 0 || time.Now().Before(end)); n += block {
 		for i, f := range fs {
-			start := time.Now()
+			runtime.GC()
 			if err := f(); err != nil {
 				return nil, err
 			}
-			out[i] = append(out[i], time.Since(start))
+			for k := 0; k < min(block, runs-n) && (k == 0 || time.Now().Before(end)); k++ {
+				start := time.Now()
+				if err := f(); err != nil {
+					return nil, err
+				}
+				out[i] = append(out[i], time.Since(start))
+			}
 		}
 	}
 	for _, s := range out {

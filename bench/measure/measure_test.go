@@ -28,10 +28,13 @@ func TestInTurn(t *testing.T) {
 	if err != nil || len(series) != 2 || len(series[0]) != 2 || len(series[1]) != 2 {
 		t.Fatal(series, err)
 	}
-	for i, want := range []int{1, 2, 1, 2, 1, 2} {
+	for i, want := range []int{1, 1, 1, 2, 2, 2} {
 		if order[i] != want {
 			t.Fatal(order)
 		}
+	}
+	if series, err := measure.InTurn(50, time.Hour, add(1), add(2)); err != nil || len(series[0]) != 50 || len(series[1]) != 50 {
+		t.Error(len(series[0]), len(series[1]), err)
 	}
 	if _, err := measure.InTurn(3, time.Hour, func() error { return errors.New("broken") }); err == nil {
 		t.Error("a failing run is timed")

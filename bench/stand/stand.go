@@ -16,6 +16,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ambit-authz/ambit/bench/peers"
@@ -31,6 +32,9 @@ import (
 
 // ClientID is the scope that asks.
 const ClientID model.ClientID = "BENCH000000000000001"
+
+// readBuffer is how much the client reads at once: an ordinary client's 4 KiB would measure the client.
+const readBuffer = 64 << 10
 
 const tokenPath = "/api/runtime/token/v3"
 
@@ -56,12 +60,14 @@ type Stand struct {
 	question []byte
 	recorded http.Header
 	answer   []byte
+	buffers  sync.Pool // of *[]byte, of the client
 	stop     func() error
 }
 
 // Open writes a world into a store in dir, loads it and serves it. loop may be nil: then nothing serves Loop.
 func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain) (s *Stand, err error) {
 	s = &Stand{question: fmt.Appendf(nil, `{"entityId":%q,"entityTypeId":%q,"remoteIp":%q}`, w.User.ID, workload.IdentityTemplateID, w.User.Source)}
+	s.buffers.New = func() any { return new(make([]byte, readBuffer)) }
 	if s.store, err = sqlite.Open(ctx, filepath.Join(dir, "ambit.db"), sqlite.Options{}); err != nil {
 		return nil, err
 	}
@@ -107,7 +113,7 @@ func (s *Stand) serve(ctx context.Context, handlers []http.Handler, log *slog.Lo
 	if s.server, err = server.New(options, server.NewMetrics()); err != nil {
 		return err
 	}
-	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true}}
+	s.client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true, ReadBufferSize: readBuffer}}
 	running, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- s.server.Run(running) }()
@@ -182,9 +188,14 @@ func (s *Stand) Bytes() []byte { return s.answer }
 
 // Ask asks for the list once, reads the whole answer and throws it away.
 func (s *Stand) Ask(ctx context.Context, c Contender) error {
-	_, err := s.ask(ctx, c, io.Discard)
+	_, err := s.ask(ctx, c, nowhere{})
 	return err
 }
+
+// nowhere is io.Discard without its small buffer.
+type nowhere struct{}
+
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 // Read asks for the list once and returns it.
 func (s *Stand) Read(ctx context.Context, c Contender) ([]byte, error) {
@@ -210,7 +221,9 @@ func (s *Stand) ask(ctx context.Context, c Contender, to io.Writer) (http.Header
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		return nil, fmt.Errorf("status %d: %s", resp.StatusCode, text)
 	}
-	_, err = io.Copy(to, resp.Body)
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	_, err = io.CopyBuffer(to, resp.Body, *buf)
 	return resp.Header, err
 }
 
