@@ -13,6 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ambit-authz/ambit/internal/api/manage"
 	"github.com/ambit-authz/ambit/internal/api/runtime"
 )
 
@@ -51,13 +52,37 @@ func isRuntime(path string) bool {
 	return strings.Contains(path, "/token/") || strings.HasSuffix(path, "/runtime_health_check")
 }
 
-// TestRuntimeServesWhatIsDescribed asks the handler itself: a method that no route has is answered with the list of
-// those that the path has.
-func TestRuntimeServesWhatIsDescribed(t *testing.T) {
-	handler := runtime.Handler(runtime.Options{})
-	want := described(t, isRuntime)
-	var got []string
-	for _, path := range slices.Compact(pathsOf(want)) {
+func isOperations(path string) bool {
+	return path == "/healthz" || path == "/readyz" || path == "/metrics"
+}
+
+func isManagement(path string) bool { return !isRuntime(path) && !isOperations(path) }
+
+// TestHandlersServeWhatIsDescribed asks the handlers themselves: a method that no route has is answered with the list
+// of those that the path has. So every route described is served, and no described path has a further method.
+func TestHandlersServeWhatIsDescribed(t *testing.T) {
+	for _, family := range []struct {
+		name    string
+		handler http.Handler
+		is      func(path string) bool
+	}{
+		{"runtime", runtime.Handler(runtime.Options{}), isRuntime},
+		{"manage", manage.Handler(manage.Options{}), isManagement},
+	} {
+		t.Run(family.name, func(t *testing.T) {
+			want := described(t, family.is)
+			if d := cmp.Diff(want, served(t, family.handler, pathsOf(want))); d != "" {
+				t.Errorf("described and served differ:\n%s", d)
+			}
+		})
+	}
+}
+
+// served lists what the handler serves under the given paths.
+func served(t *testing.T, handler http.Handler, paths []string) []string {
+	t.Helper()
+	var out []string
+	for _, path := range paths {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodOptions, path, nil))
 		if w.Code != http.StatusMethodNotAllowed {
@@ -66,14 +91,12 @@ func TestRuntimeServesWhatIsDescribed(t *testing.T) {
 		}
 		for _, method := range strings.Split(w.Header().Get("Allow"), ", ") {
 			if method != http.MethodHead {
-				got = append(got, method+" "+path)
+				out = append(out, method+" "+path)
 			}
 		}
 	}
-	slices.Sort(got)
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("described and served differ:\n%s", d)
-	}
+	slices.Sort(out)
+	return out
 }
 
 func pathsOf(routes []string) []string {
@@ -83,5 +106,5 @@ func pathsOf(routes []string) []string {
 		out = append(out, path)
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }
