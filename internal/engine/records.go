@@ -28,6 +28,36 @@ type identityType struct {
 	table   *index.Table
 }
 
+// blank prepares a row for n columns in scratch, whose memory it uses again.
+func blank(scratch *index.Row, n int) {
+	if cap(scratch.Values) < n {
+		scratch.Values = make([][]string, n)
+	}
+	scratch.Values = scratch.Values[:n]
+	clear(scratch.Values)
+	scratch.Blob = scratch.Blob[:0]
+}
+
+// follow makes the next table from a change of records. row makes the row of a record in scratch; it stays valid until
+// the next call.
+func follow[R any](t *index.Table, d Records[R], row func(r *R, scratch *index.Row) error) (*index.Table, error) {
+	change := index.Change{Clear: d.Clear, Removed: d.Removed}
+	if d.Put != nil {
+		change.Put = func(yield func(index.Row, error) bool) {
+			var scratch index.Row
+			for r, err := range d.Put {
+				if err == nil {
+					err = row(&r, &scratch)
+				}
+				if !yield(scratch, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+	return t.Next(change)
+}
+
 func numberKey(text string) (string, bool) {
 	n, ok := model.ParseNumber(text)
 	if !ok {
@@ -73,16 +103,13 @@ const (
 
 func (t *assetType) nameColumn() int { return len(t.table.Columns()) - 1 }
 
-// row makes the index row of an asset. Its values share scratch and are valid until the next call.
-func (t *assetType) row(a *model.Asset, scratch *index.Row) index.Row {
+// row makes the index row of an asset.
+func (t *assetType) row(a *model.Asset, scratch *index.Row) error {
+	if a.Path == "" {
+		return errors.New("engine: an asset without a path")
+	}
 	n := len(t.table.Columns())
-	if cap(scratch.Values) < n {
-		scratch.Values = make([][]string, n)
-	}
-	scratch.Values = scratch.Values[:n]
-	for i := range scratch.Values {
-		scratch.Values[i] = nil
-	}
+	blank(scratch, n)
 	for id, vs := range a.Attributes {
 		if c, ok := t.columns[id]; ok && c > 0 {
 			scratch.Values[c] = model.Distinct(vs)
@@ -92,8 +119,8 @@ func (t *assetType) row(a *model.Asset, scratch *index.Row) index.Row {
 	if a.Name != "" && a.Name != a.Path {
 		scratch.Values[n-1] = []string{a.Name}
 	}
-	scratch.Blob = t.appendStored(scratch.Blob[:0], a)
-	return *scratch
+	scratch.Blob = t.appendStored(scratch.Blob, a)
+	return nil
 }
 
 // assetValues are the values that an answer shows for an attribute, the pseudo-attributes included.
@@ -143,25 +170,7 @@ func (t *assetType) values(r index.Record, id model.AttributeID) []string {
 }
 
 func (t *assetType) next(d Records[model.Asset]) (*assetType, error) {
-	change := index.Change{Clear: d.Clear, Removed: d.Removed}
-	if d.Put != nil {
-		change.Put = func(yield func(index.Row, error) bool) {
-			var scratch index.Row
-			for a, err := range d.Put {
-				if err == nil && a.Path == "" {
-					err = errors.New("engine: an asset without a path")
-				}
-				if err != nil {
-					yield(index.Row{}, err)
-					return
-				}
-				if !yield(t.row(&a, &scratch), nil) {
-					return
-				}
-			}
-		}
-	}
-	table, err := t.table.Next(change)
+	table, err := follow(t.table, d, t.row)
 	if err != nil {
 		return nil, err
 	}
@@ -220,15 +229,10 @@ func newIdentityType(def model.IdentityTemplate) *identityType {
 	return t
 }
 
-func (t *identityType) row(i *model.Identity, scratch *index.Row) index.Row {
+// row makes the index row of an identity.
+func (t *identityType) row(i *model.Identity, scratch *index.Row) error {
 	n := len(t.table.Columns())
-	if cap(scratch.Values) < n {
-		scratch.Values = make([][]string, n)
-	}
-	scratch.Values = scratch.Values[:n]
-	for c := range scratch.Values {
-		scratch.Values[c] = nil
-	}
+	blank(scratch, n)
 	for id, vs := range i.Pooled() {
 		if c, ok := t.columns[id]; ok && c > 0 {
 			scratch.Values[c] = model.Distinct(vs)
@@ -238,8 +242,8 @@ func (t *identityType) row(i *model.Identity, scratch *index.Row) index.Row {
 	if i.Inactive {
 		scratch.Values[n-1] = []string{"1"}
 	}
-	scratch.Blob = t.appendRows(scratch.Blob[:0], i.Rows)
-	return *scratch
+	scratch.Blob = t.appendRows(scratch.Blob, i.Rows)
+	return nil
 }
 
 // appendRows encodes the rows of an identity: nothing when there are none; else for every row the number of its
@@ -309,22 +313,7 @@ func (t *identityType) identity(r index.Record) model.Identity {
 }
 
 func (t *identityType) next(d Records[model.Identity]) (*identityType, error) {
-	change := index.Change{Clear: d.Clear, Removed: d.Removed}
-	if d.Put != nil {
-		change.Put = func(yield func(index.Row, error) bool) {
-			var scratch index.Row
-			for i, err := range d.Put {
-				if err != nil {
-					yield(index.Row{}, err)
-					return
-				}
-				if !yield(t.row(&i, &scratch), nil) {
-					return
-				}
-			}
-		}
-	}
-	table, err := t.table.Next(change)
+	table, err := follow(t.table, d, t.row)
 	if err != nil {
 		return nil, err
 	}
