@@ -91,7 +91,7 @@ func (s *Service) CheckEnvironment(ctx context.Context, env model.EnvironmentID)
 	return s.view(ctx, env, func(*store.Tx) error { return nil })
 }
 
-// Revision is the current revision of an environment and the time of its last change; env "" is the tenant.
+// Revision is the current revision of an environment; env "" is the tenant.
 func (s *Service) Revision(ctx context.Context, env model.EnvironmentID) (model.Revision, error) {
 	var revision model.Revision
 	err := s.view(ctx, env, func(tx *store.Tx) error {
@@ -99,4 +99,23 @@ func (s *Service) Revision(ctx context.Context, env model.EnvironmentID) (model.
 		return nil
 	})
 	return revision, err
+}
+
+// LastChange is the current revision of an environment and the time of the last commit that the audit trail knows.
+func (s *Service) LastChange(ctx context.Context, env model.EnvironmentID) (revision model.Revision, at time.Time, err error) {
+	err = s.view(ctx, env, func(tx *store.Tx) error {
+		revision = tx.Revision
+		for e, err := range tx.Events.Find(time.Time{}, s.now().Add(time.Hour)) {
+			if err != nil {
+				return err
+			}
+			// logins are events without a commit of their own
+			if e.Action != model.EventLogin && e.Action != model.EventLoginFailed {
+				at = e.Time
+				return nil
+			}
+		}
+		return nil
+	})
+	return revision, at, err
 }

@@ -22,10 +22,17 @@ type EnvironmentView struct {
 	Environment model.Environment
 	Counts      Counts
 	Seen        Seen
+	idOff       bool // the id was made for a dry run and means nothing
 }
 
 // Form is the exported form of the environment.
-func (v *EnvironmentView) Form() EnvironmentForm { return environmentForm(&v.Environment) }
+func (v *EnvironmentView) Form() EnvironmentForm {
+	f := environmentForm(&v.Environment)
+	if v.idOff {
+		f.ID = nil
+	}
+	return f
+}
 
 // Counts are how many objects an environment has (management-api.md 16).
 type Counts struct {
@@ -43,7 +50,7 @@ func (s *Service) CreateEnvironment(ctx context.Context, call Call, n NewEnviron
 	if n.ID != "" {
 		id, ok := model.ParseUUID(n.ID)
 		if !ok {
-			return EnvironmentView{}, notUUID(n.ID)
+			return EnvironmentView{}, NotUUID(n.ID)
 		}
 		e.ID = model.EnvironmentID(id)
 	}
@@ -73,10 +80,12 @@ func (s *Service) CreateEnvironment(ctx context.Context, call Call, n NewEnviron
 		out.Seen.Revision++ // the commit's own
 		return err
 	})
+	out.idOff = n.ID == "" && call.DryRun
 	return out, err
 }
 
-func notUUID(text string) *model.Error {
+// NotUUID is V-032.
+func NotUUID(text string) *model.Error {
 	return &model.Error{Kind: model.KindUnprocessable, Code: "V-032", Name: "UnprocessableEntityError",
 		Args: []string{text, "uuid"}, Message: "$: " + text + " is an invalid uuid"}
 }

@@ -16,6 +16,9 @@ import (
 // maxDepth is the nesting that a JSON body may have (management-api.md 1.1 rule 5).
 const maxDepth = 64
 
+// Decode reads a JSON body as the calls of this package do: see decode.
+func Decode(body []byte, into any) error { return decode(body, into) }
+
 // decode reads the exported form of one object, bare or wrapped in "data" (management-api.md 1.2). Names are compared
 // exactly, repeated names, trailing data and deep nesting are refused, unknown names are passed over.
 func decode(body []byte, into any) error {

@@ -35,7 +35,7 @@ func (f *JWTSettingsForm) settings() *model.JWTSettings {
 
 // EnvironmentForm is the exported form of an environment without its counters (management-api.md 16).
 type EnvironmentForm struct {
-	ID          string              `json:"id"`
+	ID          *string             `json:"id"` // nil when it would be made, in a dry run
 	Name        string              `json:"name"`
 	Description string              `json:"description"`
 	Settings    EnvironmentSettings `json:"settings"`
@@ -48,14 +48,15 @@ type EnvironmentSettings struct {
 }
 
 func environmentForm(e *model.Environment) EnvironmentForm {
-	return EnvironmentForm{ID: string(e.ID), Name: e.Name, Description: e.Description,
+	id := string(e.ID)
+	return EnvironmentForm{ID: &id, Name: e.Name, Description: e.Description,
 		Settings: EnvironmentSettings{Enabled: e.Enabled, RequireIfMatch: e.RequireIfMatch}}
 }
 
 // ScopeForm is the exported form of a scope: scopes.json and the wire have the same keys, never a secret
 // (management-api.md 18).
 type ScopeForm struct {
-	ClientID             string           `json:"clientId"`
+	ClientID             *string          `json:"clientId"` // nil when it would be made, in a dry run
 	EnvironmentID        string           `json:"environmentId,omitzero"`
 	Name                 string           `json:"name"`
 	Description          string           `json:"description"`
@@ -71,7 +72,8 @@ type ScopeForm struct {
 }
 
 func scopeForm(s *model.Scope) ScopeForm {
-	f := ScopeForm{ClientID: string(s.ClientID), EnvironmentID: string(s.EnvironmentID), Name: s.Name,
+	id := string(s.ClientID)
+	f := ScopeForm{ClientID: &id, EnvironmentID: string(s.EnvironmentID), Name: s.Name,
 		Description: s.Description, Enabled: &s.Enabled, AuthMethods: list(convert[string](s.AuthMethods)),
 		IdentityMatchingType: optional(s.IdentityMatching, ""), ApplicationIDs: list(convert[string](s.ApplicationIDs)),
 		JWTSettings: jwtForm(s.JWT), CacheSeconds: s.CacheSeconds, TokenValidity: s.TokenValidity,
@@ -88,7 +90,7 @@ func scopeForm(s *model.Scope) ScopeForm {
 
 // scope turns the form into a scope without secrets and checks it.
 func (f *ScopeForm) scope(env model.EnvironmentID) (model.Scope, error) {
-	s := model.Scope{ClientID: model.ClientID(f.ClientID), EnvironmentID: env, Name: f.Name, Description: f.Description,
+	s := model.Scope{ClientID: model.ClientID(orDefault(f.ClientID, "")), EnvironmentID: env, Name: f.Name, Description: f.Description,
 		Enabled: orDefault(f.Enabled, true), AuthMethods: convert[model.AuthMethod](f.AuthMethods),
 		IdentityMatching: orDefault(f.IdentityMatchingType, ""), ApplicationIDs: convert[model.ApplicationID](f.ApplicationIDs),
 		JWT: f.JWTSettings.settings(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity}

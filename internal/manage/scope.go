@@ -19,10 +19,17 @@ import (
 type ScopeView struct {
 	Scope model.Scope // Secrets is nil
 	Seen  Seen
+	idOff bool // the id was made for a dry run and means nothing
 }
 
 // Form is the exported form of the scope.
-func (v *ScopeView) Form() ScopeForm { return scopeForm(&v.Scope) }
+func (v *ScopeView) Form() ScopeForm {
+	f := scopeForm(&v.Scope)
+	if v.idOff {
+		f.ClientID = nil
+	}
+	return f
+}
 
 // Incomplete reports whether the scope states no authentication methods and so works with all (management-api.md 18).
 func (v *ScopeView) Incomplete() bool { return len(v.Scope.AuthMethods) == 0 }
@@ -37,8 +44,10 @@ func (s *Service) CreateScope(ctx context.Context, call Call, env model.Environm
 	if err := decode(body, &f); err != nil {
 		return ScopeView{}, "", err
 	}
-	if f.ClientID == "" {
-		f.ClientID = string(token.NewClientID())
+	made := f.ClientID == nil
+	if made {
+		id := string(token.NewClientID())
+		f.ClientID = &id
 	}
 	scope, err := f.scope(env)
 	if err != nil {
@@ -73,6 +82,10 @@ func (s *Service) CreateScope(ctx context.Context, call Call, env model.Environm
 	})
 	if err != nil {
 		return ScopeView{}, "", err
+	}
+	out.idOff = made && call.DryRun
+	if call.DryRun {
+		out.Seen.Revision--
 	}
 	return out, secret, nil
 }
@@ -188,10 +201,11 @@ func (s *Service) PatchScope(ctx context.Context, call Call, env model.Environme
 
 // scopeOf is the scope of the form; the id in the body is the one in the path, or absent.
 func scopeOf(f *ScopeForm, env model.EnvironmentID, id model.ClientID) (model.Scope, error) {
-	if f.ClientID != "" && f.ClientID != string(id) {
+	if f.ClientID != nil && *f.ClientID != string(id) {
 		return model.Scope{}, model.Errors{{Kind: model.KindInvalid, Message: "/clientId: differs from that of the path"}}
 	}
-	f.ClientID = string(id)
+	text := string(id)
+	f.ClientID = &text
 	return f.scope(env)
 }
 

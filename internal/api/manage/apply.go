@@ -1,0 +1,157 @@
+package manage
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/ambit-authz/ambit/internal/api/problem"
+	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// applyBody is the report of an apply (management-api.md 21.2).
+type applyBody struct {
+	Data   applyData     `json:"data"`
+	Errors []reportError `json:"errors"`
+}
+
+type applyData struct {
+	DryRun           bool                           `json:"dryRun"`
+	Committed        bool                           `json:"committed"`
+	Summary          map[string]*manage.ApplyCounts `json:"summary"`
+	Items            []applyItem                    `json:"items"`
+	BuildingBlocks   []applyBlock                   `json:"buildingBlocks"`
+	AffectedPolicies []model.PolicyID               `json:"affectedPolicies,omitempty"`
+	Notes            []string                       `json:"notes"`
+}
+
+type applyItem struct {
+	File     string         `json:"file"`
+	Kind     string         `json:"kind"`
+	ID       string         `json:"id"`
+	Result   string         `json:"result"`
+	Warnings []applyWarning `json:"warnings"`
+}
+
+type applyWarning struct {
+	Code    string `json:"code"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+type applyBlock struct {
+	Kind   model.BlockKind `json:"kind"`
+	Name   string          `json:"name"`
+	ID     *model.BlockID  `json:"id"`
+	Result string          `json:"result"`
+}
+
+func apply(x *exchange) error {
+	o, err := applyOptions(x.r.URL.Query())
+	if err != nil {
+		return err
+	}
+	var kind manage.ArchiveKind
+	switch mediaType(x.r) {
+	case "application/zip", "application/x-zip-compressed":
+		kind = manage.ArchiveZip
+	case "application/x-tar", "application/tar":
+		kind = manage.ArchiveTar
+	case "application/gzip", "application/x-gzip", "application/x-gtar", "application/tar+gzip":
+		kind = manage.ArchiveTarGzip
+	default:
+		return problem.UnsupportedMedia("the body is application/zip, application/x-tar or application/gzip")
+	}
+	f, size, err := x.spool(maxArchive)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // read only from here on
+	archive, err := manage.OpenArchive(f, size, kind, x.api.tempDir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = archive.Close() }() // read only from here on
+	report, err := x.api.service.Apply(x.r.Context(), x.call, x.env, archive, o)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if report.Refused {
+		status = http.StatusBadRequest
+	}
+	x.done(manage.Done{Result: applyResult(&report), Revision: report.Revision})
+	return x.answer(status, x.applyBody(&report))
+}
+
+func applyResult(r *manage.ApplyReport) manage.Result {
+	for _, c := range r.Summary {
+		if !r.Refused && c.Created+c.Updated+c.Deleted > 0 {
+			return manage.Updated
+		}
+	}
+	return manage.Unchanged
+}
+
+func (x *exchange) applyBody(r *manage.ApplyReport) applyBody {
+	out := applyBody{Data: applyData{DryRun: r.DryRun, Committed: !r.DryRun && !r.Refused, Summary: r.Summary,
+		Items: []applyItem{}, BuildingBlocks: []applyBlock{}, AffectedPolicies: r.Affected, Notes: r.Notes}, Errors: []reportError{}}
+	if out.Data.Notes == nil {
+		out.Data.Notes = []string{}
+	}
+	for _, item := range r.Items {
+		wire := applyItem{File: item.File, Kind: item.Kind, ID: item.ID, Result: item.Result, Warnings: []applyWarning{}}
+		for _, w := range item.Warnings {
+			wire.Warnings = append(wire.Warnings, applyWarning{Code: w.Code, Line: w.Pos.Line, Column: w.Pos.Column, Message: w.Text()})
+		}
+		out.Data.Items = append(out.Data.Items, wire)
+	}
+	for _, b := range r.Blocks {
+		wire := applyBlock{Kind: b.Kind, Name: b.Name, Result: b.Result}
+		if b.ID != "" {
+			wire.ID = &b.ID
+		}
+		out.Data.BuildingBlocks = append(out.Data.BuildingBlocks, wire)
+	}
+	for _, e := range r.Errors {
+		out.Errors = append(out.Errors, x.reportError(e))
+	}
+	return out
+}
+
+func applyOptions(q url.Values) (manage.ApplyOptions, error) {
+	o := manage.ApplyOptions{AuthWs: q["authWs"], IdentityWs: q["identityWs"]}
+	var errs model.Errors
+	switch mode := q.Get("onError"); mode {
+	case "", "abort":
+	case "skip":
+		o.SkipErrors = true
+	default:
+		errs = append(errs, manage.InvalidParameter("onError", "%q is not abort or skip", mode))
+	}
+	for name, to := range map[string]*bool{"prune": &o.Prune, "evaluateByBBName": &o.ByName, "verbose": &o.Verbose} {
+		text := q.Get(name)
+		if text == "" {
+			continue
+		}
+		value, err := parseBool(name, text)
+		if err != nil {
+			errs = append(errs, manage.InvalidParameter(name, "%q is not true or false", text))
+		}
+		*to = value
+	}
+	for _, pair := range q["rename"] {
+		from, to, ok := strings.Cut(pair, "=")
+		if !ok || from == "" || to == "" {
+			errs = append(errs, manage.InvalidParameter("rename", "%q is not <archive name>=<environment name>", pair))
+			continue
+		}
+		if o.Rename == nil {
+			o.Rename = map[string]string{}
+		}
+		o.Rename[from] = to
+	}
+	return o, errs.OrNil()
+}

@@ -1,0 +1,111 @@
+package manage
+
+import (
+	"net/http"
+
+	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+func whoami(x *exchange) error {
+	revision, err := x.api.service.Revision(x.r.Context(), "")
+	if err != nil {
+		return err
+	}
+	out := struct {
+		ClientID   string  `json:"clientId"`
+		Name       string  `json:"name"`
+		OwnerType  string  `json:"ownerType"`
+		OwnerID    *string `json:"ownerId"`
+		Permission string  `json:"permission"`
+		ExpiresAt  string  `json:"expiresAt"`
+	}{ClientID: string(x.caller.ClientID), Name: x.caller.Name, OwnerType: manage.OwnerTenant,
+		Permission: string(x.caller.Permission), ExpiresAt: stamp(x.caller.ExpiresAt)}
+	if id := string(x.caller.EnvironmentID); id != "" {
+		out.OwnerType, out.OwnerID = manage.OwnerEnvironment, &id
+	}
+	x.revision(revision)
+	return x.data(http.StatusOK, out)
+}
+
+type environmentBody struct {
+	manage.EnvironmentForm `json:",inline"`
+	Counts                 manage.Counts `json:"counts"`
+	lifeForm               `json:",inline"`
+}
+
+func environmentOf(v *manage.EnvironmentView) environmentBody {
+	out := environmentBody{EnvironmentForm: v.Form(), Counts: v.Counts, lifeForm: life(v.Seen)}
+	out.Revision = v.Seen.Revision // the environment's own counter (management-api.md 16)
+	return out
+}
+
+func listEnvironments(x *exchange) error {
+	q := x.r.URL.Query()
+	w, err := windowOf(q, 50, 1000)
+	if err != nil {
+		return err
+	}
+	views, err := x.api.service.FindEnvironments(x.r.Context(), &x.caller, q.Get("filter[name]"))
+	if err != nil {
+		return err
+	}
+	revision, err := x.api.service.Revision(x.r.Context(), "")
+	if err != nil {
+		return err
+	}
+	x.revision(revision)
+	items := make([]environmentBody, len(views))
+	for i := range views {
+		items[i] = environmentOf(&views[i])
+	}
+	return list(x, w, items)
+}
+
+func createEnvironment(x *exchange) error {
+	text, err := x.readJSON()
+	if err != nil {
+		return err
+	}
+	var f struct {
+		ID          string `json:"id"`
+		Name        string `json:"name"`
+		Description string `json:"description"`
+		Bare        bool   `json:"bare"`
+	}
+	if err := manage.Decode(text, &f); err != nil {
+		return err
+	}
+	v, err := x.api.service.CreateEnvironment(x.r.Context(), x.call,
+		manage.NewEnvironment{ID: f.ID, Name: f.Name, Description: f.Description, Bare: f.Bare})
+	if err != nil {
+		return err
+	}
+	out := environmentOf(&v)
+	if out.ID != nil {
+		x.w.Header().Set("Location", environments+"/"+*out.ID)
+	}
+	x.done(manage.Done{Result: manage.Created, Revision: v.Seen.Revision, Version: v.Seen.Version})
+	return x.data(http.StatusCreated, out)
+}
+
+func getEnvironment(x *exchange) error {
+	v, err := x.api.service.FindEnvironment(x.r.Context(), x.env)
+	if err != nil || x.seen(v.Seen) {
+		return err
+	}
+	return x.data(http.StatusOK, environmentOf(&v))
+}
+
+func getRevision(x *exchange) error {
+	revision, at, err := x.api.service.LastChange(x.r.Context(), x.env)
+	if err != nil {
+		return err
+	}
+	x.revision(revision)
+	return x.data(http.StatusOK, struct {
+		EnvironmentID model.EnvironmentID `json:"environmentId"`
+		Revision      model.Revision      `json:"revision"`
+		UpdatedAt     string              `json:"updatedAt"`
+	}{x.env, revision, stamp(at)})
+}
