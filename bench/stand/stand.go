@@ -36,7 +36,8 @@ const ClientID model.ClientID = "BENCH000000000000001"
 // readBuffer is how much the client reads at once: an ordinary client's 4 KiB would measure the client.
 const readBuffer = 64 << 10
 
-const tokenPath = "/api/runtime/token/v3"
+// TokenPath is where Question is sent.
+const TokenPath = "/api/runtime/token/v3"
 
 // Contender is one of the listeners.
 type Contender int
@@ -47,6 +48,11 @@ const (
 	Memory                  // the recorded answer of the product, from memory
 	Loop                    // a loop over structs and encoding/json
 )
+
+// Question is the body of the user's token call.
+func Question(w *workload.World) []byte {
+	return fmt.Appendf(nil, `{"entityId":%q,"entityTypeId":%q,"remoteIp":%q}`, w.User.ID, workload.IdentityTemplateID, w.User.Source)
+}
 
 // Stand is a running server. Its methods may be called from many goroutines.
 type Stand struct {
@@ -66,7 +72,7 @@ type Stand struct {
 
 // Open writes a world into a store in dir, loads it and serves it. loop may be nil: then nothing serves Loop.
 func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain) (s *Stand, err error) {
-	s = &Stand{question: fmt.Appendf(nil, `{"entityId":%q,"entityTypeId":%q,"remoteIp":%q}`, w.User.ID, workload.IdentityTemplateID, w.User.Source)}
+	s = &Stand{question: Question(w)}
 	s.buffers.New = func() any { return new(make([]byte, readBuffer)) }
 	if s.store, err = sqlite.Open(ctx, filepath.Join(dir, "ambit.db"), sqlite.Options{}); err != nil {
 		return nil, err
@@ -78,7 +84,7 @@ func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain)
 	secret, hash := secrets.New(time.Now())
 	s.secret = secret
 	start := time.Now()
-	if err := s.fill(ctx, w, hash); err != nil {
+	if err := Fill(ctx, s.store, w, false, hash); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	s.Stored = time.Since(start)
@@ -125,32 +131,36 @@ func (s *Stand) serve(ctx context.Context, handlers []http.Handler, log *slog.Lo
 	return nil
 }
 
-// fill writes the world in one transaction.
-func (s *Stand) fill(ctx context.Context, w *workload.World, hash model.SecretHash) error {
+// Fill writes a world into a new store, its assets unless bare, with one scope that has the given secret.
+func Fill(ctx context.Context, to *sqlite.Store, w *workload.World, bare bool, hash model.SecretHash) error {
 	now := time.Now()
-	_, err := s.store.Update(ctx, store.Write{Time: now}, func(tx *store.Tx) error {
+	_, err := to.Update(ctx, store.Write{Time: now}, func(tx *store.Tx) error {
 		_, err := tx.Environments.Put(model.Environment{ID: workload.EnvironmentID, Name: "Bench", Enabled: true})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	_, err = s.store.Update(ctx, store.Write{Environment: workload.EnvironmentID, Time: now}, func(tx *store.Tx) error {
-		return putWorld(tx, w, hash)
+	_, err = to.Update(ctx, store.Write{Environment: workload.EnvironmentID, Time: now}, func(tx *store.Tx) error {
+		if err := putConfiguration(tx, w, hash); err != nil || bare {
+			return err
+		}
+		return putAssets(tx, w)
 	})
 	return err
 }
 
-func putWorld(tx *store.Tx, w *workload.World, hash model.SecretHash) error {
+func putConfiguration(tx *store.Tx, w *workload.World, hash model.SecretHash) error {
 	c := w.Configuration()
 	scope := model.Scope{ClientID: ClientID, EnvironmentID: workload.EnvironmentID, Name: "Bench", Enabled: true,
 		ApplicationIDs: []model.ApplicationID{workload.ApplicationID}, Secrets: []model.SecretHash{hash}}
-	err := errors.Join(putAll(tx.AssetTemplates, c.AssetTemplates), putAll(tx.IdentityTemplates, c.IdentityTemplates),
+	_, err := tx.Identities(workload.IdentityTemplateID).Put(w.User.Identity())
+	return errors.Join(err, putAll(tx.AssetTemplates, c.AssetTemplates), putAll(tx.IdentityTemplates, c.IdentityTemplates),
 		putAll(tx.Applications, c.Applications), putAll(tx.Blocks, c.Blocks), putAll(tx.Policies, c.Policies),
 		putAll(tx.Scopes, []model.Scope{scope}))
-	if err != nil {
-		return err
-	}
+}
+
+func putAssets(tx *store.Tx, w *workload.World) error {
 	for t := range w.Types {
 		records := tx.Assets(model.TemplateID(w.TypeID(t)))
 		for a := range w.Assets(t) {
@@ -159,8 +169,7 @@ func putWorld(tx *store.Tx, w *workload.World, hash model.SecretHash) error {
 			}
 		}
 	}
-	_, err = tx.Identities(workload.IdentityTemplateID).Put(w.User.Identity())
-	return err
+	return nil
 }
 
 func putAll[K comparable, V any](c store.Collection[K, V], values []V) error {
@@ -205,7 +214,7 @@ func (s *Stand) Read(ctx context.Context, c Contender) ([]byte, error) {
 }
 
 func (s *Stand) ask(ctx context.Context, c Contender, to io.Writer) (http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL(int(c))+tokenPath, bytes.NewReader(s.question))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL(int(c))+TokenPath, bytes.NewReader(s.question))
 	if err != nil {
 		return nil, err
 	}
