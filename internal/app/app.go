@@ -25,6 +25,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/config"
 	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/identity"
 	management "github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/server"
 	"github.com/ambit-authz/ambit/internal/token"
@@ -62,6 +63,9 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 	if a.data, err = openData(ctx, c.Data); err != nil {
 		return a, err
 	}
+	if err := emptyUploads(c.Data); err != nil {
+		return a, err
+	}
 	if err := a.openManagement(); err != nil {
 		return a, err
 	}
@@ -69,10 +73,11 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 		return a, err
 	}
 	a.directory = decide.NewDirectory(decide.DirectoryOptions{Store: a.data.store, Clock: time.Now, Log: o.Log, MaxStaleness: c.MaxStaleness})
-	decisions, err := a.decisions()
+	proxies, err := c.Proxies()
 	if err != nil {
 		return a, err
 	}
+	trust := identity.Trust{Proxies: proxies, All: c.TrustAll}
 	if a.control, err = openControl(ctx, c.Data, a.data.store, o.Log); err != nil {
 		o.Log.Warn("no control socket: backups need a stopped server", "error", err)
 		a.control, err = nil, nil
@@ -80,7 +85,7 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 	metrics := server.NewMetrics()
 	a.measure(metrics.Registry)
 	a.server, err = server.New(server.Options{
-		Listeners: a.listeners(decisions, a.management()),
+		Listeners: a.listeners(a.decisions(trust), a.management(trust)),
 		Cert:      c.TLS.Cert, Key: c.TLS.Key,
 		MaxConnections: c.MaxConnections, ShutdownTimeout: c.ShutdownTimeout,
 		Log: o.Log, AccessLog: c.Log.Access, Clock: time.Now,
@@ -151,24 +156,20 @@ func issuer(c *config.Config) string {
 }
 
 // decisions is the handler of the decision API.
-func (a *App) decisions() (http.Handler, error) {
+func (a *App) decisions(trust identity.Trust) http.Handler {
 	c := &a.options.Config
-	proxies, err := c.Proxies()
-	if err != nil {
-		return nil, err
-	}
 	var sink audit.Sink
 	if a.audit != nil {
 		sink = a.audit
 	}
 	service := decide.New(decide.Options{
 		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Audit: sink, Log: a.options.Log,
-		Trust: decide.Trust{Proxies: proxies, All: c.TrustAll}, RateLimit: c.RateLimit,
+		Trust: trust, RateLimit: c.RateLimit,
 	})
 	return runtime.Handler(runtime.Options{
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
 		Version: a.options.Version, Log: a.options.Log,
-	}), nil
+	})
 }
 
 // listeners puts both planes on one address, or each on its own.

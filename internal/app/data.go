@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -17,6 +18,7 @@ const (
 	signingFile = "signing.pem" // signs access tokens
 	auditFile   = "audit.jsonl"
 	controlFile = "control.sock"
+	uploadDir   = "uploads" // bodies while they are read
 )
 
 // data is an open data directory.
@@ -62,4 +64,13 @@ func tenantAdmins(tx *store.Tx) ([]model.Credential, error) {
 		}
 	}
 	return admins, nil
+}
+
+// emptyUploads makes the directory of uploads, without what a server that was killed has left there.
+func emptyUploads(dir string) error {
+	path := filepath.Join(dir, uploadDir)
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	return os.Mkdir(path, 0o700)
 }

@@ -3,9 +3,13 @@ package app
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"path/filepath"
 	"strings"
 
+	"github.com/ambit-authz/ambit/internal/api/manage"
 	"github.com/ambit-authz/ambit/internal/api/problem"
+	"github.com/ambit-authz/ambit/internal/identity"
 )
 
 // form is the error form of a path's family (management-api.md 1.3, runtime-api.md 3.7).
@@ -49,8 +53,19 @@ func fail(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 }
 
 // management is the handler of the management API.
-func (a *App) management() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		problem.Writer{Form: form(r.URL.Path), Log: a.options.Log}.Write(w, r, problem.RouteNotFound())
+func (a *App) management(trust identity.Trust) http.Handler {
+	return manage.Handler(manage.Options{
+		Service: a.service, Log: a.options.Log, TempDir: filepath.Join(a.options.Config.Data, uploadDir),
+		ClientIP: func(r *http.Request) string { return clientIP(r, trust) },
 	})
+}
+
+// clientIP is the caller's address as trusted proxies tell it, for the administration audit and the limit of failed
+// logins.
+func clientIP(r *http.Request, trust identity.Trust) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return identity.Source(peer.Addr(), r.Header.Values("X-Forwarded-For"), trust).String()
 }
