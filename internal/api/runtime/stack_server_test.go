@@ -96,9 +96,12 @@ func (s *stack) restart() {
 // write commits to an environment ("" = the tenant) and lets the directory follow.
 func (s *stack) write(env model.EnvironmentID, fn func(*store.Tx) error) {
 	s.t.Helper()
-	_, err := s.store.Update(context.Background(), store.Write{Environment: env, Time: noon}, fn)
+	commit, err := s.store.Update(context.Background(), store.Write{Environment: env, Time: noon}, fn)
 	check(s.t, err)
 	check(s.t, s.directory.CatchUp(context.Background()))
+	if at, ok := s.directory.Revision(env); env != "" && (!ok || at != commit.Revision) {
+		s.t.Fatalf("the directory is at revision %d, the store at %d: the environment does not compile", at, commit.Revision)
+	}
 }
 
 func (s *stack) snapshot() *engine.Snapshot { return s.directory.Snapshot(stackEnvironment) }
