@@ -128,11 +128,13 @@ type applier struct {
 type objectRef struct{ kind, id string }
 
 func newApplier(s *Service, l *layout, o ApplyOptions, broken map[string]brokenFile) *applier {
-	return &applier{s: s, layout: l, o: o, broken: broken, late: map[string]brokenFile{},
+	return &applier{
+		s: s, layout: l, o: o, broken: broken, late: map[string]brokenFile{},
 		report: ApplyReport{Summary: map[string]*ApplyCounts{}, Notes: slices.Clone(l.notes)},
 		failed: map[objectRef]string{}, bad: map[string]bool{}, seen: map[objectRef]string{}, blocks: map[model.BlockID]int{},
 		authorization: map[*folder]*model.AuthorizationWorkspace{}, identity: map[*folder]*model.IdentityWorkspace{},
-		inactive: map[model.PolicyID]bool{}}
+		inactive: map[model.PolicyID]bool{},
+	}
 }
 
 // run does everything in the order of management-api.md 21.2. An error is one that ends the whole call; errors of the
@@ -266,8 +268,10 @@ func (a *applier) item(kind, path, id string, result Result, warnings model.Erro
 	if result == Unchanged && !a.o.Verbose && len(warnings) == 0 {
 		return
 	}
-	a.report.Items = append(a.report.Items, ApplyItem{File: path, Kind: singular(kind), ID: id, Result: result.String(),
-		Warnings: warnings})
+	a.report.Items = append(a.report.Items, ApplyItem{
+		File: path, Kind: singular(kind), ID: id, Result: result.String(),
+		Warnings: warnings,
+	})
 }
 
 // event records the apply itself, beside the events of its objects, when it changed anything.
@@ -275,8 +279,10 @@ func (a *applier) event() error {
 	if a.w.writes == 0 {
 		return nil
 	}
-	return a.w.event(model.ChangeEvent{Action: model.EventApply, ResourceType: resourceEnvironment,
-		ResourceID: string(a.w.Environment), ResourceName: string(a.w.Environment), After: string(encode(a.report.Summary))})
+	return a.w.event(model.ChangeEvent{
+		Action: model.EventApply, ResourceType: resourceEnvironment,
+		ResourceID: string(a.w.Environment), ResourceName: string(a.w.Environment), After: string(encode(a.report.Summary)),
+	})
 }
 
 func (a *applier) finish() {

@@ -47,6 +47,7 @@ func (a *applier) identityWorkspaces() error {
 				return err
 			}
 		}
+		stored[name] = a.identity[f] // two folders can be renamed to one workspace
 	}
 	return nil
 }
@@ -184,8 +185,10 @@ func (a *applier) checkMapperSet(set *model.MapperSet) error {
 			return err
 		}
 		if !found {
-			errs = append(errs, &model.Error{Kind: model.KindNotFound, Code: "EMIS-001", Name: "IdentitySourceNotFoundError",
-				Args: []string{s.SourceID}, Message: "Identity Source: [" + s.SourceID + "] not found"})
+			errs = append(errs, &model.Error{
+				Kind: model.KindNotFound, Code: "EMIS-001", Name: "IdentitySourceNotFoundError",
+				Args: []string{s.SourceID}, Message: "Identity Source: [" + s.SourceID + "] not found",
+			})
 		}
 		for _, m := range s.Mappers {
 			for _, mapping := range m.Mappings {

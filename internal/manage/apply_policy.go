@@ -72,16 +72,20 @@ func (a *applier) buildingBlocks() error {
 
 func (a *applier) blockFile(path string, body []byte, target rego.Target, checked, owner model.WorkspaceID) (string, error) {
 	a.cat.workspace = checked
-	m, warnings, err := rego.Parse(body, rego.Options{Package: rego.PackageBuildingBlocks, File: path, Workspace: checked,
-		Target: target, Catalog: a.cat})
+	m, warnings, err := rego.Parse(body, rego.Options{
+		Package: rego.PackageBuildingBlocks, File: path, Workspace: checked,
+		Target: target, Catalog: a.cat,
+	})
 	if err != nil {
 		return "", a.regoError(err)
 	}
 	for i := range m.Blocks {
 		b := &m.Blocks[i]
 		if b.Block.WorkspaceID != owner {
-			return "", &model.Error{Kind: model.KindInvalid, Pos: b.Positions.Template,
-				Message: "the template belongs to another workspace"}
+			return "", &model.Error{
+				Kind: model.KindInvalid, Pos: b.Positions.Template,
+				Message: "the template belongs to another workspace",
+			}
 		}
 		out, err := a.resolver.resolve(b)
 		if err != nil {
@@ -232,18 +236,22 @@ func sameValue(x, y *model.CustomValue) bool {
 
 // policySubject tells how policies appear in audit events: in their export format.
 func (a *applier) policySubject() *subject[model.Policy] {
-	return &subject[model.Policy]{resource: always[model.Policy](resourcePolicy),
-		id:   func(p *model.Policy) string { return string(p.ID) },
-		name: func(p *model.Policy) string { return p.Name },
+	return &subject[model.Policy]{
+		resource: always[model.Policy](resourcePolicy),
+		id:       func(p *model.Policy) string { return string(p.ID) },
+		name:     func(p *model.Policy) string { return p.Name },
 		format: func(p *model.Policy) []byte {
-			text, err := rego.PrintPolicy(*p, a.resolver.find, rego.PrintOptions{Extended: true,
-				SourceEnvironment: a.w.Environment, CustomAttributes: a.cat.custom})
+			text, err := rego.PrintPolicy(*p, a.resolver.find, rego.PrintOptions{
+				Extended:          true,
+				SourceEnvironment: a.w.Environment, CustomAttributes: a.cat.custom,
+			})
 			if err != nil {
 				return []byte(p.Name) // its blocks changed in this very commit and have events of their own
 			}
 			return text
 		},
-		parent: func(p *model.Policy) (string, string) { return resourceAuthorizationWorkspace, string(p.WorkspaceID) }}
+		parent: func(p *model.Policy) (string, string) { return resourceAuthorizationWorkspace, string(p.WorkspaceID) },
+	}
 }
 
 // states makes policies inactive that the archive names but does not bring.

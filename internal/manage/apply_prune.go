@@ -205,8 +205,10 @@ func (a *applier) prune() error {
 	if !a.o.Prune {
 		return nil
 	}
-	for _, step := range []func() error{a.pruneScopes, a.prunePolicies, a.pruneBlocks, a.pruneApplications,
-		a.pruneRequestAttributes, a.pruneAssetTypes, a.pruneMapperSets, a.pruneSources, a.pruneCustomAttributes} {
+	for _, step := range []func() error{
+		a.pruneScopes, a.prunePolicies, a.pruneBlocks, a.pruneApplications,
+		a.pruneRequestAttributes, a.pruneAssetTypes, a.pruneMapperSets, a.pruneSources, a.pruneCustomAttributes,
+	} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -252,7 +254,8 @@ func (a *applier) identityIDs(kind string) map[model.TemplateID]bool {
 
 // pruneOf deletes the objects of a collection that lie where the kind is pruned and that no file brought.
 func pruneOf[K comparable, V any](a *applier, kind string, s *subject[V], c store.Collection[K, V], key func(*V) K,
-	id func(*V) string, inside func(*V) bool, prepare func(*V) error) error {
+	id func(*V) string, inside func(*V) bool, prepare func(*V) error,
+) error {
 	var gone []V
 	err := each(c.FindAll(), func(v V) {
 		if inside(&v) && a.seen[objectRef{kind, id(&v)}] == "" {

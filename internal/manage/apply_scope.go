@@ -115,7 +115,8 @@ func (a *applier) records() error {
 
 // importFile stores one file of records. When errors are skipped it is read twice, so that nothing of a bad file stays.
 func importFile[R any](a *applier, kind string, file archiveFile, resource string,
-	open func() (schema[R], store.Records[R], error)) error {
+	open func() (schema[R], store.Records[R], error),
+) error {
 	id := baseID(file.path)
 	if b, left := a.broken[file.path]; left {
 		a.fail(kind, file.path, b.id, b.errs)

@@ -203,10 +203,12 @@ func TestApply(t *testing.T) {
 			if len(out.Errors) > 0 || out.Refused || out.Revision != 2 {
 				t.Fatalf("refused %v, revision %d:\n%s", out.Refused, out.Revision, texts(out.Errors))
 			}
-			want := map[string]manage.ApplyCounts{"custom-policy-attributes": {Created: 1}, "identity-workspaces": {Created: 1}, "identity-templates": {Created: 1},
+			want := map[string]manage.ApplyCounts{
+				"custom-policy-attributes": {Created: 1}, "identity-workspaces": {Created: 1}, "identity-templates": {Created: 1},
 				"identity-sources": {Created: 1}, "mapper-sets": {Created: 1}, "matchers": {Updated: 1}, "authorization-workspaces": {Created: 1},
 				"asset-types": {Created: 1}, "request-attributes": {Created: 1}, "applications": {Created: 1}, "building-blocks": {Created: 1},
-				"policies": {Created: 2}, "scopes": {Created: 1}, "assets": {Created: 2}, "identities": {Created: 1}}
+				"policies": {Created: 2}, "scopes": {Created: 1}, "assets": {Created: 2}, "identities": {Created: 1},
+			}
 			if diff := cmp.Diff(want, counts(out)); diff != "" {
 				t.Errorf("summary (-want +got):\n%s", diff)
 			}
@@ -276,12 +278,17 @@ func TestApplyErrors(t *testing.T) {
 		failed  map[string]int64
 		created map[string]int64
 	}{
-		{name: "A1", change: files{quays + "policies/p1.rego": broken},
-			want: "RG-303 authorization-workspaces/Quays/policies/p1.rego:17:11: identity template \"Crew\" has no attribute \"nope\"", failed: map[string]int64{"policies": 1}},
-		{name: "A2", change: files{quays + "policies/p1.rego": broken}, skip: true,
+		{
+			name: "A1", change: files{quays + "policies/p1.rego": broken},
+			want: "RG-303 authorization-workspaces/Quays/policies/p1.rego:17:11: identity template \"Crew\" has no attribute \"nope\"", failed: map[string]int64{"policies": 1},
+		},
+		{
+			name: "A2", change: files{quays + "policies/p1.rego": broken}, skip: true,
 			want:   "RG-303 authorization-workspaces/Quays/policies/p1.rego:17:11: identity template \"Crew\" has no attribute \"nope\"",
-			failed: map[string]int64{"policies": 1}, created: map[string]int64{"policies": 1, "asset-types": 1, "scopes": 1}},
-		{name: "A3", change: files{quays + "asset-types/Cargo.json": `{"templateId":"Cargo","displayName":"Cargo","source":"X"}`}, skip: true,
+			failed: map[string]int64{"policies": 1}, created: map[string]int64{"policies": 1, "asset-types": 1, "scopes": 1},
+		},
+		{
+			name: "A3", change: files{quays + "asset-types/Cargo.json": `{"templateId":"Cargo","displayName":"Cargo","source":"X"}`}, skip: true,
 			want: ` authorization-workspaces/Quays/applications/harbour-app.json: needs asset-type [Cargo], but authorization-workspaces/Quays/asset-types/Cargo.json has errors
  authorization-workspaces/Quays/asset-types/Cargo.json: /source: "X" is not REQUEST, EXTERNAL or PLAINID
  authorization-workspaces/Quays/assets/Cargo.csv: needs asset-type [Cargo], but authorization-workspaces/Quays/asset-types/Cargo.json has errors
@@ -289,27 +296,48 @@ RG-302 authorization-workspaces/Quays/building-blocks.rego:11:20: asset template
 RG-302 authorization-workspaces/Quays/policies/p1.rego:26:20: asset template "Cargo" does not exist: authorization-workspaces/Quays/asset-types/Cargo.json has errors
 RG-302 authorization-workspaces/Quays/policies/p2.rego:26:20: asset template "Cargo" does not exist: authorization-workspaces/Quays/asset-types/Cargo.json has errors
  environment/scopes.json: needs application [harbour-app], but authorization-workspaces/Quays/applications/harbour-app.json has errors`,
-			failed: map[string]int64{"asset-types": 1, "applications": 1, "policies": 2, "building-blocks": 1, "scopes": 1, "assets": 1}, created: map[string]int64{"identity-templates": 1}},
-		{name: "A7", change: files{quays + "policies/p1.rego": strings.Replace(policyText("p1", `identity["rank"] >= 4`), "#     accessType: Allow", "#     accessType: Allow\n#     customAttributes:\n#       nope: \"x\"", 1)},
-			want: `RG-110 authorization-workspaces/Quays/policies/p1.rego:8:9: custom attribute "nope" is not defined`, failed: map[string]int64{"policies": 1}},
-		{name: "A8", change: files{"authorization-workspaces/Other/applications/o.json": `{"applicationId":"o","displayName":"O","assetTemplateIds":["Cargo"]}`},
-			want: "MGT-006 authorization-workspaces/Other/applications/o.json: AssetTemplate: [Cargo] not found", failed: map[string]int64{"applications": 1}},
-		{name: "assets, MG-64", change: files{quays + "assets/Cargo.csv": "path,berth\na,A\na,B\n"}, skip: true,
-			want: ` authorization-workspaces/Quays/assets/Cargo.csv:3: "a" stands more than once in the body`, failed: map[string]int64{"assets": 1}, created: map[string]int64{"policies": 2}},
-		{name: "JSON syntax", change: files{quays + "applications/harbour-app.json": "{\n  \"applicationId\": }"},
-			want: "environment/scopes.json", failed: map[string]int64{"applications": 1, "scopes": 1}},
-		{name: "twice", change: files{quays + "policies/p3.rego": policyText("p1", `identity["rank"] >= 4`)},
-			want: " authorization-workspaces/Quays/policies/p3.rego: policy [p1] stands also in authorization-workspaces/Quays/policies/p1.rego", failed: map[string]int64{"policies": 1}},
-		{name: "unknown state", change: files{"environment/policy-states.json": `["p2","gone"]`}, skip: true,
-			want: "MGT-006 environment/policy-states.json: Policy: [gone] not found", failed: map[string]int64{"policy-states": 1}, created: map[string]int64{"policies": 2}},
-		{name: "two templates", change: files{crewWs + "identity-templates/Z.json": `{"templateId":"Z"}`},
-			want: " identity-workspaces/Crew people/identity-templates/Z.json: an identity workspace has one identity template", failed: map[string]int64{"identity-templates": 1}},
-		{name: "no template", change: files{"identity-workspaces/New/matcher.json": `{}`},
-			want: "the workspace is new and has no identity template", failed: map[string]int64{"identity-workspaces": 1, "matchers": 1}},
-		{name: "mapper set", change: files{crewWs + "identity-sources/Crew.json": "-"},
-			want: "EMIS-001 identity-workspaces/Crew people/mapper-sets/set.json: Identity Source: [roster] not found", failed: map[string]int64{"mapper-sets": 1}},
-		{name: "display names", change: files{quays + "asset-types/Twin.json": `{"templateId":"Twin","displayName":"Cargo","source":"REQUEST"}`}, skip: true,
-			want: "MGT-008 authorization-workspaces/Quays/asset-types/Twin.json: AssetTemplate: [Cargo] already exists", failed: map[string]int64{"asset-types": 1}, created: map[string]int64{"asset-types": 1, "policies": 2}},
+			failed: map[string]int64{"asset-types": 1, "applications": 1, "policies": 2, "building-blocks": 1, "scopes": 1, "assets": 1}, created: map[string]int64{"identity-templates": 1},
+		},
+		{
+			name: "A7", change: files{quays + "policies/p1.rego": strings.Replace(policyText("p1", `identity["rank"] >= 4`), "#     accessType: Allow", "#     accessType: Allow\n#     customAttributes:\n#       nope: \"x\"", 1)},
+			want: `RG-110 authorization-workspaces/Quays/policies/p1.rego:8:9: custom attribute "nope" is not defined`, failed: map[string]int64{"policies": 1},
+		},
+		{
+			name: "A8", change: files{"authorization-workspaces/Other/applications/o.json": `{"applicationId":"o","displayName":"O","assetTemplateIds":["Cargo"]}`},
+			want: "MGT-006 authorization-workspaces/Other/applications/o.json: AssetTemplate: [Cargo] not found", failed: map[string]int64{"applications": 1},
+		},
+		{
+			name: "assets, MG-64", change: files{quays + "assets/Cargo.csv": "path,berth\na,A\na,B\n"}, skip: true,
+			want: ` authorization-workspaces/Quays/assets/Cargo.csv:3: "a" stands more than once in the body`, failed: map[string]int64{"assets": 1}, created: map[string]int64{"policies": 2},
+		},
+		{
+			name: "JSON syntax", change: files{quays + "applications/harbour-app.json": "{\n  \"applicationId\": }"},
+			want: "environment/scopes.json", failed: map[string]int64{"applications": 1, "scopes": 1},
+		},
+		{
+			name: "twice", change: files{quays + "policies/p3.rego": policyText("p1", `identity["rank"] >= 4`)},
+			want: " authorization-workspaces/Quays/policies/p3.rego: policy [p1] stands also in authorization-workspaces/Quays/policies/p1.rego", failed: map[string]int64{"policies": 1},
+		},
+		{
+			name: "unknown state", change: files{"environment/policy-states.json": `["p2","gone"]`}, skip: true,
+			want: "MGT-006 environment/policy-states.json: Policy: [gone] not found", failed: map[string]int64{"policy-states": 1}, created: map[string]int64{"policies": 2},
+		},
+		{
+			name: "two templates", change: files{crewWs + "identity-templates/Z.json": `{"templateId":"Z"}`},
+			want: " identity-workspaces/Crew people/identity-templates/Z.json: an identity workspace has one identity template", failed: map[string]int64{"identity-templates": 1},
+		},
+		{
+			name: "no template", change: files{"identity-workspaces/New/matcher.json": `{}`},
+			want: "the workspace is new and has no identity template", failed: map[string]int64{"identity-workspaces": 1, "matchers": 1},
+		},
+		{
+			name: "mapper set", change: files{crewWs + "identity-sources/Crew.json": "-"},
+			want: "EMIS-001 identity-workspaces/Crew people/mapper-sets/set.json: Identity Source: [roster] not found", failed: map[string]int64{"mapper-sets": 1},
+		},
+		{
+			name: "display names", change: files{quays + "asset-types/Twin.json": `{"templateId":"Twin","displayName":"Cargo","source":"REQUEST"}`}, skip: true,
+			want: "MGT-008 authorization-workspaces/Quays/asset-types/Twin.json: AssetTemplate: [Cargo] already exists", failed: map[string]int64{"asset-types": 1}, created: map[string]int64{"asset-types": 1, "policies": 2},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -355,8 +383,10 @@ func TestApplyPrune(t *testing.T) {
 	if c := out.Summary["policies"]; c != nil || len(out.Errors) > 0 {
 		t.Errorf("A5: %+v\n%s", c, texts(out.Errors))
 	}
-	inUse := w.apply(backup().with(files{quays + "asset-types/Cargo.json": "-", quays + "asset-types/Other.json": `{"templateId":"Other","displayName":"Other","source":"REQUEST"}`,
-		quays + "applications/harbour-app.json": `{"applicationId":"harbour-app","displayName":"Harbour","assetTemplateIds":[]}`}), prune)
+	inUse := w.apply(backup().with(files{
+		quays + "asset-types/Cargo.json": "-", quays + "asset-types/Other.json": `{"templateId":"Other","displayName":"Other","source":"REQUEST"}`,
+		quays + "applications/harbour-app.json": `{"applicationId":"harbour-app","displayName":"Harbour","assetTemplateIds":[]}`,
+	}), prune)
 	if !strings.Contains(texts(inUse.Errors), "MGT-009 AssetTemplate: [Cargo] is used by policy: [p1, p2]") || !inUse.Refused {
 		t.Errorf("PM-16: %s", texts(inUse.Errors))
 	}
@@ -364,8 +394,10 @@ func TestApplyPrune(t *testing.T) {
 	if out.Summary["policies"].Deleted != 2 || out.Summary["building-blocks"].Deleted != 1 || out.Summary["assets"].Deleted != 1 || len(out.Errors) > 0 {
 		t.Errorf("A6: %+v\n%s", counts(out), texts(out.Errors))
 	}
-	out = w.apply(files{"environment/scopes.json": `[]`, "environment/custom-policy-attributes.json": "[]", quays + "applications/": "", quays + "asset-types/": "",
-		quays + "request-attributes.json": "[]", crewWs + "mapper-sets/": "", crewWs + "identity-sources/Crew.json": `{"sources":[]}`}, prune)
+	out = w.apply(files{
+		"environment/scopes.json": `[]`, "environment/custom-policy-attributes.json": "[]", quays + "applications/": "", quays + "asset-types/": "",
+		quays + "request-attributes.json": "[]", crewWs + "mapper-sets/": "", crewWs + "identity-sources/Crew.json": `{"sources":[]}`,
+	}, prune)
 	for _, kind := range []string{"scopes", "custom-policy-attributes", "applications", "asset-types", "request-attributes", "mapper-sets", "identity-sources"} {
 		if c := out.Summary[kind]; c == nil || c.Deleted != 1 {
 			t.Errorf("%s: %+v\n%s", kind, c, texts(out.Errors))
@@ -394,8 +426,10 @@ func TestApplyDrops(t *testing.T) {
 		"attribute": {only("other", "STRING", "Load"), "MGT-009 authorization-workspaces/Quays/asset-types/Cargo.json: Attribute: [berth] is used by building block: [Deck, Spare]"},
 		"type":      {only("berth", "NUMERIC", "Load"), "Attribute: [berth] is used by building block: [Deck, Spare]"},
 		"action":    {only("berth", "STRING", "Other"), "Action: [Load] is used by policy: [p1, p2]"},
-		"identity attribute": {files{crewWs + "identity-templates/Crew.json": `{"templateId":"Crew","attributes":[]}`},
-			"Attribute: [rank] is used by building block: [Senior]"},
+		"identity attribute": {
+			files{crewWs + "identity-templates/Crew.json": `{"templateId":"Crew","attributes":[]}`},
+			"Attribute: [rank] is used by building block: [Senior]",
+		},
 		"source": {files{quays + "asset-types/Cargo.json": `{"templateId":"Cargo","displayName":"Cargo","source":"REQUEST"}`}, "/source: PLAINID cannot become REQUEST"},
 	} {
 		for _, skip := range []bool{false, true} {
@@ -406,8 +440,10 @@ func TestApplyDrops(t *testing.T) {
 			}
 		}
 	}
-	w.apply(files{quays + "asset-types/Cargo.json": strings.Replace(fmt.Sprintf(cargo, "berth", "STRING", "Load"), `],"actions"`, `,{"attributeId":"extra","displayName":"Extra","type":"STRING"}],"actions"`, 1),
-		quays + "assets/Cargo.ndjson": `{"path":"quay/1","attributes":{"berth":"A","extra":"x"}}`}, manage.ApplyOptions{})
+	w.apply(files{
+		quays + "asset-types/Cargo.json": strings.Replace(fmt.Sprintf(cargo, "berth", "STRING", "Load"), `],"actions"`, `,{"attributeId":"extra","displayName":"Extra","type":"STRING"}],"actions"`, 1),
+		quays + "assets/Cargo.ndjson":    `{"path":"quay/1","attributes":{"berth":"A","extra":"x"}}`,
+	}, manage.ApplyOptions{})
 	w.apply(only("berth", "STRING", "Load"), manage.ApplyOptions{})
 	if a := w.assets()["quay/1"]; a.Attributes["extra"] != nil || a.Attributes["berth"] == nil {
 		t.Errorf("values of a dropped attribute: %+v", a)
@@ -418,8 +454,10 @@ func TestApplyDrops(t *testing.T) {
 func TestApplyNames(t *testing.T) {
 	w := newWorld(t).bare()
 	app := func(id string) string { return `{"applicationId":"` + id + `","displayName":"X"}` }
-	out := w.apply(files{"authorization-workspaces/Two  blanks/applications/a.json": app("a"), "authorization-workspaces/From (1)/applications/b.json": app("b"),
-		"authorization-workspaces/Old/applications/c.json": app("c"), "authorization-workspaces/Left/applications/d.json": app("d")},
+	out := w.apply(files{
+		"authorization-workspaces/Two  blanks/applications/a.json": app("a"), "authorization-workspaces/From (1)/applications/b.json": app("b"),
+		"authorization-workspaces/Old/applications/c.json": app("c"), "authorization-workspaces/Left/applications/d.json": app("d"),
+	},
 		manage.ApplyOptions{Rename: map[string]string{"Old": "New: name"}, AuthWs: []string{"Two  blanks", "From (1)", "New: name"}})
 	if len(out.Errors) > 0 {
 		t.Fatal(texts(out.Errors))
@@ -528,6 +566,22 @@ func TestArchiveRefused(t *testing.T) {
 	}
 	if _, err := manage.OpenArchive(bytes.NewReader(link.Bytes()), int64(link.Len()), manage.ArchiveZip, ""); model.KindOf(err) != model.KindInvalid {
 		t.Errorf("zip, symbolic link: %v", err)
+	}
+}
+
+// MG-73: an entry that holds more than its header says is refused, in files that are read whole and in streamed ones.
+func TestArchiveUnderstated(t *testing.T) {
+	for _, path := range []string{"environment/scopes.json", quays + "assets/Cargo.ndjson"} {
+		text := strings.Repeat(" ", 1000)
+		body := zipOf(t, backup().with(files{path: text, quays + "assets/Cargo.csv": "-"}))
+		// the size stands in the central directory, behind the name's entry
+		at := bytes.LastIndex(body, []byte(path)) - 46 + 24
+		body[at], body[at+1] = 10, 0
+		w := newWorld(t).bare()
+		out, err := w.Apply(t.Context(), w.call, envID, open(t, body, manage.ArchiveZip), manage.ApplyOptions{})
+		if model.KindOf(err) != model.KindInvalid && (err != nil || !out.Refused) {
+			t.Errorf("%s: %v %+v", path, err, counts(out))
+		}
 	}
 }
 

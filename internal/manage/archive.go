@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bufio"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -98,7 +99,10 @@ func openZip(in io.ReaderAt, size int64) (*Archive, error) {
 		if total += f.UncompressedSize64; f.UncompressedSize64 > maxUnpacked || total > maxUnpacked {
 			return nil, limitExceeded("unpacked bytes of the archive", int64(min(total, 1<<62)), maxUnpacked)
 		}
-		a.files = append(a.files, archiveFile{path: name, size: int64(f.UncompressedSize64), open: f.Open})
+		a.files = append(a.files, archiveFile{path: name, size: int64(f.UncompressedSize64), open: func() (io.ReadCloser, error) {
+			in, err := f.Open()
+			return &exact{in, int64(f.UncompressedSize64)}, err
+		}})
 	}
 	return a, a.checkNames()
 }
@@ -158,7 +162,7 @@ func (a *Archive) readTar(in io.Reader) error {
 		if h.Size > maxUnpacked-offset {
 			return limitExceeded("unpacked bytes of the archive", offset+h.Size, maxUnpacked)
 		}
-		n, err := io.Copy(a.spool, t)
+		n, err := io.CopyN(a.spool, t, h.Size)
 		if err != nil {
 			return model.Invalidf("%s: %v", name, err)
 		}
@@ -225,4 +229,19 @@ func (f *archiveFile) read(limit int64) ([]byte, error) {
 		return nil, model.Invalidf("cannot be unpacked: %d of %d bytes, %v", len(body), f.size, err)
 	}
 	return body, nil
+}
+
+// exact ends an entry that holds more than its header says, on which the limits were judged.
+type exact struct {
+	io.ReadCloser
+	left int64
+}
+
+// Read implements io.Reader.
+func (e *exact) Read(p []byte) (int, error) {
+	n, err := e.ReadCloser.Read(p)
+	if e.left -= int64(n); e.left < 0 {
+		return 0, model.Invalidf("the entry is larger than the archive says")
+	}
+	return n, err
 }

@@ -52,8 +52,10 @@ func (s *Service) Bootstrap(ctx context.Context, o BootstrapOptions) (Bootstrapp
 		}
 		out.EnvironmentID = made.Environment.ID
 	}
-	c := model.Credential{ClientID: model.ClientID(o.AdminID), Name: "admin", Description: "made at the first start",
-		TokenDuration: defaultTokenDuration, Permission: model.PermissionAdmin, Generation: 1, CreatedAt: s.now()}
+	c := model.Credential{
+		ClientID: model.ClientID(o.AdminID), Name: "admin", Description: "made at the first start",
+		TokenDuration: defaultTokenDuration, Permission: model.PermissionAdmin, Generation: 1, CreatedAt: s.now(),
+	}
 	if o.AdminID == "" {
 		c.ClientID = token.NewClientID()
 		out.Secret, c.Secret = s.secrets.New(s.now())
@@ -98,13 +100,15 @@ func (w *writer) addAuthorizationWorkspace(name string, bare bool) (model.Author
 	if _, err := put(w, authorizationWorkspaceSubject(), w.AuthorizationWorkspaces, ws.ID, ws); err != nil || bare {
 		return ws, err
 	}
-	claims := model.AssetTemplate{ID: "Claims", WorkspaceID: ws.ID, DisplayName: "Claims", Source: model.SourcePlainID,
+	claims := model.AssetTemplate{
+		ID: "Claims", WorkspaceID: ws.ID, DisplayName: "Claims", Source: model.SourcePlainID,
 		Attributes: []model.AssetAttribute{
 			{ID: "claimKey", DisplayName: "Claim Key", Type: model.String, IsAvailableForPolicies: true},
 			{ID: "claimValue", DisplayName: "Claim Value", Type: model.String, IsAvailableForPolicies: true},
 			{ID: model.AttributePath, DisplayName: "Asset ID", Type: model.String, IsAvailableForPolicies: true},
 		},
-		Actions: []model.Action{{ID: "Access", Value: "Access"}}}
+		Actions: []model.Action{{ID: "Access", Value: "Access"}},
+	}
 	if taken, err := exists(w.AssetTemplates, claims.ID); err != nil || taken {
 		return ws, err
 	}
@@ -114,8 +118,10 @@ func (w *writer) addAuthorizationWorkspace(name string, bare bool) (model.Author
 	if taken, err := exists(w.Applications, "claims"); err != nil || taken {
 		return ws, err
 	}
-	app := model.Application{ID: "claims", WorkspaceID: ws.ID, DisplayName: "claims", ColorIndication: model.DefaultColor,
-		AssetTemplateIDs: []model.TemplateID{claims.ID}}
+	app := model.Application{
+		ID: "claims", WorkspaceID: ws.ID, DisplayName: "claims", ColorIndication: model.DefaultColor,
+		AssetTemplateIDs: []model.TemplateID{claims.ID},
+	}
 	_, err := put(w, applicationSubject(), w.Applications, app.ID, app)
 	return ws, err
 }
@@ -126,8 +132,10 @@ func (w *writer) putAssetTemplate(t model.AssetTemplate) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	b := model.Block{ID: model.PredefinedBlockID(model.KindRuleset, t.ID), Kind: model.KindRuleset, WorkspaceID: t.WorkspaceID,
-		Template: t.ID, Name: "All", Predefined: true, Branches: []model.Branch{{}}}
+	b := model.Block{
+		ID: model.PredefinedBlockID(model.KindRuleset, t.ID), Kind: model.KindRuleset, WorkspaceID: t.WorkspaceID,
+		Template: t.ID, Name: "All", Predefined: true, Branches: []model.Branch{{}},
+	}
 	_, err = w.Blocks.Put(b) // part of its template's event
 	return result, err
 }
@@ -142,8 +150,10 @@ func (w *writer) addIdentityWorkspace(name string, t model.IdentityTemplate) (mo
 	if _, err := w.putIdentityTemplate(&ws, t); err != nil {
 		return ws, err
 	}
-	set := model.MapperSet{ID: strings.ReplaceAll(name, " ", "_") + "_MapperSet", TemplateID: t.ID, Name: name + "_MapperSet",
-		LinkedSources: []byte("[]")}
+	set := model.MapperSet{
+		ID: strings.ReplaceAll(name, " ", "_") + "_MapperSet", TemplateID: t.ID, Name: name + "_MapperSet",
+		LinkedSources: []byte("[]"),
+	}
 	_, err := put(w, mapperSetSubject(), w.MapperSets, ownedKey(t.ID, set.ID), set)
 	return ws, err
 }
@@ -154,8 +164,10 @@ func (w *writer) putIdentityTemplate(ws *model.IdentityWorkspace, t model.Identi
 	if err != nil {
 		return result, err
 	}
-	b := model.Block{ID: model.PredefinedBlockID(model.KindDynamicGroup, t.ID), Kind: model.KindDynamicGroup, WorkspaceID: ws.ID,
-		Template: t.ID, Name: ws.Name + " All Users", Predefined: true, Branches: []model.Branch{{}}}
+	b := model.Block{
+		ID: model.PredefinedBlockID(model.KindDynamicGroup, t.ID), Kind: model.KindDynamicGroup, WorkspaceID: ws.ID,
+		Template: t.ID, Name: ws.Name + " All Users", Predefined: true, Branches: []model.Branch{{}},
+	}
 	_, err = w.Blocks.Put(b) // part of its template's event
 	return result, err
 }

@@ -134,8 +134,10 @@ type importer[R any] struct {
 type keyHash [2]uint64
 
 func newImporter[R any](s schema[R], o BulkOptions, rows rowReader) *importer[R] {
-	return &importer[R]{schema: s, options: o, rows: rows, seen: map[keyHash]struct{}{},
-		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+	return &importer[R]{
+		schema: s, options: o, rows: rows, seen: map[keyHash]struct{}{},
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+	}
 }
 
 func (im *importer[R]) hash(key string) keyHash {
@@ -288,7 +290,8 @@ type target[R any] func(tx *store.Tx) (schema[R], store.Records[R], error)
 
 // bulk runs a whole bulk call on one catalogue.
 func bulk[R any](ctx context.Context, s *Service, call Call, env model.EnvironmentID, o BulkOptions, body io.Reader,
-	resource, template string, open target[R]) (Bulk, error) {
+	resource, template string, open target[R],
+) (Bulk, error) {
 	if o.Prune && o.Partial {
 		return Bulk{}, InvalidParameter("prune", "needs mode=atomic")
 	}
@@ -354,8 +357,10 @@ func (w *writer) bulkEvent(resource, template string, before, after BulkReport) 
 	if counts.Created+counts.Updated+counts.Deleted == 0 {
 		return nil
 	}
-	return w.event(model.ChangeEvent{Action: model.EventUpdate, ResourceType: resource, ResourceID: template,
-		ResourceName: template, After: string(encode(counts))})
+	return w.event(model.ChangeEvent{
+		Action: model.EventUpdate, ResourceType: resource, ResourceID: template,
+		ResourceName: template, After: string(encode(counts)),
+	})
 }
 
 func newRowReader[R any](o BulkOptions, s schema[R], body io.Reader) (rowReader, error) {

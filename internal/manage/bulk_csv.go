@@ -49,8 +49,10 @@ func newCSVRows(o BulkOptions, w words, l lookup, body io.Reader) (*csvRows, err
 	if mark, err := buffered.Peek(3); err == nil && bytes.Equal(mark, []byte("\ufeff")) {
 		_, _ = buffered.Discard(3) // cannot fail: they have been peeked
 	}
-	c := &csvRows{words: w, in: csv.NewReader(buffered), budget: budget, separator: o.Separator,
-		asRows: o.Duplicates == DuplicatesRows}
+	c := &csvRows{
+		words: w, in: csv.NewReader(buffered), budget: budget, separator: o.Separator,
+		asRows: o.Duplicates == DuplicatesRows,
+	}
 	if c.separator == "" {
 		c.separator = defaultSeparator
 	}
@@ -78,6 +80,8 @@ func (c *csvRows) readHeader(header, shared []string, l lookup) error {
 	for _, name := range header {
 		column := csvColumn{kind: columnAttribute}
 		switch name {
+		case "": // before the words below, of which some kinds lack one
+			errs = append(errs, inHeader(model.Invalidf("a column has no name")))
 		case c.words.key:
 			column.kind = columnKey
 		case "op":
@@ -89,18 +93,18 @@ func (c *csvRows) readHeader(header, shared []string, l lookup) error {
 		default:
 			id, known := l.attribute([]byte(name))
 			if !known {
-				errs = append(errs, atLine(InvalidParameter(name, "the attribute is not declared"), 1))
+				errs = append(errs, inHeader(InvalidParameter(name, "the attribute is not declared")))
 			}
 			column.attribute, column.multi, column.shared = id, l.multiValue(id), slices.Contains(shared, name)
 		}
 		if seen[name] {
-			errs = append(errs, atLine(InvalidParameter(name, "the column stands more than once"), 1))
+			errs = append(errs, inHeader(InvalidParameter(name, "the column stands more than once")))
 		}
 		seen[name] = true
 		c.columns = append(c.columns, column)
 	}
 	if !seen[c.words.key] {
-		errs = append(errs, atLine(MissingParameter(c.words.key), 1))
+		errs = append(errs, inHeader(MissingParameter(c.words.key)))
 	}
 	for _, name := range shared {
 		if !seen[name] {
@@ -110,15 +114,17 @@ func (c *csvRows) readHeader(header, shared []string, l lookup) error {
 	return errs.OrNil()
 }
 
-func atLine(e *model.Error, line int) *model.Error {
-	e.Pos.Line = line
+func inHeader(e *model.Error) *model.Error {
+	e.Pos.Line = 1
 	return e
 }
 
 func csvError(err error) error {
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return &model.Error{Kind: model.KindInvalid, Message: parse.Err.Error(),
-			Pos: model.Position{Line: parse.StartLine}}
+		return &model.Error{
+			Kind: model.KindInvalid, Message: parse.Err.Error(),
+			Pos: model.Position{Line: parse.StartLine},
+		}
 	}
 	return err
 }
@@ -270,8 +276,10 @@ func (b *recordBudget) renew() { b.left = maxBulkLine + 4096 }
 // Read implements io.Reader.
 func (b *recordBudget) Read(p []byte) (int, error) {
 	if b.left <= 0 {
-		return 0, &model.Error{Kind: model.KindInvalid, Code: "MGT-018", Name: "LimitExceededError",
-			Message: "a CSV record has more than 1 MiB", Err: errRecordTooLong}
+		return 0, &model.Error{
+			Kind: model.KindInvalid, Code: "MGT-018", Name: "LimitExceededError",
+			Message: "a CSV record has more than 1 MiB", Err: errRecordTooLong,
+		}
 	}
 	n, err := b.in.Read(p[:min(len(p), b.left)])
 	b.left -= n

@@ -193,6 +193,7 @@ b | 3: Invalid value for tonnes: "y\nz" is not a number
 	for body, part := range map[string]string{
 		"":                   "header line is missing",
 		"name\n":             "Missing required parameter: path",
+		"path,,berth\n":      "1: a column has no name",
 		"path,nope\n":        "1: Invalid value for nope",
 		"path,berth,berth\n": "stands more than once",
 		"path,berth\na,\"" + strings.Repeat("x", 2<<20): "more than 1 MiB",
@@ -276,8 +277,10 @@ func TestBulkIdentities(t *testing.T) {
 		w.must(err)
 		return out
 	}
-	iris := model.Identity{EntityID: "iris", Attributes: model.Attributes{"port": {"north"}},
-		Rows: []model.Attributes{{"rank": {"4"}, "cert": {"A"}}, {"rank": {"2"}, "cert": {"B"}}}}
+	iris := model.Identity{
+		EntityID: "iris", Attributes: model.Attributes{"port": {"north"}},
+		Rows: []model.Attributes{{"rank": {"4"}, "cert": {"A"}}, {"rank": {"2"}, "cert": {"B"}}},
+	}
 	check := func(name string, want model.Identity) {
 		t.Helper()
 		got, _, err := people.Find(t.Context(), want.EntityID)

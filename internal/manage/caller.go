@@ -30,8 +30,10 @@ const (
 
 // refused is the answer to every token that is not good.
 func refused() error {
-	return &model.Error{Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
-		Message: "The access token is missing, expired or revoked"}
+	return &model.Error{
+		Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
+		Message: "The access token is missing, expired or revoked",
+	}
 }
 
 // Authenticate finds the caller of an access token. A token ends with its credential, its secret and its permission
@@ -55,8 +57,10 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Caller, erro
 	if !claims.Fits(&c) {
 		return Caller{}, refused()
 	}
-	return Caller{ClientID: c.ClientID, Name: c.Name, EnvironmentID: c.EnvironmentID, Permission: c.Permission,
-		ExpiresAt: claims.ExpiresAt}, nil
+	return Caller{
+		ClientID: c.ClientID, Name: c.Name, EnvironmentID: c.EnvironmentID, Permission: c.Permission,
+		ExpiresAt: claims.ExpiresAt,
+	}, nil
 }
 
 // May reports whether the caller has the right in env ("" = the tenant). A credential of one environment has none in
@@ -81,9 +85,11 @@ func (c *Caller) Authorize(right Right, env model.EnvironmentID, method, resourc
 	if c.May(right, env) {
 		return nil
 	}
-	return &model.Error{Kind: model.KindForbidden, Code: "MGT-005", Name: "ForbiddenError", Args: []string{method, resource},
+	return &model.Error{
+		Kind: model.KindForbidden, Code: "MGT-005", Name: "ForbiddenError", Args: []string{method, resource},
 		Message: fmt.Sprintf("Operation %s for resource %s is not permitted due to the current user's lack of permissions.",
-			method, resource)}
+			method, resource),
+	}
 }
 
 // CheckEnvironment reports an environment that does not exist.

@@ -30,9 +30,11 @@ type typeKey struct {
 }
 
 func readCatalog(tx *store.Tx) (*catalog, error) {
-	c := &catalog{assetTypes: map[model.TemplateID]model.AssetTemplate{}, identityTemplates: map[model.TemplateID]model.IdentityTemplate{},
+	c := &catalog{
+		assetTypes: map[model.TemplateID]model.AssetTemplate{}, identityTemplates: map[model.TemplateID]model.IdentityTemplate{},
 		requestAttributes: map[store.Key]bool{}, applications: map[model.ApplicationID]bool{},
-		held: map[model.TemplateID]bool{}, types: map[typeKey]model.AttributeType{}}
+		held: map[model.TemplateID]bool{}, types: map[typeKey]model.AttributeType{},
+	}
 	var errs []error
 	read := func(err error) { errs = append(errs, err) }
 	read(each(tx.AssetTemplates.FindAll(), func(t model.AssetTemplate) {

@@ -55,8 +55,10 @@ func (c cursors) read(text, question string, now time.Time) (place, error) {
 	if err != nil || len(plain) != placeSize {
 		return place{}, bad
 	}
-	p := place{position: int64(binary.BigEndian.Uint64(plain[0:])), revision: model.Revision(binary.BigEndian.Uint64(plain[8:])),
-		made: time.UnixMilli(int64(binary.BigEndian.Uint64(plain[16:])))}
+	p := place{
+		position: int64(binary.BigEndian.Uint64(plain[0:])), revision: model.Revision(binary.BigEndian.Uint64(plain[8:])),
+		made: time.UnixMilli(int64(binary.BigEndian.Uint64(plain[16:]))),
+	}
 	if age := now.Sub(p.made); age > cursorAge {
 		return place{}, bad
 	}

@@ -86,8 +86,10 @@ func (s *Service) CreateEnvironment(ctx context.Context, call Call, n NewEnviron
 
 // NotUUID is V-032.
 func NotUUID(text string) *model.Error {
-	return &model.Error{Kind: model.KindUnprocessable, Code: "V-032", Name: "UnprocessableEntityError",
-		Args: []string{text, "uuid"}, Message: "$: " + text + " is an invalid uuid"}
+	return &model.Error{
+		Kind: model.KindUnprocessable, Code: "V-032", Name: "UnprocessableEntityError",
+		Args: []string{text, "uuid"}, Message: "$: " + text + " is an invalid uuid",
+	}
 }
 
 // freeEnvironment refuses an id or a name that is taken.

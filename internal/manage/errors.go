@@ -53,8 +53,10 @@ func missingResource(resource, id string) *model.Error {
 }
 
 func alreadyExists(resource, id string) *model.Error {
-	return &model.Error{Kind: model.KindConflict, Code: "MGT-008", Name: "AlreadyExistsError", Args: []string{resource, id},
-		Message: fmt.Sprintf("%s: [%s] already exists", resource, id)}
+	return &model.Error{
+		Kind: model.KindConflict, Code: "MGT-008", Name: "AlreadyExistsError", Args: []string{resource, id},
+		Message: fmt.Sprintf("%s: [%s] already exists", resource, id),
+	}
 }
 
 // inUse is MGT-009: at most 20 of the users are named.
@@ -62,31 +64,41 @@ func inUse(resource, id, kind string, users []string) *model.Error {
 	slices.Sort(users)
 	users = slices.Compact(users)
 	shown := users[:min(len(users), 20)]
-	return &model.Error{Kind: model.KindConflict, Code: "MGT-009", Name: "InUseError",
+	return &model.Error{
+		Kind: model.KindConflict, Code: "MGT-009", Name: "InUseError",
 		Args:    append([]string{resource, id, kind}, shown...),
-		Message: fmt.Sprintf("%s: [%s] is used by %s: [%s]", resource, id, kind, strings.Join(shown, ", "))}
+		Message: fmt.Sprintf("%s: [%s] is used by %s: [%s]", resource, id, kind, strings.Join(shown, ", ")),
+	}
 }
 
 func limitExceeded(what string, n, limit int64) *model.Error {
-	return &model.Error{Kind: model.KindInvalid, Code: "MGT-018", Name: "LimitExceededError",
+	return &model.Error{
+		Kind: model.KindInvalid, Code: "MGT-018", Name: "LimitExceededError",
 		Args:    []string{what, fmt.Sprint(n), fmt.Sprint(limit)},
-		Message: fmt.Sprintf("%s: %d, the limit is %d", what, n, limit)}
+		Message: fmt.Sprintf("%s: %d, the limit is %d", what, n, limit),
+	}
 }
 
 // InvalidParameter is MGT-003.
 func InvalidParameter(name, format string, args ...any) *model.Error {
 	problem := fmt.Sprintf(format, args...)
-	return &model.Error{Kind: model.KindInvalid, Code: "MGT-003", Name: "InvalidParameterError", Args: []string{name},
-		Message: fmt.Sprintf("Invalid value for %s: %s", name, problem)}
+	return &model.Error{
+		Kind: model.KindInvalid, Code: "MGT-003", Name: "InvalidParameterError", Args: []string{name},
+		Message: fmt.Sprintf("Invalid value for %s: %s", name, problem),
+	}
 }
 
 // MissingParameter is MGT-002.
 func MissingParameter(name string) *model.Error {
-	return &model.Error{Kind: model.KindInvalid, Code: "MGT-002", Name: "MissingParameterError", Args: []string{name},
-		Message: "Missing required parameter: " + name}
+	return &model.Error{
+		Kind: model.KindInvalid, Code: "MGT-002", Name: "MissingParameterError", Args: []string{name},
+		Message: "Missing required parameter: " + name,
+	}
 }
 
 func notOffered(what string) *model.Error {
-	return &model.Error{Kind: model.KindNotOffered, Code: "MGT-016", Name: "NotOfferedError", Args: []string{what},
-		Message: what + " is not offered"}
+	return &model.Error{
+		Kind: model.KindNotOffered, Code: "MGT-016", Name: "NotOfferedError", Args: []string{what},
+		Message: what + " is not offered",
+	}
 }

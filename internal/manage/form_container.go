@@ -21,16 +21,20 @@ func jwtForm(j *model.JWTSettings) *JWTSettingsForm {
 	if j == nil {
 		return nil
 	}
-	return &JWTSettingsForm{JWKSURLs: list(j.JWKSURLs), Issuers: list(j.Issuers), Audiences: list(j.Audiences),
-		ClientIDClaim: optional(j.ClientIDClaim, "")}
+	return &JWTSettingsForm{
+		JWKSURLs: list(j.JWKSURLs), Issuers: list(j.Issuers), Audiences: list(j.Audiences),
+		ClientIDClaim: optional(j.ClientIDClaim, ""),
+	}
 }
 
 func (f *JWTSettingsForm) settings() *model.JWTSettings {
 	if f == nil {
 		return nil
 	}
-	return &model.JWTSettings{JWKSURLs: convert[string](f.JWKSURLs), Issuers: convert[string](f.Issuers),
-		Audiences: convert[string](f.Audiences), ClientIDClaim: orDefault(f.ClientIDClaim, "")}
+	return &model.JWTSettings{
+		JWKSURLs: convert[string](f.JWKSURLs), Issuers: convert[string](f.Issuers),
+		Audiences: convert[string](f.Audiences), ClientIDClaim: orDefault(f.ClientIDClaim, ""),
+	}
 }
 
 // EnvironmentForm is the exported form of an environment without its counters (management-api.md 16).
@@ -49,8 +53,10 @@ type EnvironmentSettings struct {
 
 func environmentForm(e *model.Environment) EnvironmentForm {
 	id := string(e.ID)
-	return EnvironmentForm{ID: &id, Name: e.Name, Description: e.Description,
-		Settings: EnvironmentSettings{Enabled: e.Enabled, RequireIfMatch: e.RequireIfMatch}}
+	return EnvironmentForm{
+		ID: &id, Name: e.Name, Description: e.Description,
+		Settings: EnvironmentSettings{Enabled: e.Enabled, RequireIfMatch: e.RequireIfMatch},
+	}
 }
 
 // ScopeForm is the exported form of a scope: scopes.json and the wire have the same keys, never a secret
@@ -73,11 +79,13 @@ type ScopeForm struct {
 
 func scopeForm(s *model.Scope) ScopeForm {
 	id := string(s.ClientID)
-	f := ScopeForm{ClientID: &id, EnvironmentID: string(s.EnvironmentID), Name: s.Name,
+	f := ScopeForm{
+		ClientID: &id, EnvironmentID: string(s.EnvironmentID), Name: s.Name,
 		Description: s.Description, Enabled: &s.Enabled, AuthMethods: list(convert[string](s.AuthMethods)),
 		IdentityMatchingType: optional(s.IdentityMatching, ""), ApplicationIDs: list(convert[string](s.ApplicationIDs)),
 		JWTSettings: jwtForm(s.JWT), CacheSeconds: s.CacheSeconds, TokenValidity: s.TokenValidity,
-		JWTResponse: jsontext.Value("null")}
+		JWTResponse: jsontext.Value("null"),
+	}
 	if s.TrustedProxies != nil {
 		texts := []string{}
 		for _, p := range s.TrustedProxies {
@@ -90,10 +98,12 @@ func scopeForm(s *model.Scope) ScopeForm {
 
 // scope turns the form into a scope without secrets and checks it.
 func (f *ScopeForm) scope(env model.EnvironmentID) (model.Scope, error) {
-	s := model.Scope{ClientID: model.ClientID(orDefault(f.ClientID, "")), EnvironmentID: env, Name: f.Name, Description: f.Description,
+	s := model.Scope{
+		ClientID: model.ClientID(orDefault(f.ClientID, "")), EnvironmentID: env, Name: f.Name, Description: f.Description,
 		Enabled: orDefault(f.Enabled, true), AuthMethods: convert[model.AuthMethod](f.AuthMethods),
 		IdentityMatching: orDefault(f.IdentityMatchingType, ""), ApplicationIDs: convert[model.ApplicationID](f.ApplicationIDs),
-		JWT: f.JWTSettings.settings(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity}
+		JWT: f.JWTSettings.settings(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity,
+	}
 	var errs model.Errors
 	if f.JWTResponse != nil && f.JWTResponse.Kind() != 'n' {
 		errs = append(errs, notOffered("jwtResponse")) // kept from being dropped in silence
@@ -146,8 +156,10 @@ func ParseMatcher(body []byte) (*model.Matcher, error) {
 	if err := decode(body, &f); err != nil {
 		return nil, err
 	}
-	m := &model.Matcher{TemplateMatcher: f.TemplateMatcher, MatcherValue: f.MatcherValue, IdentityIDMapper: f.IdentityIDMapper,
-		TokenHeader: orDefault(f.TokenHeader, ""), ValidateJWT: orDefault(f.ValidateJWT, true), JWT: f.JWTSettings.settings()}
+	m := &model.Matcher{
+		TemplateMatcher: f.TemplateMatcher, MatcherValue: f.MatcherValue, IdentityIDMapper: f.IdentityIDMapper,
+		TokenHeader: orDefault(f.TokenHeader, ""), ValidateJWT: orDefault(f.ValidateJWT, true), JWT: f.JWTSettings.settings(),
+	}
 	if m.TokenHeader == defaultTokenHeader {
 		m.TokenHeader = ""
 	}
@@ -162,8 +174,10 @@ func ParseMatcher(body []byte) (*model.Matcher, error) {
 
 // FormatMatcher writes the exported form of a matcher, compact and bare.
 func FormatMatcher(m *model.Matcher) []byte {
-	f := MatcherForm{TemplateMatcher: m.TemplateMatcher, MatcherValue: m.MatcherValue, IdentityIDMapper: m.IdentityIDMapper,
-		ClaimMappings: map[string]string{}, ValidateJWT: &m.ValidateJWT, JWTSettings: jwtForm(m.JWT)}
+	f := MatcherForm{
+		TemplateMatcher: m.TemplateMatcher, MatcherValue: m.MatcherValue, IdentityIDMapper: m.IdentityIDMapper,
+		ClaimMappings: map[string]string{}, ValidateJWT: &m.ValidateJWT, JWTSettings: jwtForm(m.JWT),
+	}
 	header := m.TokenHeader
 	if header == "" {
 		header = defaultTokenHeader
@@ -189,8 +203,10 @@ func formatAuthorizationWorkspace(w *model.AuthorizationWorkspace) []byte {
 }
 
 func formatIdentityWorkspace(w *model.IdentityWorkspace) []byte {
-	f := workspaceForm{ID: string(w.ID), Name: w.Name, Description: w.Description, LogoURL: w.LogoURL,
-		IdentityTemplateID: string(w.TemplateID)}
+	f := workspaceForm{
+		ID: string(w.ID), Name: w.Name, Description: w.Description, LogoURL: w.LogoURL,
+		IdentityTemplateID: string(w.TemplateID),
+	}
 	if w.Matcher != nil {
 		f.Matchers = FormatMatcher(w.Matcher)
 	}
@@ -214,8 +230,10 @@ const (
 )
 
 func formatCredential(c *model.Credential) []byte {
-	f := credentialForm{ID: string(c.ClientID), OwnerType: OwnerTenant, Name: c.Name, Description: c.Description,
-		TokenDuration: isoDuration(c.TokenDuration), Permission: string(c.Permission)}
+	f := credentialForm{
+		ID: string(c.ClientID), OwnerType: OwnerTenant, Name: c.Name, Description: c.Description,
+		TokenDuration: isoDuration(c.TokenDuration), Permission: string(c.Permission),
+	}
 	if c.EnvironmentID != "" {
 		owner := string(c.EnvironmentID)
 		f.OwnerType, f.OwnerID = OwnerEnvironment, &owner

@@ -103,8 +103,10 @@ func ParseRequestAttributes(body []byte) ([]model.RequestAttribute, error) {
 	var out []model.RequestAttribute
 	seen := map[string]bool{}
 	for i, f := range forms {
-		a := model.RequestAttribute{ID: model.AttributeID(f.ID), DisplayName: f.DisplayName, Description: f.Description,
-			Mappings: compact(f.Mappings)}
+		a := model.RequestAttribute{
+			ID: model.AttributeID(f.ID), DisplayName: f.DisplayName, Description: f.Description,
+			Mappings: compact(f.Mappings),
+		}
 		if f.Mappings == nil || f.Mappings.Kind() == 'n' {
 			a.Mappings = []byte("[]")
 		}
@@ -139,8 +141,10 @@ func checkMappings(errs *model.Errors, field string, mappings []byte) {
 
 // FormatRequestAttribute writes one request attribute, compact and bare.
 func FormatRequestAttribute(a *model.RequestAttribute) []byte {
-	return encode(requestAttributeForm{ID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description,
-		Mappings: a.Mappings})
+	return encode(requestAttributeForm{
+		ID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description,
+		Mappings: a.Mappings,
+	})
 }
 
 // ParseCustomAttributes reads the definitions of policy custom attributes, unknown keys included, and checks them
@@ -187,9 +191,11 @@ func parseCustomAttribute(definition jsontext.Value) (model.CustomAttribute, err
 	if err := json.Unmarshal(definition, &f); err != nil {
 		return model.CustomAttribute{}, jsonError(definition, err)
 	}
-	a := model.CustomAttribute{Key: f.Key, Name: f.Name, DisplayOrder: f.DisplayOrder, Type: f.Type, Required: f.Required,
+	a := model.CustomAttribute{
+		Key: f.Key, Name: f.Name, DisplayOrder: f.DisplayOrder, Type: f.Type, Required: f.Required,
 		MaxLength: orDefault(f.MaxLength, 0), MaxValue: f.MaxValue, AvailableForPDP: f.AvailableForPDP,
-		OnlyOnCreate: f.OnlyOnCreate, MultiValue: f.MultiValue, ListAttribute: f.ListAttribute, Definition: compact(definition)}
+		OnlyOnCreate: f.OnlyOnCreate, MultiValue: f.MultiValue, ListAttribute: f.ListAttribute, Definition: compact(definition),
+	}
 	for _, o := range f.OptionsConfig.Options {
 		a.Options = append(a.Options, o.Key)
 	}

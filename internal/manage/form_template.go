@@ -98,8 +98,10 @@ func assetAttributeForm(source model.AssetSource, a *model.AssetAttribute) asset
 	if name == "" {
 		name = string(a.ID)
 	}
-	f := assetAttrForm{AttributeID: string(a.ID), DisplayName: a.DisplayName, Type: string(a.Type),
-		IsAvailableForPolicies: a.IsAvailableForPolicies, NameForRequest: &name}
+	f := assetAttrForm{
+		AttributeID: string(a.ID), DisplayName: a.DisplayName, Type: string(a.Type),
+		IsAvailableForPolicies: a.IsAvailableForPolicies, NameForRequest: &name,
+	}
 	if source != model.SourceRequest {
 		f.IsMultiValue = &a.IsMultiValue
 	}
@@ -135,16 +137,20 @@ func ParseApplication(body []byte) (model.Application, error) {
 	if err := decode(body, &f); err != nil {
 		return model.Application{}, err
 	}
-	a := model.Application{ID: model.ApplicationID(f.ApplicationID), DisplayName: f.DisplayName,
+	a := model.Application{
+		ID: model.ApplicationID(f.ApplicationID), DisplayName: f.DisplayName,
 		Description: f.Description, LogoURL: f.LogoURL, ColorIndication: orDefault(f.ColorIndication, model.DefaultColor),
-		AssetTemplateIDs: convert[model.TemplateID](f.AssetTemplateIDs)}
+		AssetTemplateIDs: convert[model.TemplateID](f.AssetTemplateIDs),
+	}
 	return a, a.Validate()
 }
 
 // FormatApplication writes the exported form of an application, compact and bare.
 func FormatApplication(a *model.Application) []byte {
-	return encode(applicationForm{ApplicationID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description,
-		LogoURL: a.LogoURL, ColorIndication: &a.ColorIndication, AssetTemplateIDs: list(convert[string](a.AssetTemplateIDs))})
+	return encode(applicationForm{
+		ApplicationID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description,
+		LogoURL: a.LogoURL, ColorIndication: &a.ColorIndication, AssetTemplateIDs: list(convert[string](a.AssetTemplateIDs)),
+	})
 }
 
 // convert changes the type of the texts of a list; an empty list becomes nil, so that equal objects are equal values.
@@ -182,10 +188,12 @@ func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 	}
 	t := model.IdentityTemplate{ID: model.TemplateID(f.TemplateID)}
 	for _, a := range f.Attributes {
-		t.Attributes = append(t.Attributes, model.IdentityAttribute{ID: model.AttributeID(a.AttributeID),
+		t.Attributes = append(t.Attributes, model.IdentityAttribute{
+			ID:          model.AttributeID(a.AttributeID),
 			DisplayName: a.DisplayName, Description: a.Description, Type: model.AttributeType(a.Type),
 			IsAvailableForPolicies: a.IsAvailableForPolicies, IsUsedInAccessRequest: a.IsUsedInAccessRequest,
-			NameForRequest: orDefault(a.NameForRequest, "")})
+			NameForRequest: orDefault(a.NameForRequest, ""),
+		})
 	}
 	t.Normalize()
 	return t, t.Validate()
@@ -195,9 +203,11 @@ func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 func FormatIdentityTemplate(t *model.IdentityTemplate) []byte {
 	f := identityTemplateForm{TemplateID: string(t.ID), Attributes: []identityAttrForm{}}
 	for _, a := range t.Attributes {
-		f.Attributes = append(f.Attributes, identityAttrForm{AttributeID: string(a.ID), DisplayName: a.DisplayName,
+		f.Attributes = append(f.Attributes, identityAttrForm{
+			AttributeID: string(a.ID), DisplayName: a.DisplayName,
 			Description: a.Description, Type: string(a.Type), IsAvailableForPolicies: a.IsAvailableForPolicies,
-			IsUsedInAccessRequest: a.IsUsedInAccessRequest, NameForRequest: optional(a.NameForRequest, "")})
+			IsUsedInAccessRequest: a.IsUsedInAccessRequest, NameForRequest: optional(a.NameForRequest, ""),
+		})
 	}
 	return encode(f)
 }

@@ -32,8 +32,10 @@ type Grant struct {
 func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
 	now := s.now()
 	if !s.failures.allow(l.ClientID, l.ClientIP, now) {
-		return Grant{}, &model.Error{Kind: model.KindTooMany, Code: "MGT-014", Name: "TooManyRequestsError",
-			Message: "Too many attempts"}
+		return Grant{}, &model.Error{
+			Kind: model.KindTooMany, Code: "MGT-014", Name: "TooManyRequestsError",
+			Message: "Too many attempts",
+		}
 	}
 	var c model.Credential
 	known := true
@@ -57,8 +59,10 @@ func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
 	s.recordLogin(&c, l, now, good)
 	if !good {
 		s.failures.add(l.ClientID, l.ClientIP, now)
-		return Grant{}, &model.Error{Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
-			Message: "The client id or the secret is wrong"}
+		return Grant{}, &model.Error{
+			Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
+			Message: "The client id or the secret is wrong",
+		}
 	}
 	text, err := s.tokens.Issue(&c)
 	return Grant{AccessToken: text, ExpiresIn: c.TokenDuration, Scope: grantScope(&c)}, err
@@ -80,25 +84,35 @@ func (s *Service) recordLogin(c *model.Credential, l Login, now time.Time, good 
 	if !good {
 		action = model.EventLoginFailed
 	}
-	s.logins.add(model.ChangeEvent{ID: uuid.NewString(), Time: now, Action: action, ResourceType: resourceCredential,
+	s.logins.add(model.ChangeEvent{
+		ID: uuid.NewString(), Time: now, Action: action, ResourceType: resourceCredential,
 		ResourceID: string(c.ClientID), ResourceName: c.Name, EnvironmentID: c.EnvironmentID, ClientID: c.ClientID,
-		ClientIP: l.ClientIP, RequestID: l.RequestID})
+		ClientIP: l.ClientIP, RequestID: l.RequestID,
+	})
 }
 
 // loginRecorder writes login events in batches: one commit holds all events that came in while the one before was being
 // written, so that the rate of logins is not the rate of commits.
 type loginRecorder struct {
-	write func([]model.ChangeEvent)
+	write func(batch []model.ChangeEvent, lost int)
 
 	mu      sync.Mutex
 	pending []model.ChangeEvent
+	lost    int // since the last batch
 	busy    bool
 	workers sync.WaitGroup
 }
 
+// maxPendingLogins bounds the memory of events that wait for a store which does not answer.
+const maxPendingLogins = 100_000
+
 func (r *loginRecorder) add(e model.ChangeEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.pending) >= maxPendingLogins {
+		r.lost++
+		return
+	}
 	r.pending = append(r.pending, e)
 	if !r.busy {
 		r.busy = true
@@ -109,27 +123,30 @@ func (r *loginRecorder) add(e model.ChangeEvent) {
 func (r *loginRecorder) drain() {
 	for {
 		r.mu.Lock()
-		batch := r.pending
-		r.pending = nil
+		batch, lost := r.pending, r.lost
+		r.pending, r.lost = nil, 0
 		r.busy = len(batch) > 0
 		r.mu.Unlock()
 		if len(batch) == 0 {
 			return
 		}
-		r.write(batch)
+		r.write(batch, lost)
 	}
 }
 
 func (r *loginRecorder) wait() { r.workers.Wait() }
 
-func (s *Service) writeLogins(batch []model.ChangeEvent) {
+func (s *Service) writeLogins(batch []model.ChangeEvent, lost int) {
+	if lost > 0 {
+		s.log.Error("logins could not be recorded", "count", lost, "error", "too many are waiting")
+	}
 	byOwner := map[model.EnvironmentID][]model.ChangeEvent{}
 	for _, e := range batch {
 		byOwner[e.EnvironmentID] = append(byOwner[e.EnvironmentID], e)
 	}
 	for env, events := range byOwner {
 		// the caller may be gone; the record must be written all the same
-		_, err := s.store.Update(context.Background(), store.Write{Environment: env, Time: s.now()}, func(tx *store.Tx) error {
+		_, err := s.store.Update(context.Background(), store.Write{Environment: env, Time: events[len(events)-1].Time}, func(tx *store.Tx) error {
 			for _, e := range events {
 				e.Revision = tx.Revision
 				if err := tx.Events.Append(e); err != nil {
@@ -162,6 +179,13 @@ type failureKey struct {
 	address string
 }
 
+// maxTrackedID cuts what a guesser can make the counts hold; no client id is longer.
+const maxTrackedID = 128
+
+func failureOf(client model.ClientID, address string) failureKey {
+	return failureKey{client[:min(len(client), maxTrackedID)], address}
+}
+
 type failureCount struct {
 	start time.Time
 	n     int
@@ -170,7 +194,7 @@ type failureCount struct {
 func (f *failures) allow(client model.ClientID, address string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := f.counts[failureKey{client, address}]
+	c := f.counts[failureOf(client, address)]
 	return c.n < failuresPerMinute || !c.covers(now)
 }
 
@@ -180,7 +204,7 @@ func (f *failures) add(client model.ClientID, address string, now time.Time) {
 	if f.counts == nil || len(f.counts) >= maxTracked {
 		f.sweep(now)
 	}
-	key := failureKey{client, address}
+	key := failureOf(client, address)
 	c := f.counts[key]
 	if !c.covers(now) {
 		c = failureCount{start: now}

@@ -155,13 +155,25 @@ func TestRoles(t *testing.T) {
 		env    model.EnvironmentID
 		want   bool
 	}{
-		{"tenant", manage.RightTenant, "", true}, {"tenant", manage.RightWrite, other, true}, {"tenant", manage.RightRead, own, true},
-		{"tenant viewer", manage.RightTenant, "", true}, {"tenant viewer", manage.RightWrite, own, true},
-		{"admin", manage.RightTenant, "", false}, {"admin", manage.RightWrite, own, true}, {"admin", manage.RightRead, own, true},
-		{"admin", manage.RightWrite, other, false}, {"admin", manage.RightRead, other, false}, {"admin", manage.RightRead, "", false},
-		{"viewer", manage.RightTenant, "", false}, {"viewer", manage.RightWrite, own, false}, {"viewer", manage.RightRead, own, true},
-		{"viewer", manage.RightRead, other, false}, {"none", manage.RightRead, own, false}, {"none", manage.RightWrite, own, false},
-		{"admin", 0, own, false}, {"tenant", 0, own, false},
+		{"tenant", manage.RightTenant, "", true},
+		{"tenant", manage.RightWrite, other, true},
+		{"tenant", manage.RightRead, own, true},
+		{"tenant viewer", manage.RightTenant, "", true},
+		{"tenant viewer", manage.RightWrite, own, true},
+		{"admin", manage.RightTenant, "", false},
+		{"admin", manage.RightWrite, own, true},
+		{"admin", manage.RightRead, own, true},
+		{"admin", manage.RightWrite, other, false},
+		{"admin", manage.RightRead, other, false},
+		{"admin", manage.RightRead, "", false},
+		{"viewer", manage.RightTenant, "", false},
+		{"viewer", manage.RightWrite, own, false},
+		{"viewer", manage.RightRead, own, true},
+		{"viewer", manage.RightRead, other, false},
+		{"none", manage.RightRead, own, false},
+		{"none", manage.RightWrite, own, false},
+		{"admin", 0, own, false},
+		{"tenant", 0, own, false},
 	}
 	for _, tt := range tests {
 		c := callers[tt.caller]

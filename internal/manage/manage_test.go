@@ -49,8 +49,10 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Service = manage.New(manage.Options{Store: st, Secrets: secrets, Tokens: tokens, Now: now,
-		Log: slog.New(slog.NewTextHandler(w.log, nil))})
+	w.Service = manage.New(manage.Options{
+		Store: st, Secrets: secrets, Tokens: tokens, Now: now,
+		Log: slog.New(slog.NewTextHandler(w.log, nil)),
+	})
 	w.call = manage.Call{Caller: manage.Caller{ClientID: "TESTER", Permission: model.PermissionAdmin}, ClientIP: "192.0.2.1", RequestID: "r1"}
 	t.Cleanup(func() {
 		w.Close()

@@ -28,20 +28,24 @@ type Catalogue[R any] struct {
 
 // Assets is the catalogue of an asset type of source PLAINID; all calls on one of another source are conflicts.
 func (s *Service) Assets(env model.EnvironmentID, template model.TemplateID) Catalogue[model.Asset] {
-	return Catalogue[model.Asset]{s: s, env: env, template: template, resource: resourceAsset, noun: "Asset",
+	return Catalogue[model.Asset]{
+		s: s, env: env, template: template, resource: resourceAsset, noun: "Asset",
 		open: func(tx *store.Tx) (schema[model.Asset], store.Records[model.Asset], error) {
 			return openAssets(tx, template)
 		},
-		format: FormatAsset, pooled: func(a *model.Asset) model.Attributes { return a.Attributes }}
+		format: FormatAsset, pooled: func(a *model.Asset) model.Attributes { return a.Attributes },
+	}
 }
 
 // Identities is the directory of an identity template.
 func (s *Service) Identities(env model.EnvironmentID, template model.TemplateID) Catalogue[model.Identity] {
-	return Catalogue[model.Identity]{s: s, env: env, template: template, resource: resourceIdentity, noun: "Identity",
+	return Catalogue[model.Identity]{
+		s: s, env: env, template: template, resource: resourceIdentity, noun: "Identity",
 		open: func(tx *store.Tx) (schema[model.Identity], store.Records[model.Identity], error) {
 			return openIdentities(tx, template)
 		},
-		format: FormatIdentity, pooled: (*model.Identity).Pooled}
+		format: FormatIdentity, pooled: (*model.Identity).Pooled,
+	}
 }
 
 func openAssets(tx *store.Tx, template model.TemplateID) (schema[model.Asset], store.Records[model.Asset], error) {
@@ -53,8 +57,10 @@ func openAssets(tx *store.Tx, template model.TemplateID) (schema[model.Asset], s
 		return nil, nil, err
 	}
 	if t.Source != model.SourcePlainID {
-		return nil, nil, &model.Error{Kind: model.KindConflict, Code: "MGT-009", Name: "InUseError", Args: []string{string(template)},
-			Message: fmt.Sprintf("AssetTemplate: [%s] has source %s; only PLAINID types have stored assets", template, t.Source)}
+		return nil, nil, &model.Error{
+			Kind: model.KindConflict, Code: "MGT-009", Name: "InUseError", Args: []string{string(template)},
+			Message: fmt.Sprintf("AssetTemplate: [%s] has source %s; only PLAINID types have stored assets", template, t.Source),
+		}
 	}
 	return newAssetSchema(&t), tx.Assets(template), nil
 }
@@ -185,8 +191,10 @@ func (c Catalogue[R]) Page(ctx context.Context, caller *Caller, f Filter, cursor
 
 // question names caller, list and filter without ambiguity: every part is preceded by its length.
 func (c Catalogue[R]) question(caller *Caller, f *Filter) string {
-	parts := []string{string(caller.ClientID), string(c.env), c.resource, string(c.template), f.Key, f.KeyPrefix,
-		fmt.Sprint(f.Active != nil && *f.Active, f.Active != nil)}
+	parts := []string{
+		string(caller.ClientID), string(c.env), c.resource, string(c.template), f.Key, f.KeyPrefix,
+		fmt.Sprint(f.Active != nil && *f.Active, f.Active != nil),
+	}
 	for _, id := range slices.Sorted(maps.Keys(f.Attributes)) {
 		parts = append(parts, string(id), f.Attributes[id])
 	}
@@ -259,8 +267,10 @@ func (c Catalogue[R]) Put(ctx context.Context, call Call, key string, body []byt
 }
 
 func (c Catalogue[R]) event(result Result, key string, before, after *R) model.ChangeEvent {
-	e := model.ChangeEvent{Action: model.EventCreate, ResourceType: c.resource, ResourceID: key, ResourceName: key,
-		ParentType: resourceAssetTemplate, ParentID: string(c.template)}
+	e := model.ChangeEvent{
+		Action: model.EventCreate, ResourceType: c.resource, ResourceID: key, ResourceName: key,
+		ParentType: resourceAssetTemplate, ParentID: string(c.template),
+	}
 	if c.resource == resourceIdentity {
 		e.ParentType = resourceIdentityTemplate
 	}

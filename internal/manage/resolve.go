@@ -58,8 +58,10 @@ type nameKey struct {
 }
 
 func newResolver(w *writer, cat *catalog, byName bool) (*resolver, error) {
-	r := &resolver{w: w, cat: cat, byName: byName, blocks: map[model.BlockID]*knownBlock{},
-		rules: map[string][]*knownBlock{}, names: map[nameKey]*knownBlock{}, updated: map[model.BlockID]bool{}}
+	r := &resolver{
+		w: w, cat: cat, byName: byName, blocks: map[model.BlockID]*knownBlock{},
+		rules: map[string][]*knownBlock{}, names: map[nameKey]*knownBlock{}, updated: map[model.BlockID]bool{},
+	}
 	return r, each(w.Blocks.FindAll(), r.add)
 }
 
@@ -257,7 +259,8 @@ func blockSubject() *subject[model.Block] {
 				return resourceIdentityWorkspace, string(b.WorkspaceID)
 			}
 			return resourceAuthorizationWorkspace, string(b.WorkspaceID)
-		}}
+		},
+	}
 }
 
 // affected lists the policies that use an updated block, by id (8.3 rule 2).

@@ -207,8 +207,10 @@ func TestPolicyWithoutID(t *testing.T) {
 func TestPolicyOnlyOnCreate(t *testing.T) {
 	w := seniors(t)
 	with := func(value string) files {
-		return files{"environment/custom-policy-attributes.json": `[{"key":"ticket","name":"Ticket","displayOrder":1,"type":"string","onlyOnCreate":true}]`,
-			quays + "policies/c.rego": strings.Replace(policyText("c", ""), "#     accessType: Allow", "#     accessType: Allow\n#     customAttributes:\n#       ticket: \""+value+"\"", 1)}
+		return files{
+			"environment/custom-policy-attributes.json": `[{"key":"ticket","name":"Ticket","displayOrder":1,"type":"string","onlyOnCreate":true}]`,
+			quays + "policies/c.rego":                   strings.Replace(policyText("c", ""), "#     accessType: Allow", "#     accessType: Allow\n#     customAttributes:\n#       ticket: \""+value+"\"", 1),
+		}
 	}
 	if out := w.apply(with("T-1"), manage.ApplyOptions{}); len(out.Errors) > 0 {
 		t.Fatal(texts(out.Errors))

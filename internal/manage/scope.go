@@ -210,7 +210,8 @@ func scopeOf(f *ScopeForm, env model.EnvironmentID, id model.ClientID) (model.Sc
 }
 
 func (s *Service) changeScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID,
-	change func(before *model.Scope, found bool) (model.Scope, error)) (ScopeView, Done, error) {
+	change func(before *model.Scope, found bool) (model.Scope, error),
+) (ScopeView, Done, error) {
 	var out ScopeView
 	var done Done
 	revision, err := s.update(ctx, &call, env, func(w *writer) error {

@@ -178,7 +178,8 @@ func TestScopeErrors(t *testing.T) {
 	w := newWorld(t).bare()
 	for body, parts := range map[string][]string{
 		`{"name":"","authMethods":["X","X"],"identityMatchingType":"Y","cacheSeconds":-1,"tokenValidity":90000}`: {
-			"/name: is empty", `/authMethods/0: "X"`, "/authMethods/1", "/identityMatchingType", "/cacheSeconds", "/tokenValidity"},
+			"/name: is empty", `/authMethods/0: "X"`, "/authMethods/1", "/identityMatchingType", "/cacheSeconds", "/tokenValidity",
+		},
 		`{"name":"a","trustedProxies":["x"]}`:                                 {"/trustedProxies/0"},
 		`{"name":"a","jwtSettings":{"jwksUrls":["http://keys.example.org"]}}`: {"/jwtSettings/jwksUrls/0", "/jwtSettings/issuers", "/jwtSettings/audiences"},
 		`{"name":"a","name":"b"}`:                                             {"duplicate"},

@@ -38,8 +38,10 @@ type Service struct {
 
 // New makes a service. Close it before the store is closed.
 func New(o Options) *Service {
-	s := &Service{store: o.Store, secrets: o.Secrets, tokens: o.Tokens, now: o.Now, log: o.Log,
-		cursors: newCursors()}
+	s := &Service{
+		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, now: o.Now, log: o.Log,
+		cursors: newCursors(),
+	}
 	s.logins.write = s.writeLogins
 	return s
 }
@@ -215,8 +217,10 @@ func precondition[K comparable, V any](w *writer, c store.Collection[K, V], key 
 	call := w.call
 	if len(call.IfMatch) > 0 && (version == "" || !matches(call.IfMatch, version)) ||
 		len(call.IfNoneMatch) > 0 && version != "" && matches(call.IfNoneMatch, version) {
-		return &model.Error{Kind: model.KindPrecondition, Code: "MGT-011", Name: "PreconditionFailedError",
-			Args: []string{resource, id}, Message: resource + ": [" + id + "] has changed"}
+		return &model.Error{
+			Kind: model.KindPrecondition, Code: "MGT-011", Name: "PreconditionFailedError",
+			Args: []string{resource, id}, Message: resource + ": [" + id + "] has changed",
+		}
 	}
 	return nil
 }
@@ -262,6 +266,8 @@ func find[K comparable, V any](tx *store.Tx, c store.Collection[K, V], key K, re
 		return v, Seen{}, err
 	}
 	stamp, err := c.Stamp(key)
-	return v, Seen{Revision: tx.Revision, Version: version(stamp.Revision), CreatedAt: stamp.CreatedAt,
-		UpdatedAt: stamp.UpdatedAt, Changed: stamp.Revision}, err
+	return v, Seen{
+		Revision: tx.Revision, Version: version(stamp.Revision), CreatedAt: stamp.CreatedAt,
+		UpdatedAt: stamp.UpdatedAt, Changed: stamp.Revision,
+	}, err
 }

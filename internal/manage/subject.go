@@ -27,17 +27,21 @@ const (
 func always[V any](resource string) func(*V) string { return func(*V) string { return resource } }
 
 func environmentSubject() *subject[model.Environment] {
-	return &subject[model.Environment]{resource: always[model.Environment](resourceEnvironment),
-		id:     func(e *model.Environment) string { return string(e.ID) },
-		name:   func(e *model.Environment) string { return e.Name },
-		format: func(e *model.Environment) []byte { return encode(environmentForm(e)) }}
+	return &subject[model.Environment]{
+		resource: always[model.Environment](resourceEnvironment),
+		id:       func(e *model.Environment) string { return string(e.ID) },
+		name:     func(e *model.Environment) string { return e.Name },
+		format:   func(e *model.Environment) []byte { return encode(environmentForm(e)) },
+	}
 }
 
 func credentialSubject() *subject[model.Credential] {
-	return &subject[model.Credential]{resource: always[model.Credential](resourceCredential),
-		id:     func(c *model.Credential) string { return string(c.ClientID) },
-		name:   func(c *model.Credential) string { return c.Name },
-		format: formatCredential}
+	return &subject[model.Credential]{
+		resource: always[model.Credential](resourceCredential),
+		id:       func(c *model.Credential) string { return string(c.ClientID) },
+		name:     func(c *model.Credential) string { return c.Name },
+		format:   formatCredential,
+	}
 }
 
 func authorizationWorkspaceSubject() *subject[model.AuthorizationWorkspace] {
@@ -45,80 +49,99 @@ func authorizationWorkspaceSubject() *subject[model.AuthorizationWorkspace] {
 		resource: always[model.AuthorizationWorkspace](resourceAuthorizationWorkspace),
 		id:       func(w *model.AuthorizationWorkspace) string { return string(w.ID) },
 		name:     func(w *model.AuthorizationWorkspace) string { return w.Name },
-		format:   formatAuthorizationWorkspace}
+		format:   formatAuthorizationWorkspace,
+	}
 }
 
 func identityWorkspaceSubject() *subject[model.IdentityWorkspace] {
-	return &subject[model.IdentityWorkspace]{resource: always[model.IdentityWorkspace](resourceIdentityWorkspace),
-		id:     func(w *model.IdentityWorkspace) string { return string(w.ID) },
-		name:   func(w *model.IdentityWorkspace) string { return w.Name },
-		format: formatIdentityWorkspace}
+	return &subject[model.IdentityWorkspace]{
+		resource: always[model.IdentityWorkspace](resourceIdentityWorkspace),
+		id:       func(w *model.IdentityWorkspace) string { return string(w.ID) },
+		name:     func(w *model.IdentityWorkspace) string { return w.Name },
+		format:   formatIdentityWorkspace,
+	}
 }
 
 func scopeSubject() *subject[model.Scope] {
-	return &subject[model.Scope]{resource: always[model.Scope](resourceScope),
-		id:     func(s *model.Scope) string { return string(s.ClientID) },
-		name:   func(s *model.Scope) string { return s.Name },
-		format: func(s *model.Scope) []byte { return encode(scopeForm(s)) }}
+	return &subject[model.Scope]{
+		resource: always[model.Scope](resourceScope),
+		id:       func(s *model.Scope) string { return string(s.ClientID) },
+		name:     func(s *model.Scope) string { return s.Name },
+		format:   func(s *model.Scope) []byte { return encode(scopeForm(s)) },
+	}
 }
 
 func assetTemplateSubject() *subject[model.AssetTemplate] {
-	return &subject[model.AssetTemplate]{resource: always[model.AssetTemplate](resourceAssetTemplate),
-		id:     func(t *model.AssetTemplate) string { return string(t.ID) },
-		name:   func(t *model.AssetTemplate) string { return t.DisplayName },
-		format: FormatAssetTemplate, parent: func(t *model.AssetTemplate) (string, string) {
+	return &subject[model.AssetTemplate]{
+		resource: always[model.AssetTemplate](resourceAssetTemplate),
+		id:       func(t *model.AssetTemplate) string { return string(t.ID) },
+		name:     func(t *model.AssetTemplate) string { return t.DisplayName },
+		format:   FormatAssetTemplate, parent: func(t *model.AssetTemplate) (string, string) {
 			return resourceAuthorizationWorkspace, string(t.WorkspaceID)
-		}}
+		},
+	}
 }
 
 func applicationSubject() *subject[model.Application] {
-	return &subject[model.Application]{resource: always[model.Application](resourceApplication),
-		id:     func(a *model.Application) string { return string(a.ID) },
-		name:   func(a *model.Application) string { return a.DisplayName },
-		format: FormatApplication, parent: func(a *model.Application) (string, string) {
+	return &subject[model.Application]{
+		resource: always[model.Application](resourceApplication),
+		id:       func(a *model.Application) string { return string(a.ID) },
+		name:     func(a *model.Application) string { return a.DisplayName },
+		format:   FormatApplication, parent: func(a *model.Application) (string, string) {
 			return resourceAuthorizationWorkspace, string(a.WorkspaceID)
-		}}
+		},
+	}
 }
 
 func requestAttributeSubject() *subject[model.RequestAttribute] {
-	return &subject[model.RequestAttribute]{resource: always[model.RequestAttribute](resourceRequestAttribute),
-		id:     func(a *model.RequestAttribute) string { return string(a.ID) },
-		name:   func(a *model.RequestAttribute) string { return a.DisplayName },
-		format: FormatRequestAttribute, parent: func(a *model.RequestAttribute) (string, string) {
+	return &subject[model.RequestAttribute]{
+		resource: always[model.RequestAttribute](resourceRequestAttribute),
+		id:       func(a *model.RequestAttribute) string { return string(a.ID) },
+		name:     func(a *model.RequestAttribute) string { return a.DisplayName },
+		format:   FormatRequestAttribute, parent: func(a *model.RequestAttribute) (string, string) {
 			return resourceAuthorizationWorkspace, string(a.WorkspaceID)
-		}}
+		},
+	}
 }
 
 func identityTemplateSubject() *subject[model.IdentityTemplate] {
-	return &subject[model.IdentityTemplate]{resource: always[model.IdentityTemplate](resourceIdentityTemplate),
-		id:     func(t *model.IdentityTemplate) string { return string(t.ID) },
-		name:   func(t *model.IdentityTemplate) string { return string(t.ID) },
-		format: FormatIdentityTemplate, parent: func(t *model.IdentityTemplate) (string, string) {
+	return &subject[model.IdentityTemplate]{
+		resource: always[model.IdentityTemplate](resourceIdentityTemplate),
+		id:       func(t *model.IdentityTemplate) string { return string(t.ID) },
+		name:     func(t *model.IdentityTemplate) string { return string(t.ID) },
+		format:   FormatIdentityTemplate, parent: func(t *model.IdentityTemplate) (string, string) {
 			return resourceIdentityWorkspace, string(t.WorkspaceID)
-		}}
+		},
+	}
 }
 
 func identitySourceSubject() *subject[model.IdentitySource] {
-	return &subject[model.IdentitySource]{resource: always[model.IdentitySource](resourceIdentitySource),
-		id:   func(s *model.IdentitySource) string { return s.ID },
-		name: func(s *model.IdentitySource) string { return s.Name },
+	return &subject[model.IdentitySource]{
+		resource: always[model.IdentitySource](resourceIdentitySource),
+		id:       func(s *model.IdentitySource) string { return s.ID },
+		name:     func(s *model.IdentitySource) string { return s.Name },
 		// the metadata may hold how to reach a source; what an audit event shows is who it is
 		format: func(s *model.IdentitySource) []byte {
 			return FormatIdentitySource(&model.IdentitySource{ID: s.ID, Name: s.Name, Type: s.Type})
 		},
-		parent: func(s *model.IdentitySource) (string, string) { return resourceIdentityTemplate, string(s.TemplateID) }}
+		parent: func(s *model.IdentitySource) (string, string) { return resourceIdentityTemplate, string(s.TemplateID) },
+	}
 }
 
 func mapperSetSubject() *subject[model.MapperSet] {
-	return &subject[model.MapperSet]{resource: always[model.MapperSet](resourceMapperSet),
-		id:     func(m *model.MapperSet) string { return m.ID },
-		name:   func(m *model.MapperSet) string { return m.Name },
-		format: FormatMapperSet, parent: func(m *model.MapperSet) (string, string) { return resourceIdentityTemplate, string(m.TemplateID) }}
+	return &subject[model.MapperSet]{
+		resource: always[model.MapperSet](resourceMapperSet),
+		id:       func(m *model.MapperSet) string { return m.ID },
+		name:     func(m *model.MapperSet) string { return m.Name },
+		format:   FormatMapperSet, parent: func(m *model.MapperSet) (string, string) { return resourceIdentityTemplate, string(m.TemplateID) },
+	}
 }
 
 func customAttributeSubject() *subject[model.CustomAttribute] {
-	return &subject[model.CustomAttribute]{resource: always[model.CustomAttribute](resourceCustomAttribute),
-		id:     func(a *model.CustomAttribute) string { return a.Key },
-		name:   func(a *model.CustomAttribute) string { return a.Name },
-		format: func(a *model.CustomAttribute) []byte { return a.Definition }}
+	return &subject[model.CustomAttribute]{
+		resource: always[model.CustomAttribute](resourceCustomAttribute),
+		id:       func(a *model.CustomAttribute) string { return a.Key },
+		name:     func(a *model.CustomAttribute) string { return a.Name },
+		format:   func(a *model.CustomAttribute) []byte { return a.Definition },
+	}
 }

@@ -41,8 +41,10 @@ func newTokens(t testing.TB) (*token.Tokens, *ecdsa.PrivateKey, *clock) {
 }
 
 func credential() *model.Credential {
-	return &model.Credential{ClientID: "Q7ZK2M4T9XB3LHPW6VND", EnvironmentID: "5b0c9d52-0f5e-4a77-9c1e-3d0a6f2b8e41",
-		Permission: model.PermissionViewer, TokenDuration: time.Hour, Generation: 3}
+	return &model.Credential{
+		ClientID: "Q7ZK2M4T9XB3LHPW6VND", EnvironmentID: "5b0c9d52-0f5e-4a77-9c1e-3d0a6f2b8e41",
+		Permission: model.PermissionViewer, TokenDuration: time.Hour, Generation: 3,
+	}
 }
 
 // management-api.md 2.2: form and claims of the access token.
@@ -62,8 +64,10 @@ func TestIssueVerify(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := token.Claims{ID: got.ID, ClientID: "Q7ZK2M4T9XB3LHPW6VND", EnvironmentID: "5b0c9d52-0f5e-4a77-9c1e-3d0a6f2b8e41",
-		Role: model.PermissionViewer, Generation: 3, IssuedAt: now, ExpiresAt: now.Add(time.Hour)}
+	want := token.Claims{
+		ID: got.ID, ClientID: "Q7ZK2M4T9XB3LHPW6VND", EnvironmentID: "5b0c9d52-0f5e-4a77-9c1e-3d0a6f2b8e41",
+		Role: model.PermissionViewer, Generation: 3, IssuedAt: now, ExpiresAt: now.Add(time.Hour),
+	}
 	if diff := cmp.Diff(want, got); diff != "" || got.ID == "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}

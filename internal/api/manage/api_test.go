@@ -72,9 +72,11 @@ func newWorld(t *testing.T) *world {
 		_, err := w.service.CreateEnvironment(t.Context(), manage.Call{}, manage.NewEnvironment{ID: id, Name: name})
 		w.must(err)
 	}
-	for id, c := range map[string]model.Credential{"tenant": {Permission: model.PermissionAdmin},
-		"admin": {EnvironmentID: envID, Permission: model.PermissionAdmin}, "viewer": {EnvironmentID: envID, Permission: model.PermissionViewer},
-		"a+b %:é": {EnvironmentID: envID, Permission: model.PermissionViewer}} {
+	for id, c := range map[string]model.Credential{
+		"tenant": {Permission: model.PermissionAdmin},
+		"admin":  {EnvironmentID: envID, Permission: model.PermissionAdmin}, "viewer": {EnvironmentID: envID, Permission: model.PermissionViewer},
+		"a+b %:é": {EnvironmentID: envID, Permission: model.PermissionViewer},
+	} {
 		c.ClientID, c.Name, c.TokenDuration, c.Generation = model.ClientID(id), id, 90*time.Minute, 1
 		w.secrets[id], c.Secret = secrets.New(now())
 		if id == "a+b %:é" {

@@ -96,8 +96,10 @@ func applyResult(r *manage.ApplyReport) manage.Result {
 }
 
 func (x *exchange) applyBody(r *manage.ApplyReport) applyBody {
-	out := applyBody{Data: applyData{DryRun: r.DryRun, Committed: !r.DryRun && !r.Refused, Summary: r.Summary,
-		Items: []applyItem{}, BuildingBlocks: []applyBlock{}, AffectedPolicies: r.Affected, Notes: r.Notes}, Errors: []reportError{}}
+	out := applyBody{Data: applyData{
+		DryRun: r.DryRun, Committed: !r.DryRun && !r.Refused, Summary: r.Summary,
+		Items: []applyItem{}, BuildingBlocks: []applyBlock{}, AffectedPolicies: r.Affected, Notes: r.Notes,
+	}, Errors: []reportError{}}
 	if out.Data.Notes == nil {
 		out.Data.Notes = []string{}
 	}

@@ -28,8 +28,10 @@ const (
 
 func tooLarge(limit int64) error {
 	n := strconv.FormatInt(limit, 10)
-	return &model.Error{Kind: model.KindTooLarge, Code: "MGT-012", Name: "PayloadTooLargeError", Args: []string{n},
-		Message: "The body is larger than " + n + " bytes"}
+	return &model.Error{
+		Kind: model.KindTooLarge, Code: "MGT-012", Name: "PayloadTooLargeError", Args: []string{n},
+		Message: "The body is larger than " + n + " bytes",
+	}
 }
 
 // body is the unpacked request body; reading more than limit bytes of it is an error. A packed body is bounded too: none
@@ -214,7 +216,13 @@ func stamp(t time.Time) string {
 // window is the part of a list that is asked for (management-api.md 1.2).
 type window struct{ limit, offset int }
 
-func windowOf(q url.Values, standard, highest int) (window, error) {
+// Limits of lists.
+const (
+	defaultLimit = 50
+	maxLimit     = manage.MaxPage
+)
+
+func windowOf(q url.Values, standard int) (window, error) {
 	w := window{limit: standard}
 	var errs model.Errors
 	if text := q.Get("limit"); text != "" || q.Has("limit") {
@@ -222,7 +230,7 @@ func windowOf(q url.Values, standard, highest int) (window, error) {
 		if err != nil || n < 1 {
 			errs = append(errs, manage.InvalidParameter("limit", "%q is not an integer above 0", text))
 		}
-		w.limit = min(n, highest)
+		w.limit = min(n, maxLimit)
 	}
 	if text := q.Get("offset"); text != "" || q.Has("offset") {
 		n, err := strconv.Atoi(text)

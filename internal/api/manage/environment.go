@@ -19,8 +19,10 @@ func whoami(x *exchange) error {
 		OwnerID    *string `json:"ownerId"`
 		Permission string  `json:"permission"`
 		ExpiresAt  string  `json:"expiresAt"`
-	}{ClientID: string(x.caller.ClientID), Name: x.caller.Name, OwnerType: manage.OwnerTenant,
-		Permission: string(x.caller.Permission), ExpiresAt: stamp(x.caller.ExpiresAt)}
+	}{
+		ClientID: string(x.caller.ClientID), Name: x.caller.Name, OwnerType: manage.OwnerTenant,
+		Permission: string(x.caller.Permission), ExpiresAt: stamp(x.caller.ExpiresAt),
+	}
 	if id := string(x.caller.EnvironmentID); id != "" {
 		out.OwnerType, out.OwnerID = manage.OwnerEnvironment, &id
 	}
@@ -42,7 +44,7 @@ func environmentOf(v *manage.EnvironmentView) environmentBody {
 
 func listEnvironments(x *exchange) error {
 	q := x.r.URL.Query()
-	w, err := windowOf(q, 50, 1000)
+	w, err := windowOf(q, defaultLimit)
 	if err != nil {
 		return err
 	}

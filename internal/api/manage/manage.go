@@ -37,8 +37,10 @@ type api struct {
 
 // Handler serves the management API. Unknown paths get the error body of the family.
 func Handler(o Options) http.Handler {
-	a := &api{service: o.Service, log: o.Log, clientIP: o.ClientIP, tempDir: o.TempDir,
-		errors: problem.Writer{Form: problem.Envelope, Log: o.Log}}
+	a := &api{
+		service: o.Service, log: o.Log, clientIP: o.ClientIP, tempDir: o.TempDir,
+		errors: problem.Writer{Form: problem.Envelope, Log: o.Log},
+	}
 	if a.clientIP == nil {
 		a.clientIP = peer
 	}

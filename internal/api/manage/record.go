@@ -24,16 +24,20 @@ type records[R any] struct {
 func (x *exchange) template() model.TemplateID { return model.TemplateID(x.r.PathValue("templateId")) }
 
 func assetRecords() records[model.Asset] {
-	return records[model.Asset]{key: "path", format: manage.FormatAsset, keyOf: func(a *model.Asset) string { return a.Path },
-		catalogue: func(x *exchange) manage.Catalogue[model.Asset] { return x.api.service.Assets(x.env, x.template()) }}
+	return records[model.Asset]{
+		key: "path", format: manage.FormatAsset, keyOf: func(a *model.Asset) string { return a.Path },
+		catalogue: func(x *exchange) manage.Catalogue[model.Asset] { return x.api.service.Assets(x.env, x.template()) },
+	}
 }
 
 func identityRecords() records[model.Identity] {
-	return records[model.Identity]{key: "entityId", format: manage.FormatIdentity,
+	return records[model.Identity]{
+		key: "entityId", format: manage.FormatIdentity,
 		keyOf: func(i *model.Identity) string { return i.EntityID },
 		catalogue: func(x *exchange) manage.Catalogue[model.Identity] {
 			return x.api.service.Identities(x.env, x.template())
-		}}
+		},
+	}
 }
 
 func addRecords[R any](t *router, pattern, resource string, c records[R]) {
@@ -78,7 +82,7 @@ func (c *records[R]) get(x *exchange) error {
 
 func (c *records[R]) page(x *exchange) error {
 	q := x.r.URL.Query()
-	w, err := windowOf(q, manage.DefaultPage, manage.MaxPage)
+	w, err := windowOf(q, manage.DefaultPage)
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,10 @@ type reportError struct {
 
 func (x *exchange) reportError(e *model.Error) reportError {
 	d := x.api.errors.Detail(e)
-	out := reportError{Code: d.Code, Args: map[string]string{}, ID: d.ID, Status: d.Status, Name: d.Name, Message: d.Message,
-		File: e.Pos.File, Line: e.Pos.Line, Column: e.Pos.Column}
+	out := reportError{
+		Code: d.Code, Args: map[string]string{}, ID: d.ID, Status: d.Status, Name: d.Name, Message: d.Message,
+		File: e.Pos.File, Line: e.Pos.Line, Column: e.Pos.Column,
+	}
 	for i, arg := range d.Args {
 		out.Args[strconv.Itoa(i)] = arg
 	}

@@ -173,8 +173,10 @@ func (x *exchange) admit(to route) error {
 	if !acceptsJSON(x.r) {
 		return problem.NotAcceptable("the answer is application/json")
 	}
-	x.call = manage.Call{Caller: caller, ClientIP: x.api.clientIP(x.r), RequestID: x.w.Header().Get("x-request-id"), DryRun: dry,
-		IfMatch: tags(x.r.Header.Values("If-Match")), IfNoneMatch: tags(x.r.Header.Values("If-None-Match"))}
+	x.call = manage.Call{
+		Caller: caller, ClientIP: x.api.clientIP(x.r), RequestID: x.w.Header().Get("x-request-id"), DryRun: dry,
+		IfMatch: tags(x.r.Header.Values("If-Match")), IfNoneMatch: tags(x.r.Header.Values("If-None-Match")),
+	}
 	return x.waitForRevision()
 }
 
@@ -282,8 +284,10 @@ func (x *exchange) waitForRevision() error {
 		case <-x.r.Context().Done():
 			return &model.Error{Kind: model.KindUnavailable, Err: x.r.Context().Err()}
 		case <-deadline.C:
-			return &model.Error{Kind: model.KindUnavailable, Code: "MGT-017", Name: "RevisionNotReachedError",
-				Args: []string{text}, Message: "Revision " + text + " is not reached"}
+			return &model.Error{
+				Kind: model.KindUnavailable, Code: "MGT-017", Name: "RevisionNotReachedError",
+				Args: []string{text}, Message: "Revision " + text + " is not reached",
+			}
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (x *exchange) clientID() model.ClientID { return model.ClientID(x.r.PathVal
 
 func listScopes(x *exchange) error {
 	q := x.r.URL.Query()
-	w, err := windowOf(q, 50, 1000)
+	w, err := windowOf(q, defaultLimit)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func secretOf(v *manage.SecretView) secretBody {
 }
 
 func listSecrets(x *exchange) error {
-	w, err := windowOf(x.r.URL.Query(), 50, 1000)
+	w, err := windowOf(x.r.URL.Query(), defaultLimit)
 	if err != nil {
 		return err
 	}

@@ -70,8 +70,10 @@ func (a *api) login(r *http.Request, requestID string, attempts []credentials) (
 	var grant manage.Grant
 	var err error
 	for _, id := range ids {
-		grant, err = a.service.Login(r.Context(), manage.Login{ClientID: model.ClientID(id), Secrets: secrets[id],
-			ClientIP: a.clientIP(r), RequestID: requestID})
+		grant, err = a.service.Login(r.Context(), manage.Login{
+			ClientID: model.ClientID(id), Secrets: secrets[id],
+			ClientIP: a.clientIP(r), RequestID: requestID,
+		})
 		if err == nil {
 			break
 		}
@@ -128,8 +130,10 @@ func tokenCredentials(r *http.Request, fields map[string]string) ([]credentials,
 	case "":
 		return nil, badRequest("grant_type is missing")
 	default:
-		return nil, &model.Error{Kind: model.KindInvalid, Code: "MGT-001", Name: "UnsupportedGrantTypeError",
-			Message: "grant_type must be client_credentials"}
+		return nil, &model.Error{
+			Kind: model.KindInvalid, Code: "MGT-001", Name: "UnsupportedGrantTypeError",
+			Message: "grant_type must be client_credentials",
+		}
 	}
 	if authorization := r.Header.Get("Authorization"); hasScheme(authorization, "Basic") {
 		attempts, ok := parseBasic(authorization)
@@ -156,8 +160,10 @@ func tokenCredentials(r *http.Request, fields map[string]string) ([]credentials,
 }
 
 func noCredentials() error {
-	return &model.Error{Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
-		Message: "The client id or the secret is missing"}
+	return &model.Error{
+		Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
+		Message: "The client id or the secret is missing",
+	}
 }
 
 func hasScheme(authorization, scheme string) bool {
