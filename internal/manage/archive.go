@@ -243,5 +243,9 @@ func (e *exact) Read(p []byte) (int, error) {
 	if e.left -= int64(n); e.left < 0 {
 		return 0, model.Invalidf("the entry is larger than the archive says")
 	}
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	if corrupt || errors.Is(err, zip.ErrFormat) || errors.Is(err, zip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = model.Invalidf("the entry cannot be unpacked: %v", err)
+	}
 	return n, err
 }
