@@ -6,6 +6,7 @@ require (
 	github.com/ambit-authz/ambit v0.0.0
 	github.com/casbin/casbin/v2 v2.135.0
 	github.com/cedar-policy/cedar-go v1.9.0
+	github.com/google/go-cmp v0.7.0
 	github.com/open-policy-agent/opa v1.22.2
 )
 
