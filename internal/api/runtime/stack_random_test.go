@@ -138,7 +138,8 @@ func (p *planner) wish() wish {
 }
 
 // compare asks a server random questions about what it holds and wants the expected document each time, byte for byte.
-func compare(t *testing.T, s *stack, types, who []model.TemplateID, texts []string, atLeast int) {
+// share is how many in a hundred answers must have entries: a comparison of empty lists would say little.
+func compare(t *testing.T, s *stack, types, who []model.TemplateID, texts []string, share int) {
 	t.Helper()
 	x := &expectation{catalog: readCatalog(s), t: t, snapshot: s.snapshot(), scope: s.scope, now: s.clock()}
 	asked, granting := 0, 0
@@ -159,7 +160,7 @@ func compare(t *testing.T, s *stack, types, who []model.TemplateID, texts []stri
 		}
 	})
 	t.Logf("%d questions, %d of them with entries, %d entries", asked, granting, x.entries)
-	if granting < asked/4 || x.entries < atLeast {
+	if granting*100 < asked*share || x.entries < 2*asked {
 		t.Errorf("of %d questions only %d have entries, %d in all: the comparison says little", asked, granting, x.entries)
 	}
 }
@@ -181,10 +182,10 @@ func TestRandomRequests(t *testing.T) {
 			s.scope.TokenValidity = 300 * int(seed)
 			s.write(stackEnvironment, func(tx *store.Tx) error { return put(tx.Scopes, s.scope) })
 			fillAwkward(s, seed, 25)
-			compare(t, s, types, who, awkwardTexts, 1000)
+			compare(t, s, types, who, awkwardTexts, 20)
 			s.restart()
 			fillAwkward(s, seed+100, 20)
-			compare(t, s, types, who, awkwardTexts, 1000)
+			compare(t, s, types, who, awkwardTexts, 20)
 		})
 	}
 }
