@@ -128,8 +128,8 @@ func (r *report) slowPeers(ctx context.Context, w *workload.World, want peers.An
 		out[name] = all[0].Median()
 		return nil
 	}
-	for name, form := range map[string]peers.Form{"OPA, best form": peers.Best, "OPA, obvious form": peers.Obvious} {
-		o, err := peers.NewOPA(ctx, w, form)
+	for form, name := range []string{peers.Obvious: "OPA, obvious form", peers.Best: "OPA, best form"} {
+		o, err := peers.NewOPA(ctx, w, peers.Form(form))
 		if err != nil {
 			return nil, err
 		}
