@@ -58,6 +58,8 @@ type Call struct {
 	// IfMatch and IfNoneMatch are versions (Done.Version) that the target must or must not have; "*" stands for any
 	// (management-api.md 1.6). Empty lists demand nothing.
 	IfMatch, IfNoneMatch []string
+	// MatchRequired says that the call is one of those that the environment's setting requireIfMatch is for.
+	MatchRequired bool
 }
 
 // Result tells what a write did; see its String.
@@ -214,7 +216,23 @@ func precondition[K comparable, V any](w *writer, c store.Collection[K, V], key 
 	if err != nil {
 		return err
 	}
+	return w.meets(version, resource, id)
+}
+
+// meets checks IfMatch and IfNoneMatch of the call against the stored version, "" when there is no such object.
+func (w *writer) meets(version, resource, id string) error {
 	call := w.call
+	if call.MatchRequired && version != "" && len(call.IfMatch) == 0 && len(call.IfNoneMatch) == 0 {
+		e, err := w.Environments.Find(w.Environment)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if e.RequireIfMatch {
+			return &model.Error{
+				Kind: model.KindPrecondition, Code: "MGT-013", Name: "PreconditionRequiredError", Message: "If-Match is required",
+			}
+		}
+	}
 	if len(call.IfMatch) > 0 && (version == "" || !matches(call.IfMatch, version)) ||
 		len(call.IfNoneMatch) > 0 && version != "" && matches(call.IfNoneMatch, version) {
 		return &model.Error{

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
@@ -45,6 +46,15 @@ func Handler(o Options) http.Handler {
 		a.clientIP = peer
 	}
 	return a.routes()
+}
+
+// fail answers an error in the body of the family that the path belongs to (management-api.md 1.3).
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	errors := a.errors
+	if strings.HasPrefix(r.URL.Path, "/env-mgmt/") || strings.HasPrefix(r.URL.Path, "/policy-mgmt/") {
+		errors.Form = problem.Flat
+	}
+	errors.Write(w, r, err)
 }
 
 func peer(r *http.Request) string {

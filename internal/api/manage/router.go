@@ -33,7 +33,8 @@ type methods struct {
 type route struct {
 	resource string // as errors name it
 	right    manage.Right
-	anyone   bool // every good token; the call shows only what the caller may see
+	anyone   bool     // every good token; the call shows only what the caller may see
+	forms    []string // media types of answers besides application/json
 	serve    func(*exchange) error
 }
 
@@ -70,11 +71,11 @@ func (t *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-request-id", requestID(r))
 	r = withoutTrailingSlash(r)
 	if escaped := r.URL.EscapedPath(); path.Clean(escaped) != escaped {
-		t.api.errors.Write(w, r, problem.RouteNotFound()) // no redirects: ids may hold anything
+		t.api.fail(w, r, problem.RouteNotFound()) // no redirects: ids may hold anything
 		return
 	}
 	if _, pattern := t.mux.Handler(r); pattern == "" {
-		t.api.errors.Write(w, r, problem.RouteNotFound())
+		t.api.fail(w, r, problem.RouteNotFound())
 		return
 	}
 	t.mux.ServeHTTP(w, r)
@@ -111,7 +112,7 @@ func (t *router) choose(m *methods, w http.ResponseWriter, r *http.Request) {
 	serve, ok := m.serve[r.Method]
 	if !ok {
 		w.Header().Set("Allow", strings.Join(m.names, ", "))
-		t.api.errors.Write(w, r, problem.MethodNotAllowed())
+		t.api.fail(w, r, problem.MethodNotAllowed())
 		return
 	}
 	serve(w, r)
@@ -130,11 +131,11 @@ type exchange struct {
 func (t *router) guard(to route, w http.ResponseWriter, r *http.Request) {
 	x := &exchange{api: t.api, w: w, r: r}
 	if err := x.admit(to); err != nil {
-		t.api.errors.Write(w, r, err)
+		t.api.fail(w, r, err)
 		return
 	}
 	if err := to.serve(x); err != nil {
-		t.api.errors.Write(w, r, err)
+		t.api.fail(w, r, err)
 	}
 }
 
@@ -170,12 +171,13 @@ func (x *exchange) admit(to route) error {
 	if dryErr != nil {
 		return dryErr
 	}
-	if !acceptsJSON(x.r) {
-		return problem.NotAcceptable("the answer is application/json")
+	if forms := append([]string{mediaJSON}, to.forms...); !accepts(x.r, forms...) {
+		return problem.NotAcceptable("the answer is " + strings.Join(forms, " or "))
 	}
 	x.call = manage.Call{
 		Caller: caller, ClientIP: x.api.clientIP(x.r), RequestID: x.w.Header().Get("x-request-id"), DryRun: dry,
 		IfMatch: tags(x.r.Header.Values("If-Match")), IfNoneMatch: tags(x.r.Header.Values("If-None-Match")),
+		MatchRequired: strings.HasPrefix(x.r.URL.Path, base+"/"),
 	}
 	return x.waitForRevision()
 }
@@ -230,23 +232,6 @@ func tags(headers []string) []string {
 	return out
 }
 
-func acceptsJSON(r *http.Request) bool {
-	headers := r.Header.Values("Accept")
-	if len(headers) == 0 {
-		return true
-	}
-	for _, header := range headers {
-		for entry := range strings.SplitSeq(header, ",") {
-			media, _, _ := strings.Cut(entry, ";")
-			switch strings.ToLower(strings.TrimSpace(media)) {
-			case "", "*/*", "application/*", "application/json", "application/problem+json":
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // Waiting for a revision (management-api.md 1.7).
 const (
 	defaultWait = 2_000 // milliseconds
@@ -254,10 +239,10 @@ const (
 	waitStep    = 10 * time.Millisecond
 )
 
-// waitForRevision holds the request back until the environment has the revision that Ambit-Min-Revision demands.
+// waitForRevision holds the request back until the environment, or the tenant, has the revision that Ambit-Min-Revision demands.
 func (x *exchange) waitForRevision() error {
 	text := x.r.Header.Get("Ambit-Min-Revision")
-	if text == "" || x.env == "" {
+	if text == "" {
 		return nil
 	}
 	want, err := strconv.ParseInt(text, 10, 64)
