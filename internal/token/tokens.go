@@ -7,6 +7,7 @@ import (
 	_ "crypto/sha256" // the hash of thumbprints
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,7 +149,8 @@ func (t *Tokens) Verify(text string) (Claims, error) {
 
 // headerFits checks what jwt.Parse does not: the compact form, typ and kid.
 func (t *Tokens) headerFits(text string) bool {
-	if strings.Count(text, ".") != 2 {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 || slices.ContainsFunc(parts, func(p string) bool { return !isCanonical(p) }) {
 		return false
 	}
 	message, err := jws.ParseString(text)
@@ -159,6 +161,13 @@ func (t *Tokens) headerFits(text string) bool {
 	typ, _ := header.Type()
 	kid, _ := header.KeyID()
 	return typ == typeAccessToken && kid == t.kid
+}
+
+// isCanonical refuses the other spellings of the same bytes that decoders take (unused bits at the end, padding, line
+// ends, the second alphabet): a token has one text, so that one changed byte makes it another.
+func isCanonical(part string) bool {
+	raw, err := base64.RawURLEncoding.DecodeString(part)
+	return err == nil && base64.RawURLEncoding.EncodeToString(raw) == part
 }
 
 func readClaims(token jwt.Token) (Claims, error) {
