@@ -219,4 +219,23 @@ type Events interface {
 	Append(e model.ChangeEvent) error
 	// Find yields the events of the transaction's environment ("" = tenant level), newest first, that lie in [from, to).
 	Find(from, to time.Time) iter.Seq2[model.ChangeEvent, error]
+	// Select returns one page of the events of the transaction's environment that fit q, newest first, and how many fit
+	// in all. Its cost follows the page and the number of different EventKinds, not the number of events, unless
+	// q names a resource or skips many events.
+	Select(q EventQuery) (page []model.ChangeEvent, total int, err error)
+}
+
+// EventKind is what few different values of describe many events.
+type EventKind struct {
+	Action, ResourceType, ParentType string
+	ClientID                         model.ClientID
+}
+
+// EventQuery says which events are wanted. Fields left out demand nothing.
+type EventQuery struct {
+	From, To time.Time            // [From, To); a zero To = no end
+	Kind     func(EventKind) bool // nil = every kind
+	// ResourceID and NotResourceID are ids that the event's resource has or does not have.
+	ResourceID, NotResourceID *string
+	Offset, Limit             int // Limit is above 0
 }

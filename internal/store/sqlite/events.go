@@ -33,8 +33,16 @@ func (e events) Append(event model.ChangeEvent) error {
 		return &model.Error{Op: "sqlite.append", Err: fmt.Errorf("event: %w", err)}
 	}
 	e.t.events = true
-	return e.t.exec("append", "INSERT INTO event (environment, time, body) VALUES (?, ?, ?)", nil,
-		event.EnvironmentID, toMicro(event.Time), body)
+	err = e.t.exec("append", `INSERT INTO event_kind (environment, action, resource_type, parent_type, client)
+		VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, nil,
+		event.EnvironmentID, event.Action, event.ResourceType, event.ParentType, event.ClientID)
+	if err != nil {
+		return err
+	}
+	return e.t.exec("append", `INSERT INTO event (environment, time, body, resource, kind) VALUES (?, ?, ?, ?,
+		(SELECT id FROM event_kind WHERE environment = ? AND action = ? AND resource_type = ? AND parent_type = ? AND client = ?))`, nil,
+		event.EnvironmentID, toMicro(event.Time), body, event.ResourceID,
+		event.EnvironmentID, event.Action, event.ResourceType, event.ParentType, event.ClientID)
 }
 
 // Find implements store.Events.

@@ -56,6 +56,7 @@ func Run(t *testing.T, open Open) {
 		{"Events", testEvents},
 		{"EventPages", testEventPages},
 		{"EventAge", testEventAge},
+		{"EventFilters", testEventFilters},
 		{"Random", testRandom},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
