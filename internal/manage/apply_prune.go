@@ -313,14 +313,13 @@ func (a *applier) pruneBlocks() error {
 	if err != nil {
 		return err
 	}
-	for _, k := range a.resolver.order {
+	for _, k := range a.resolver.oldestFirst() {
 		b := &k.block
-		_, alive := a.resolver.blocks[b.ID]
-		if !alive || b.Predefined || !inside[b.WorkspaceID] || len(users.ofBlock[b.ID]) > 0 ||
+		if b.Predefined || !inside[b.WorkspaceID] || len(users.ofBlock[b.ID]) > 0 ||
 			a.seen[objectRef{kindBuildingBlocks, string(b.ID)}] != "" {
 			continue
 		}
-		if err := a.resolver.remove(b.ID); err != nil {
+		if err := a.resolver.drop(b.ID); err != nil {
 			return err
 		}
 		a.done(kindBuildingBlocks, "", string(b.ID), Deleted, nil)
@@ -415,7 +414,7 @@ func (a *applier) emptyAssetType(t *model.AssetTemplate, users policyUsers) erro
 	}
 	slices.Sort(rulesets)
 	for _, id := range rulesets {
-		if err := a.resolver.remove(id); err != nil {
+		if err := a.resolver.drop(id); err != nil {
 			return err
 		}
 	}

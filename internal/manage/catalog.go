@@ -17,7 +17,7 @@ type catalog struct {
 	requestAttributes map[store.Key]bool
 	custom            []model.CustomAttribute
 	applications      map[model.ApplicationID]bool
-	held              map[model.TemplateID]bool
+	holders           map[model.TemplateID][]model.ApplicationID // applications that hold the asset type, by id
 	types             map[typeKey]model.AttributeType
 }
 
@@ -33,7 +33,7 @@ func readCatalog(tx *store.Tx) (*catalog, error) {
 	c := &catalog{
 		assetTypes: map[model.TemplateID]model.AssetTemplate{}, identityTemplates: map[model.TemplateID]model.IdentityTemplate{},
 		requestAttributes: map[store.Key]bool{}, applications: map[model.ApplicationID]bool{},
-		held: map[model.TemplateID]bool{}, types: map[typeKey]model.AttributeType{},
+		holders: map[model.TemplateID][]model.ApplicationID{}, types: map[typeKey]model.AttributeType{},
 	}
 	var errs []error
 	read := func(err error) { errs = append(errs, err) }
@@ -56,7 +56,7 @@ func readCatalog(tx *store.Tx) (*catalog, error) {
 	read(each(tx.Applications.FindAll(), func(a model.Application) {
 		c.applications[a.ID] = true
 		for _, id := range a.AssetTemplateIDs {
-			c.held[id] = true
+			c.holders[id] = append(c.holders[id], a.ID)
 		}
 	}))
 	for _, err := range errs {
@@ -102,7 +102,7 @@ func (c *catalog) CustomAttributes() []model.CustomAttribute { return c.custom }
 func (c *catalog) Application(id model.ApplicationID) bool { return c.applications[id] }
 
 // InApplication implements rego.Catalog.
-func (c *catalog) InApplication(id model.TemplateID) bool { return c.held[id] }
+func (c *catalog) InApplication(id model.TemplateID) bool { return len(c.holders[id]) > 0 }
 
 // rulesKey is the key of a block's rules (policy-model.md 8.1).
 func (c *catalog) rulesKey(b *model.Block) string {

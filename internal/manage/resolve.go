@@ -36,57 +36,25 @@ type resolver struct {
 	byName  bool // evaluateByBBName
 	editing bool // an import of building blocks, which edits a block by its id
 
-	blocks map[model.BlockID]*knownBlock
-	order  []*knownBlock // of first insertion; removed ones stay
-	rules  map[string][]*knownBlock
-	names  map[nameKey]*knownBlock
+	*blockIndex
 
 	updated map[model.BlockID]bool // blocks whose rules were changed
 }
 
-type knownBlock struct {
-	block model.Block
-	key   string
-	age   int // the oldest has 0
-}
-
-// nameKey is where a block's name is unique (policy-model.md 3.7).
-type nameKey struct {
-	group string // DynamicGroup, Ruleset or Condition, whatever the condition's kind
-	owner string
-	name  string
-}
-
 func newResolver(w *writer, cat *catalog, byName bool) (*resolver, error) {
-	r := &resolver{
-		w: w, cat: cat, byName: byName, blocks: map[model.BlockID]*knownBlock{},
-		rules: map[string][]*knownBlock{}, names: map[nameKey]*knownBlock{}, updated: map[model.BlockID]bool{},
-	}
-	return r, each(w.Blocks.FindAll(), r.add)
+	r := resolverOver(w, cat, nil, byName)
+	return r, each(w.Blocks.FindAll(), func(b model.Block) { r.add(b, cat.rulesKey(&b)) })
 }
 
-func (r *resolver) add(b model.Block) {
-	k := &knownBlock{block: b, key: r.cat.rulesKey(&b), age: len(r.order)}
-	r.blocks[b.ID] = k
-	r.order = append(r.order, k)
-	r.rules[k.key] = append(r.rules[k.key], k)
-	r.names[nameOf(&b, b.Name)] = k
-}
-
-func nameOf(b *model.Block, name string) nameKey {
-	switch {
-	case b.Kind == model.KindDynamicGroup:
-		return nameKey{string(b.Kind), string(b.WorkspaceID), name}
-	case b.Kind == model.KindRuleset:
-		return nameKey{string(b.Kind), string(b.Template), name}
-	}
-	return nameKey{string(model.KindCondition), string(b.WorkspaceID), name}
+// resolverOver is a resolver that knows the blocks of base and leaves base as it is.
+func resolverOver(w *writer, cat *catalog, base *blockIndex, byName bool) *resolver {
+	return &resolver{w: w, cat: cat, byName: byName, blockIndex: newBlockIndex(base), updated: map[model.BlockID]bool{}}
 }
 
 // find is the lookup of rego.PrintPolicy.
 func (r *resolver) find(id model.BlockID) (model.Block, bool) {
-	k, ok := r.blocks[id]
-	if !ok {
+	k := r.block(id)
+	if k == nil {
 		return model.Block{}, false
 	}
 	return k.block, true
@@ -95,7 +63,7 @@ func (r *resolver) find(id model.BlockID) (model.Block, bool) {
 // resolve stores an incoming block or finds the one it means.
 func (r *resolver) resolve(in *rego.ParsedBlock) (BlockOutcome, error) {
 	b := in.Block
-	sameID := r.blocks[b.ID]
+	sameID := r.block(b.ID)
 	if b.ID == "" || sameID != nil && !sameOwner(&sameID.block, &b) {
 		sameID = nil
 	}
@@ -107,7 +75,7 @@ func (r *resolver) resolve(in *rego.ParsedBlock) (BlockOutcome, error) {
 	case r.byName && b.Name == "":
 		return r.overwrite(in, sameID, key)
 	case r.byName:
-		k := r.names[nameOf(&b, b.Name)]
+		k := r.named(nameOf(&b, b.Name))
 		if k != nil && k.block.Kind == b.Kind && sameOwner(&k.block, &b) {
 			return r.overwrite(in, k, key)
 		}
@@ -136,7 +104,7 @@ func reused(k *knownBlock) BlockOutcome {
 
 // sameRules is a block with the rules: the one of that name, else the oldest (8.2 rule 2).
 func (r *resolver) sameRules(key, name string) *knownBlock {
-	list := r.rules[key]
+	list := r.withRules(key)
 	for _, k := range list {
 		if k.block.Name == name {
 			return k
@@ -161,7 +129,7 @@ func (r *resolver) overwrite(in *rego.ParsedBlock, k *knownBlock, key string) (B
 	}
 	if name := in.Block.Name; name != "" && name != next.Name {
 		next.Name = name
-		if r.names[nameOf(&next, name)] != nil {
+		if r.named(nameOf(&next, name)) != nil {
 			next.Name = r.freeName(&next, name)
 		}
 	}
@@ -182,28 +150,19 @@ func (r *resolver) overwrite(in *rego.ParsedBlock, k *knownBlock, key string) (B
 	return BlockOutcome{Kind: next.Kind, Name: next.Name, ID: next.ID, Result: blockUpdated}, nil
 }
 
-func (r *resolver) replace(k *knownBlock, next model.Block, key string) {
-	delete(r.names, nameOf(&k.block, k.block.Name))
-	r.rules[k.key] = slices.DeleteFunc(r.rules[k.key], func(other *knownBlock) bool { return other == k })
-	k.block, k.key = next, key
-	r.names[nameOf(&next, next.Name)] = k
-	r.rules[key] = append(r.rules[key], k)
-	slices.SortFunc(r.rules[key], func(x, y *knownBlock) int { return x.age - y.age })
-}
-
 // create stores a new block (8.2 rule 3, 8.3 rule 3). It keeps its id when that is free, and its name when that is free.
 func (r *resolver) create(b model.Block) (BlockOutcome, error) {
-	made := b.ID == "" || r.blocks[b.ID] != nil
+	made := b.ID == "" || r.block(b.ID) != nil
 	if made {
 		b.ID = model.BlockID(uuid.NewString())
 	}
-	if r.names[nameOf(&b, b.Name)] != nil {
+	if r.named(nameOf(&b, b.Name)) != nil {
 		b.Name = r.freeName(&b, b.Name)
 	}
 	if _, err := put(r.w, blockSubject(), r.w.Blocks, b.ID, b); err != nil {
 		return BlockOutcome{}, err
 	}
-	r.add(b)
+	r.add(b, r.cat.rulesKey(&b))
 	return BlockOutcome{Kind: b.Kind, Name: b.Name, ID: b.ID, Result: blockCreated, made: made}, nil
 }
 
@@ -219,22 +178,19 @@ func (r *resolver) freeName(b *model.Block, name string) string {
 	for n := 1; ; n++ {
 		number := fmt.Sprintf(" (%d)", n)
 		candidate := string(base[:min(len(base), maxDisplayName-len(number))]) + number
-		if r.names[nameOf(b, candidate)] == nil {
+		if r.named(nameOf(b, candidate)) == nil {
 			return candidate
 		}
 	}
 }
 
-// remove deletes a block that nothing uses.
-func (r *resolver) remove(id model.BlockID) error {
-	k := r.blocks[id]
+// drop deletes a block that nothing uses.
+func (r *resolver) drop(id model.BlockID) error {
+	k := r.block(id)
 	if _, err := remove(r.w, blockSubject(), r.w.Blocks, id); err != nil {
 		return err
 	}
-	delete(r.blocks, id)
-	delete(r.names, nameOf(&k.block, k.block.Name))
-	drop := func(other *knownBlock) bool { return other == k }
-	r.rules[k.key] = slices.DeleteFunc(r.rules[k.key], drop)
+	r.remove(k)
 	return nil
 }
 

@@ -88,7 +88,9 @@ func (w *printer) metadata() {
 
 func (w *printer) policyHeader(p *model.Policy) {
 	w.metadata()
-	w.key("policyId", plain(string(p.ID)))
+	if p.ID != "" {
+		w.key("policyId", plain(string(p.ID)))
+	}
 	w.key("name", plain(p.Name))
 	w.description(p.Description)
 	w.key("accessType", string(p.Access))
@@ -175,7 +177,9 @@ func (w *printer) block(b *model.Block, actionLine string) {
 		w.key("kind", string(b.Kind))
 		w.key("name", plain(b.Name))
 		if w.opt.Extended {
-			w.key("id", plain(string(b.ID)))
+			if b.ID != "" {
+				w.key("id", plain(string(b.ID)))
+			}
 			w.description(b.Description)
 		}
 		s := shapeOfKind(b.Kind)
