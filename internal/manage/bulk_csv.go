@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
@@ -79,6 +80,9 @@ func (c *csvRows) readHeader(header, shared []string, l lookup) error {
 	seen := map[string]bool{}
 	for _, name := range header {
 		column := csvColumn{kind: columnAttribute}
+		if !utf8.ValidString(name) {
+			return inHeader(model.Invalidf("the header is not valid UTF-8"))
+		}
 		switch name {
 		case "": // before the words below, of which some kinds lack one
 			errs = append(errs, inHeader(model.Invalidf("a column has no name")))
@@ -146,6 +150,9 @@ func (c *csvRows) next() (*row, error) {
 			c.ahead, c.aheadErr = further, err
 			break
 		}
+		if len(r.rows) > model.MaxRows {
+			continue // too many already: the row will be refused, and need not fill the memory first
+		}
 		if problem := joinRows(r, further); problem != nil && clash == nil {
 			clash = fault(further.line, r.key, problem)
 		}
@@ -188,6 +195,9 @@ func (c *csvRows) line() (*row, error) {
 	}
 	for i, cell := range record {
 		column := &c.columns[i]
+		if !utf8.ValidString(cell) {
+			return nil, fault(line, "", model.Invalidf("column %d is not valid UTF-8", i+1))
+		}
 		if column.kind != columnAttribute {
 			if err := c.special(r, column.kind, cell); err != nil {
 				return nil, fault(line, r.key, err)

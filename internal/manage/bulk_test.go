@@ -205,6 +205,25 @@ b | 3: Invalid value for tonnes: "y\nz" is not a number
 	}
 }
 
+// MG-64: bytes that are no UTF-8 would be stored and could never be read again as JSON: they are errors of their row, which is
+// refused as a whole, wherever they stand.
+func TestBulkCSVEncoding(t *testing.T) {
+	w := newWorld(t).bare()
+	w.apply(backup(), manage.ApplyOptions{})
+	for name, body := range map[string]string{
+		"path": "path,berth\nok,A\nx\xff,A\n", "value": "path,berth\nok,A\nx,\xc3(\n",
+		"name": "path,name\nok,A\nx,\xed\xa0\x80\n", "op": "path,op\nok,\nx,\xff\n",
+	} {
+		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{Format: manage.CSV}, strings.NewReader(body))
+		w.must(err)
+		if !out.Refused || len(out.Errors) != 1 || out.Errors[0].Key != "" || !strings.Contains(out.Errors[0].Err.Error(), "not valid UTF-8") || out.Errors[0].Err.Pos.Line != 3 {
+			t.Errorf("%s: %+v", name, out)
+		}
+	}
+	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{Format: manage.CSV}, strings.NewReader("path,\xff\na,b\n"))
+	wantError(t, err, model.KindInvalid, "", "not valid UTF-8")
+}
+
 // MG-63: merge, delete rows, prune, duplicates, dry run.
 func TestBulkModes(t *testing.T) {
 	w := harbour(t)
@@ -498,4 +517,29 @@ func FuzzCSV(f *testing.F) {
 			t.Errorf("%q: %v", body, err)
 		}
 	})
+}
+
+// One identity of far too many lines is refused without being gathered.
+func TestBulkCSVManyRows(t *testing.T) {
+	w := newWorld(t).bare()
+	w.apply(backup(), manage.ApplyOptions{})
+	var before, after runtime.MemStats
+	load := func(lines int) manage.Bulk {
+		out, err := w.Identities(envID, "Crew").Import(t.Context(), w.call, manage.BulkOptions{Format: manage.CSV, Duplicates: manage.DuplicatesRows},
+			strings.NewReader("entityId,rank\n"+strings.Repeat("zoe,1\n", lines)))
+		w.must(err)
+		return out
+	}
+	if out := load(model.MaxRows); out.Refused {
+		t.Errorf("at the limit: %+v", out.Errors)
+	}
+	runtime.ReadMemStats(&before)
+	out := load(100_000)
+	runtime.ReadMemStats(&after)
+	if !out.Refused || !strings.Contains(out.Errors[0].Err.Error(), "the limit is 1000") {
+		t.Errorf("above it: %+v", out)
+	}
+	if grown := int64(after.HeapInuse) - int64(before.HeapInuse); grown > 16<<20 {
+		t.Errorf("the heap grew by %d bytes", grown)
+	}
 }
