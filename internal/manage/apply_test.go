@@ -569,6 +569,35 @@ func TestArchiveRefused(t *testing.T) {
 	}
 }
 
+// MG-73: a tar that is cut off at any place is refused, also between two entries, where readers see a shorter archive:
+// with prune the rest would be deleted. The same for a gzip whose checksum is cut or wrong.
+func TestArchiveCut(t *testing.T) {
+	whole := tarOf(t, backup())
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(whole); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	refuse := func(name string, body []byte, kind manage.ArchiveKind) {
+		if a, err := manage.OpenArchive(bytes.NewReader(body), int64(len(body)), kind, t.TempDir()); err == nil {
+			t.Errorf("%s: accepted", name)
+			_ = a.Close()
+		} else if model.KindOf(err) != model.KindInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for size := 0; size < len(whole)-1024; size += 512 {
+		refuse(fmt.Sprintf("%d of %d bytes", size, len(whole)), whole[:size], manage.ArchiveTar)
+	}
+	for size := packed.Len() - 20; size < packed.Len(); size++ {
+		refuse(fmt.Sprintf("%d of %d packed bytes", size, packed.Len()), packed.Bytes()[:size], manage.ArchiveTarGzip)
+	}
+	wrong := slices.Clone(packed.Bytes())
+	wrong[len(wrong)-8] ^= 1
+	refuse("checksum", wrong, manage.ArchiveTarGzip)
+	open(t, append(whole, make([]byte, 9*512)...), manage.ArchiveTar) // filled up to a record of ten kilobytes
+}
+
 // MG-73: an entry that holds more than its header says is refused, in files that are read whole and in streamed ones.
 func TestArchiveUnderstated(t *testing.T) {
 	for _, path := range []string{"environment/scopes.json", quays + "assets/Cargo.ndjson"} {

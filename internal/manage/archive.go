@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"errors"
@@ -127,13 +128,14 @@ func openTar(in io.Reader, dir string) (*Archive, error) {
 }
 
 func (a *Archive) readTar(in io.Reader) error {
-	limited := &io.LimitedReader{R: in, N: maxUnpacked + maxEntries*1024} // contents and headers
+	end := &endOfTar{in: in}
+	limited := &io.LimitedReader{R: end, N: maxUnpacked + maxEntries*1024} // contents and headers
 	t := tar.NewReader(limited)
 	offset := int64(0)
 	for entries := 0; ; {
 		h, err := t.Next()
 		if err == io.EOF {
-			return nil
+			return end.check(limited)
 		}
 		if limited.N <= 0 {
 			return limitExceeded("unpacked bytes of the archive", maxUnpacked+1, maxUnpacked)
@@ -172,6 +174,39 @@ func (a *Archive) readTar(in io.Reader) error {
 		}})
 		offset += n
 	}
+}
+
+// endOfTar tells a tar that was written to its end from one that was cut between two entries, which readers take for
+// complete: what the rest would have brought would be missing without an error, and pruned.
+type endOfTar struct {
+	in    io.Reader
+	zeros int // how many of the bytes read last are zero
+}
+
+// Read implements io.Reader.
+func (e *endOfTar) Read(p []byte) (int, error) {
+	n, err := e.in.Read(p)
+	tail := len(p[:n]) - len(bytes.TrimRight(p[:n], "\x00"))
+	if tail < n {
+		e.zeros = 0
+	}
+	e.zeros += tail
+	return n, err
+}
+
+// check wants the block of zeros that ends a tar, and reads on to the end of rest, where gzip has its checksum.
+func (e *endOfTar) check(rest *io.LimitedReader) error {
+	const block = 512
+	if e.zeros < block {
+		return model.Invalidf("the archive is not tar: it is cut off, its end mark is missing")
+	}
+	if _, err := io.Copy(io.Discard, rest); err != nil {
+		return model.Invalidf("the archive is not complete: %v", err)
+	}
+	if rest.N <= 0 {
+		return limitExceeded("unpacked bytes of the archive", maxUnpacked+1, maxUnpacked)
+	}
+	return nil
 }
 
 // entryName checks the name of an entry and brings it into the one form with slashes.
