@@ -1,0 +1,98 @@
+package manage
+
+import (
+	"maps"
+	"strings"
+	"testing"
+)
+
+// matrixRows say who may call a route, besides the tenant's admin: "read" and "write" are the rows of management-api.md 3,
+// "tenant" nobody else, "any" every token, "open" everybody, and "own" a right that depends on more than the path, for
+// which its aggregate has a matrix of its own. Every aggregate adds its rows here.
+func matrixRows() map[string]string {
+	rows := map[string]string{}
+	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows()} {
+		maps.Copy(rows, part)
+	}
+	return rows
+}
+
+func coreRows() map[string]string {
+	return map[string]string{
+		"POST /api/1.0/api-key/token": "open",
+		"GET /ambit/1.0/whoami":       "any", "GET /ambit/1.0/environments": "any", "POST /ambit/1.0/environments": "tenant",
+		"GET " + environment: "read", "GET " + environment + "/revision": "read", "POST " + environment + "/apply": "write",
+	}
+}
+
+func scopeRows() map[string]string {
+	return map[string]string{
+		"GET " + scopes: "read", "POST " + scopes: "write", "GET " + scope: "read", "PUT " + scope: "write", "PATCH " + scope: "write", "DELETE " + scope: "write",
+		"GET " + scope + "/secrets": "read", "POST " + scope + "/secrets": "write", "DELETE " + scope + "/secrets/{secretId}": "write",
+		"PUT " + scope + "/applications/{appId}": "write", "DELETE " + scope + "/applications/{appId}": "write",
+	}
+}
+
+func recordRows() map[string]string {
+	rows := map[string]string{}
+	for pattern, key := range map[string]string{assets: "{path}", identities: "{entityId}"} {
+		for _, p := range []string{pattern, pattern + "/" + key} {
+			for _, m := range []string{"GET", "PUT", "PATCH", "DELETE"} {
+				rows[m+" "+p] = map[bool]string{true: "read", false: "write"}[m == "GET"]
+			}
+		}
+		rows["POST "+pattern], rows["GET "+pattern+"/count"] = "write", "read"
+	}
+	return rows
+}
+
+// MG-27: every route for every role, in the own and another environment. A route without a row fails.
+func TestRouteMatrix(t *testing.T) {
+	w := newWorld(t)
+	rows := matrixRows()
+	for pattern, m := range w.handler.(*router).paths {
+		for _, method := range m.names {
+			if method == "HEAD" {
+				continue
+			}
+			right, listed := rows[method+" "+pattern]
+			if !listed {
+				t.Errorf("%s %s has no row", method, pattern)
+			}
+			delete(rows, method+" "+pattern)
+			for _, as := range []string{"", "tenant", "admin", "viewer"} {
+				for _, id := range []string{envID, otherID} {
+					target := strings.NewReplacer("{envId}", id).Replace(pattern)
+					target = strings.NewReplacer("{", "", "}", "").Replace(target) + "?dryRun=true"
+					got := w.do(as, method, target, "{}").StatusCode
+					if want := matrixWants(right, pattern, as, id); !want(got) {
+						t.Errorf("%s %s as %q in %s: %d", method, pattern, as, id, got)
+					}
+				}
+			}
+		}
+	}
+	for row := range rows {
+		t.Errorf("no route for %s", row)
+	}
+}
+
+// matrixWants is what the status of a call must be like. Calls that pass the roles fail later, or not: their targets do
+// not exist.
+func matrixWants(right, pattern, as, id string) func(status int) bool {
+	own := id == envID
+	if !strings.Contains(pattern, "{envId}") {
+		own = true
+	}
+	switch {
+	case right == "open":
+		return func(status int) bool { return status != 404 && status != 405 }
+	case as == "":
+		return func(status int) bool { return status == 401 }
+	case right == "own":
+		return func(status int) bool { return status != 401 }
+	case as == "tenant" || right == "any" || own && as == "admin" && right != "tenant" || own && as == "viewer" && right == "read":
+		return func(status int) bool { return status != 401 && status != 403 }
+	}
+	return func(status int) bool { return status == 403 }
+}
