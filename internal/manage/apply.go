@@ -159,6 +159,9 @@ func (a *applier) run() error {
 const (
 	maxJSONFile = 10 << 20
 	maxRegoFile = 4 << 20
+	// building-blocks.rego holds all blocks of a workspace that no policy uses: the limits of one import call are not its.
+	maxBlocksFile = 16 << 20
+	maxFileBlocks = 100_000
 )
 
 // file runs fn on the content of one file. fn returns the id of the object, as far as it is known, and what is wrong
@@ -169,8 +172,11 @@ func (a *applier) file(kind string, f archiveFile, fn func(body []byte) (id stri
 		return nil
 	}
 	limit := int64(maxJSONFile)
-	if kind == kindPolicies || kind == kindBuildingBlocks {
+	switch kind {
+	case kindPolicies:
 		limit = maxRegoFile
+	case kindBuildingBlocks:
+		limit = maxBlocksFile
 	}
 	writes := a.w.writes
 	id := ""

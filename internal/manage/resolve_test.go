@@ -160,6 +160,24 @@ func TestResolveEdit(t *testing.T) {
 	}
 }
 
+// The limit of 50 blocks is that of the import call (policy-model.md 9); the file of an archive holds what a workspace has.
+func TestApplyManyBlocks(t *testing.T) {
+	w := seniors(t)
+	var text strings.Builder
+	text.WriteString("package building_blocks\nimport rego.v1\n")
+	for i := range 1_000 {
+		fmt.Fprintf(&text, "\n# METADATA\n# custom:\n#   plainid:\n#     kind: DynamicGroup\n#     name: Group %d\n"+
+			"dynamic_group(identity) if {\n\tidentity.template == \"Crew\"\n\tidentity[\"rank\"] >= %d\n}\n", i, 100+i)
+	}
+	archive := files{crewWs + "building-blocks.rego": text.String()}
+	if out := w.apply(archive, manage.ApplyOptions{}); len(out.Errors) > 0 || out.Summary["building-blocks"].Created != 1_000 {
+		t.Errorf("%+v %s", out.Summary["building-blocks"], texts(out.Errors))
+	}
+	if out := w.apply(archive, manage.ApplyOptions{}); len(out.Items) != 0 {
+		t.Errorf("the second time: %+v", out.Items)
+	}
+}
+
 // PM-14: one stored ruleset, two policies, two lists of actions.
 func TestResolveActions(t *testing.T) {
 	w := seniors(t)

@@ -67,7 +67,7 @@ func build(tree *syntax, opt Options, r *report) *Module {
 		b.oldActions()
 		b.policyChecks()
 	} else if opt.Package == PackageBuildingBlocks {
-		b.count("building", b.drafts, limitBlocks)
+		b.count("building", b.drafts, b.opt.Limits.Blocks)
 	}
 	for _, d := range b.drafts {
 		b.module.Blocks = append(b.module.Blocks, b.parsed(d))

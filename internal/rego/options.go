@@ -47,6 +47,7 @@ type Catalog interface {
 // Limits of policy-model.md 9 that may be raised; 0 means the documented default.
 type Limits struct {
 	Bytes       int // of a module
+	Blocks      int // of a building_blocks module; the documented limit is that of the import call
 	Groups      int // per policy
 	Rulesets    int // uses per policy
 	Conditions  int // per policy
@@ -58,7 +59,6 @@ type Limits struct {
 
 // Limits that cannot be raised.
 const (
-	limitBlocks        = 50 // building blocks per import
 	limitName          = 100
 	limitID            = 128
 	limitDescription   = 4000
@@ -74,6 +74,7 @@ func (l Limits) withDefaults() Limits {
 		}
 	}
 	set(&l.Bytes, 4<<20)
+	set(&l.Blocks, 50)
 	set(&l.Groups, 200)
 	set(&l.Rulesets, 200)
 	set(&l.Conditions, 100)
