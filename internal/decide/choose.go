@@ -118,14 +118,25 @@ func attributeByName(t *model.AssetTemplate, name string) (model.AttributeID, bo
 	return id, id == model.AttributeName || id == model.AttributePath
 }
 
+// maxWholeTypes is how many entries of one assetList can stand for all assets of a type: each of them selects, and is
+// answered with, the whole type, so that a small request could ask for any amount of work.
+const maxWholeTypes = 100
+
 // chooseAssets turns assetList into the engine's assets: by type ascending, then in request order (8.4). Assets of
-// unknown types and of types that were not chosen are dropped.
-func chooseAssets(snapshot *engine.Snapshot, claims []AssetClaim, types []engine.TemplateSelection) []engine.Asset {
+// unknown types and of types that were not chosen are dropped. More than maxWholeTypes entries without a path of stored
+// types are an error.
+func chooseAssets(snapshot *engine.Snapshot, claims []AssetClaim, types []engine.TemplateSelection) ([]engine.Asset, error) {
 	out := []engine.Asset{}
+	whole := 0
 	for _, claim := range claims {
 		t, ok := snapshot.AssetTemplate(claim.Template)
 		if !ok || types != nil && !chosen(types, claim.Template) {
 			continue
+		}
+		if claim.Path == "" && t.Source != model.SourceRequest {
+			if whole++; whole > maxWholeTypes {
+				return nil, model.Invalidf("assetList: more than %d entries without a path", maxWholeTypes)
+			}
 		}
 		a := engine.Asset{Template: claim.Template, Path: claim.Path}
 		if t.Source == model.SourceRequest || t.IsAttributeSentInRequest {
@@ -134,7 +145,7 @@ func chooseAssets(snapshot *engine.Snapshot, claims []AssetClaim, types []engine
 		out = append(out, a)
 	}
 	slices.SortStableFunc(out, func(a, b engine.Asset) int { return cmp.Compare(a.Template, b.Template) })
-	return out
+	return out, nil
 }
 
 func chosen(types []engine.TemplateSelection, id model.TemplateID) bool {

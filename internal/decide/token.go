@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,9 @@ func (a *TokenAnswer) Projection(t model.TemplateID) *engine.Projection {
 	return a.projections[t]
 }
 
+// maxDecision is how long one decision may take. An answer that was not found by then is an error, never a part.
+const maxDecision = 30 * time.Second
+
 // Token answers what the identities of req may do. The call must be authenticated. The audit record is written before
 // it returns. Errors: those of identity.Resolve and engine.Bind, 503 when the environment or the audit is not ready or
 // MinRevision is not reached.
@@ -75,6 +79,8 @@ func (c *Call) Token(ctx context.Context, req TokenRequest) (*TokenAnswer, error
 	if err := c.settle(ctx); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, maxDecision, notReady(fmt.Errorf("no answer within %s", maxDecision)))
+	defer cancel()
 	snapshot := c.state.snapshot
 	identities, err := c.identify(req)
 	if err != nil {
@@ -82,12 +88,15 @@ func (c *Call) Token(ctx context.Context, req TokenRequest) (*TokenAnswer, error
 	}
 	question := engine.Question{Applications: c.scope.ApplicationIDs, Environment: req.Environment,
 		SourceIP: c.source(req.RemoteIP), Instant: c.started, ZoneOffset: req.ZoneOffset,
-		CombinedMultiValue: req.CombinedMultiValue}
+		CombinedMultiValue: req.CombinedMultiValue, Done: ctx.Done()}
 	for _, id := range identities {
 		question.Identities = append(question.Identities, engine.Identity{Template: id.Template.ID,
 			EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows})
 	}
 	residual, err := snapshot.Bind(question)
+	if errors.Is(err, engine.ErrStopped) {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -98,12 +107,14 @@ func (c *Call) Token(ctx context.Context, req TokenRequest) (*TokenAnswer, error
 		selection.Templates, answer.projections = chooseTypes(snapshot, req.Types)
 	}
 	if req.Assets != nil {
-		selection.Assets = chooseAssets(snapshot, req.Assets, selection.Templates)
+		if selection.Assets, err = chooseAssets(snapshot, req.Assets, selection.Templates); err != nil {
+			return nil, err
+		}
 	}
 	if answer.Access, err = residual.Select(selection); err != nil {
-		return nil, err
+		return nil, cmp.Or(context.Cause(ctx), err)
 	}
-	if err := ctx.Err(); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
 	return answer, c.keep(ctx, 200, fmt.Sprintf("%d assets", answer.Access.Len()))

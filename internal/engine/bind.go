@@ -44,7 +44,7 @@ type boundBranch struct {
 
 // Bind keeps what the policies say once the question's side is known. It returns a *model.Error of kind KindInvalid for
 // a question that cannot be asked: no identity or more than three, two of one template, an unknown template, more than
-// 10,000 combinations of rows.
+// 10,000 combinations of rows; ErrStopped.
 func (s *Snapshot) Bind(q Question) (*Residual, error) {
 	if len(q.Identities) == 0 || len(q.Identities) > 3 {
 		return nil, model.Invalidf("a question has 1 to 3 identities, not %d", len(q.Identities))
@@ -68,6 +68,9 @@ func (s *Snapshot) Bind(q Question) (*Residual, error) {
 		}
 	}
 	for n := range total {
+		if q.stopped() {
+			return nil, ErrStopped
+		}
 		subjects := make([]*subject, len(choices))
 		for i, c := range choices {
 			subjects[i] = &c[n%len(c)]

@@ -12,6 +12,7 @@
 package engine
 
 import (
+	"errors"
 	"iter"
 	"net/netip"
 	"time"
@@ -67,6 +68,20 @@ type Question struct {
 	ZoneOffset   time.Duration         // of zone "request" (E23)
 	// CombinedMultiValue evaluates every row of an identity as an identity of its own (E20).
 	CombinedMultiValue bool
+	// Done, once it is closed, ends Bind and Select with ErrStopped: nobody waits for the answer. nil = never.
+	Done <-chan struct{}
+}
+
+// ErrStopped is the error of a question whose Done was closed before it was answered.
+var ErrStopped = errors.New("engine: the question was given up")
+
+func (q *Question) stopped() bool {
+	select {
+	case <-q.Done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Identity is a bound identity: what package identity made of the directory and the request (E13).

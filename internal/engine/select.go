@@ -124,7 +124,7 @@ func (a *Access) Entries() iter.Seq[Entry] {
 }
 
 // Select finds every asset that the question's identities may use, with the actions allowed on each (E10). The answer
-// is complete. It returns an error only for a defect.
+// is complete. The error is ErrStopped.
 func (r *Residual) Select(sel Selection) (*Access, error) {
 	out := &Access{}
 	for _, id := range r.wanted(sel) {
@@ -135,10 +135,13 @@ func (r *Residual) Select(sel Selection) (*Access, error) {
 			continue
 		}
 		for i := range sel.Assets {
-			if sel.Assets[i].Template == id {
+			if sel.Assets[i].Template == id && !r.question.stopped() {
 				c.one(&sel.Assets[i])
 			}
 		}
+	}
+	if r.question.stopped() { // once for all: what was passed over above is in no answer
+		return nil, ErrStopped
 	}
 	for i := range out.runs {
 		out.size += len(out.runs[i].ordinals)
@@ -219,6 +222,9 @@ func (c *collector) all(sent model.Attributes) {
 	c.sent = sent
 	granted := map[label]*roaring.Bitmap{}
 	for i := range c.residual.permutations {
+		if c.residual.question.stopped() {
+			return
+		}
 		c.grant(&c.residual.permutations[i], granted)
 	}
 	labels := make([]label, 0, len(granted))
@@ -465,7 +471,23 @@ func (c *collector) one(a *Asset) {
 		return
 	}
 	labels := c.residual.labels(c, about(full))
-	if len(labels) > 0 {
+	switch {
+	case len(labels) == 0:
+	case c.asset.def.Source == model.SourceRequest || len(c.asset.accepted(a.Attributes)) > 0:
 		c.access.runs = append(c.access.runs, run{asset: c.asset, described: full, set: c.intern(labels)})
+	default:
+		c.addStored(a.Path, uint32(c.intern(labels)))
 	}
+}
+
+// addStored adds a stored asset as it is, to the run before when that is of such assets, too: a list may name very many.
+func (c *collector) addStored(path string, set uint32) {
+	o, _ := c.asset.table.Find(path)
+	runs := c.access.runs
+	if n := len(runs); n == 0 || runs[n-1].asset != c.asset || runs[n-1].described != nil || len(runs[n-1].sent) > 0 {
+		runs = append(runs, run{asset: c.asset})
+	}
+	last := &runs[len(runs)-1]
+	last.ordinals, last.sets = append(last.ordinals, o), append(last.sets, set)
+	c.access.runs = runs
 }

@@ -2,9 +2,11 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -255,4 +257,68 @@ func TestBindRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStopped: F1: a question that was given up has no answer, whole or in part.
+func TestStopped(t *testing.T) {
+	s := build(t, edgeWorld(edgeAssets(10)), 1)
+	done := make(chan struct{})
+	q := edgeQuestion()
+	q.Done = done
+	r, err := s.Bind(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	selections := []engine.Selection{{}, {Assets: []engine.Asset{{Template: "T", Path: edgeAsset(1).Path}}}, {Assets: []engine.Asset{}}}
+	for i, want := range []int{10, 1, 0} {
+		if a, err := r.Select(selections[i]); err != nil || a.Len() != want {
+			t.Errorf("Select(%v) = %v, %v, want %d entries", selections[i], a, err, want)
+		}
+	}
+	close(done)
+	for _, sel := range selections {
+		if a, err := r.Select(sel); a != nil || !errors.Is(err, engine.ErrStopped) {
+			t.Errorf("Select(%v) = %v, %v", sel, a, err)
+		}
+	}
+	if r, err := s.Bind(q); r != nil || !errors.Is(err, engine.ErrStopped) {
+		t.Errorf("Bind = %v, %v", r, err)
+	}
+}
+
+// TestLongListHoldsLittle: reliability 3 (parser bombs): an answer about a very long list of stored assets holds ordinals,
+// not decoded assets.
+func TestLongListHoldsLittle(t *testing.T) {
+	const n = 100_000
+	s := build(t, edgeWorld(edgeAssets(1000)), 1)
+	r, err := s.Bind(edgeQuestion())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := make([]engine.Asset, n)
+	for i := range list {
+		list[i] = engine.Asset{Template: "T", Path: edgeAsset(i * 7 % 1000).Path}
+	}
+	held := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := held()
+	a, err := r.Select(engine.Selection{Assets: list})
+	if err != nil || a.Len() != n {
+		t.Fatalf("%d entries, %v", a.Len(), err)
+	}
+	if after := held(); after > before+64*n {
+		t.Errorf("%d bytes an entry", (after-before)/n)
+	}
+	i := 0
+	for e := range a.Entries() {
+		if e.Path() != list[i].Path {
+			t.Fatalf("entry %d is %s, not %s", i, e.Path(), list[i].Path)
+		}
+		i++
+	}
+	runtime.KeepAlive(list)
 }
