@@ -21,7 +21,18 @@ type coercer struct {
 	errs   *model.Errors
 }
 
-func (c *coercer) fail(name, reason string) { c.errs.Add(c.prefix+name, "%s", reason) }
+// fail names the field and the reason. A name that the request made up may fill a whole body: of a long one the
+// beginning tells enough.
+func (c *coercer) fail(name, reason string) {
+	field := c.prefix + name
+	if len(field) > maxName {
+		field = strings.ToValidUTF8(field[:maxName], "") + "…"
+	}
+	c.errs.Add(field, "%s", reason)
+}
+
+// maxName is how many bytes of a field's name an error tells.
+const maxName = 200
 
 // text reads a string; "" when it is absent.
 func (c *coercer) text(name string) string {
@@ -168,7 +179,9 @@ func (c *coercer) object(name string, v jsontext.Value, one func(*coercer), stri
 	case v.Kind() == jsontext.KindBeginObject:
 		f := fields{}
 		for key, value := range members(v) {
-			f[key] = value
+			if nested(key) {
+				f[key] = value
+			}
 		}
 		one(&coercer{fields: f, prefix: c.prefix + name + ".", errs: c.errs})
 	case v.Kind() == jsontext.KindString && strings != nil:
@@ -245,7 +258,7 @@ func (c *coercer) values(name string) valueMap {
 		if !ok {
 			c.fail(name+"."+key, "must be a list of strings, numbers or booleans")
 		}
-		out = append(out, namedValues{key, distinct(values)})
+		out = append(out, namedValues{key, values})
 		if len(*c.errs) >= maxErrors {
 			break
 		}
@@ -253,12 +266,15 @@ func (c *coercer) values(name string) valueMap {
 	return out
 }
 
+// valueList reads the values of an attribute, each once. A list may fill a whole body, so that repeated values are
+// never gathered.
 func valueList(v jsontext.Value) ([]string, bool) {
 	if v.Kind() != jsontext.KindBeginArray {
 		text, ok := scalar(v)
 		return []string{text}, ok
 	}
 	values := []string{}
+	var seen map[string]struct{}
 	for element := range elements(v) {
 		if element.Kind() == jsontext.KindNull {
 			continue
@@ -267,20 +283,25 @@ func valueList(v jsontext.Value) ([]string, bool) {
 		if !ok {
 			return nil, false
 		}
-		values = append(values, text)
+		if len(values) < few {
+			if !slices.Contains(values, text) {
+				values = append(values, text)
+			}
+			continue
+		}
+		if seen == nil {
+			seen = make(map[string]struct{}, 2*few)
+			for _, known := range values {
+				seen[known] = struct{}{}
+			}
+		}
+		if _, again := seen[text]; !again {
+			seen[text] = struct{}{}
+			values = append(values, text)
+		}
 	}
 	return values, true
 }
 
-// distinct removes repeated texts in time that grows with the list only: the list may fill a whole body.
-func distinct(values []string) []string {
-	if len(values) < 16 {
-		return model.Distinct(values)
-	}
-	seen := make(map[string]struct{}, len(values))
-	return slices.DeleteFunc(values, func(v string) bool {
-		_, again := seen[v]
-		seen[v] = struct{}{}
-		return again
-	})
-}
+// few is how many values are compared one by one; beyond it a set is quicker.
+const few = 16

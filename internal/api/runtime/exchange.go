@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,8 @@ type exchange struct {
 	call *decide.Call
 	errs model.Errors // of headers, reported with those of the fields
 	body *[]byte      // from the pool
+	// of a big body: give back its share of the room
+	leave, rest func()
 }
 
 // call makes an HTTP handler of an endpoint. The endpoint returns an error before it has written anything.
@@ -131,6 +134,11 @@ func (x *exchange) fields() (fields, error) {
 			return nil, err
 		}
 	}
+	if len(body) > smallBody {
+		if x.rest, err = x.h.room.take(x.r.Context(), x.h.room.worked, int64(len(body))); err != nil {
+			return nil, err
+		}
+	}
 	f, err := parseBody(body)
 	if err != nil {
 		return nil, err
@@ -138,17 +146,21 @@ func (x *exchange) fields() (fields, error) {
 	return f, x.call.Authenticate(f.credentials())
 }
 
-// read gives the whole body, in a buffer of the pool that belongs to the exchange until release.
+// read gives the whole body, in a buffer of the pool that belongs to the exchange until release. A body that turns out
+// to be big waits for room before more of it is read.
 func (x *exchange) read() ([]byte, error) {
 	x.body = x.h.bodies.Get().(*[]byte)
 	buf := (*x.body)[:0]
-	if n := x.r.ContentLength; n > 0 && int64(cap(buf)) < n+1 && n < 1<<20 {
+	if n := x.r.ContentLength; n > 0 && int64(cap(buf)) < n+1 && n <= smallBody {
 		buf = make([]byte, 0, n+1) // one more, so that the end is seen without growing
 	}
 	limited := http.MaxBytesReader(x.w, x.r.Body, x.h.options.MaxBytes)
 	for {
 		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
+			var err error
+			if buf, err = x.grow(buf); err != nil {
+				return nil, err
+			}
 		}
 		n, err := limited.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
@@ -165,10 +177,50 @@ func (x *exchange) read() ([]byte, error) {
 	}
 }
 
-// release gives the body's buffer back, unless it is uncommonly big.
-func (x *exchange) release() {
-	if x.body != nil && cap(*x.body) <= 1<<20 {
+// grow makes room in a full buffer: of a big body as much as the body can need, so that it is not copied again.
+func (x *exchange) grow(buf []byte) ([]byte, error) {
+	if len(buf) < smallBody {
+		return append(buf, 0)[:len(buf)], nil
+	}
+	if x.leave != nil {
+		return slices.Grow(buf, int(min(int64(len(buf)), x.h.options.MaxBytes+1-int64(len(buf))))), nil
+	}
+	n := x.r.ContentLength
+	if n < 0 {
+		n = x.h.options.MaxBytes
+	}
+	var err error
+	if x.leave, err = x.h.room.take(x.r.Context(), x.h.room.held, n); err != nil {
+		return nil, err
+	}
+	if n = x.r.ContentLength; n < 0 {
+		n = 2 * smallBody
+	}
+	return append(make([]byte, 0, n+1), buf...), nil
+}
+
+// decoded gives the body's buffer back, unless it is big: nothing of the question lies in it.
+func (x *exchange) decoded() {
+	if x.body != nil && cap(*x.body) <= 2*smallBody {
 		x.h.bodies.Put(x.body)
+	}
+	x.body = nil
+}
+
+// answered lets the next big body be worked on while this one's answer goes out, however slowly.
+func (x *exchange) answered() {
+	if x.rest != nil {
+		x.rest()
+		x.rest = nil
+	}
+}
+
+// release gives back all that the exchange holds.
+func (x *exchange) release() {
+	x.decoded()
+	x.answered()
+	if x.leave != nil {
+		x.leave()
 	}
 }
 

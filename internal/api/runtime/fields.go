@@ -34,6 +34,16 @@ func known(name string) bool {
 	return false
 }
 
+// nested reports whether a member of an object inside a token request means anything, like known.
+func nested(name string) bool {
+	switch name {
+	case "entityId", "entityTypeId", "entityAttributes", "contextData", "template", "path", "assetAttributes", "name",
+		"attributeList", "actions":
+		return true
+	}
+	return false
+}
+
 // inQuery reports whether a known field can stand in a query (runtime-api.md 3.4): scalars and resourceTypes.
 func inQuery(name string) bool {
 	switch name {

@@ -37,7 +37,7 @@ const defaultMaxBytes = 8 << 20
 func Handler(o Options) http.Handler {
 	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
 	o.Log = cmp.Or(o.Log, slog.Default())
-	h := &handler{options: o, routes: map[string]methods{}}
+	h := &handler{options: o, routes: map[string]methods{}, room: newRoom(o.MaxBytes)}
 	h.buffers.New = func() any { return new(make([]byte, 0, bufferSize)) }
 	h.bodies.New = func() any { return new([]byte) }
 	for _, base := range []string{"/api/runtime", "/runtime"} {
@@ -56,6 +56,7 @@ type handler struct {
 	routes  map[string]methods
 	buffers sync.Pool // of *[]byte: answers on their way
 	bodies  sync.Pool // of *[]byte: request bodies
+	room    *room     // for big request bodies
 }
 
 // methods are the handlers of one path.

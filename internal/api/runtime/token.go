@@ -25,6 +25,7 @@ type tokenCall struct {
 	policyIDs   bool
 	identity    bool
 	echo        bool // of the context
+	narrowed    bool // by an assetContext, which is not offered
 }
 
 // token answers the User Access Token call (runtime-api.md 8).
@@ -34,10 +35,11 @@ func (x *exchange) token() error {
 		return err
 	}
 	req, err := readToken(f, x.errs)
+	x.decoded()
 	if err != nil {
 		return err
 	}
-	if isSent(f["assetContext"]) {
+	if req.narrowed {
 		return notSupported("assetContext")
 	}
 	if req.format != formatJSON {
@@ -48,7 +50,17 @@ func (x *exchange) token() error {
 		return err
 	}
 	x.setRevision()
+	x.answered()
+	req.forget()
 	return x.writeToken(req, answer)
+}
+
+// forget drops what the answer does not need, so that a client that reads it slowly holds little.
+func (r *tokenCall) forget() {
+	r.TokenRequest = decide.TokenRequest{Policies: r.Policies}
+	if !r.echo {
+		r.context = nil
+	}
 }
 
 // isSent reports whether an optional object holds anything.
@@ -80,6 +92,7 @@ func readToken(f fields, errs model.Errors) (*tokenCall, error) {
 		policyIDs:   c.flag("includeAccessPolicyId", false),
 		identity:    c.flag("includeIdentity", false),
 		echo:        c.flag("includeContext", false),
+		narrowed:    isSent(f["assetContext"]),
 	}
 	if format := c.choice("accessTokenFormat", formatJSON, formatJWT, formatStandardJWT); format != "" {
 		req.format = format
