@@ -16,10 +16,11 @@ import (
 	"github.com/ambit-authz/ambit/internal/store"
 )
 
-// TestCorpus asks every decision case of testdata/cases of a server on a store in a file: PM-19 to PM-27, PM-30 to PM-36,
-// RT-43 to RT-72 as far as the cases go, and those that only a server can be asked (B25, B26, B27, I8, I9: RT-49, RT-54,
-// RT-56). Every case replaces the one before it in the same environment, so that the directory follows hundreds of
-// changes. Lists are asked again after a restart and, some, after an unrelated change: the bytes stay the same.
+// TestCorpus asks every decision case of testdata/cases of a server on a store in a file: PM-9, PM-19 to PM-27, PM-30,
+// PM-31, PM-33; RT-51, RT-52, RT-57 to RT-67, RT-71, RT-72; and those that only a server can be asked (B25, B26, B27, I8,
+// I9: RT-49, RT-54, RT-56, PM-32). Every case replaces the one before it in the same environment, so that the directory
+// follows hundreds of changes. Lists are asked again after a restart and, some, after an unrelated change: the bytes stay
+// the same.
 func TestCorpus(t *testing.T) {
 	suites, err := casefile.Load(os.DirFS("../../../testdata/cases"))
 	check(t, err)
@@ -82,8 +83,10 @@ const unrelated model.TemplateID = "Unrelated"
 func (r *caseRun) load() {
 	r.t.Helper()
 	w := r.c.World
-	types := append(slices.Clone(w.AssetTemplates), model.AssetTemplate{ID: unrelated, WorkspaceID: casefile.AuthorizationWorkspace,
-		DisplayName: "Unrelated", Source: model.SourcePlainID})
+	types := append(slices.Clone(w.AssetTemplates), model.AssetTemplate{
+		ID: unrelated, WorkspaceID: casefile.AuthorizationWorkspace,
+		DisplayName: "Unrelated", Source: model.SourcePlainID,
+	})
 	r.scope.ApplicationIDs = r.c.Request.Applications
 	r.write(stackEnvironment, func(tx *store.Tx) error {
 		for _, err := range []error{

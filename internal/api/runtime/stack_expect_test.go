@@ -30,8 +30,10 @@ type catalog struct {
 
 func readCatalog(s *stack) *catalog {
 	s.t.Helper()
-	c := &catalog{types: map[model.TemplateID]model.AssetTemplate{}, assets: map[model.TemplateID]map[string]model.Asset{}, paths: map[model.TemplateID][]string{},
-		people: map[model.TemplateID]model.IdentityTemplate{}, identities: map[model.TemplateID][]model.Identity{}}
+	c := &catalog{
+		types: map[model.TemplateID]model.AssetTemplate{}, assets: map[model.TemplateID]map[string]model.Asset{}, paths: map[model.TemplateID][]string{},
+		people: map[model.TemplateID]model.IdentityTemplate{}, identities: map[model.TemplateID][]model.Identity{},
+	}
 	check(s.t, s.store.View(context.Background(), stackEnvironment, func(tx *store.Tx) error {
 		for t, err := range tx.AssetTemplates.FindAll() {
 			if err != nil {
@@ -122,8 +124,10 @@ func (p *plan) body() map[string]any {
 	if len(additional) > 0 {
 		body["additionalIdentities"] = additional
 	}
-	for name, on := range map[string]bool{"includeAccessPolicy": p.names, "includeAccessPolicyId": p.ids, "includeIdentity": p.identity,
-		"includeContext": p.echo, "combinedMultiValue": p.combined} {
+	for name, on := range map[string]bool{
+		"includeAccessPolicy": p.names, "includeAccessPolicyId": p.ids, "includeIdentity": p.identity,
+		"includeContext": p.echo, "combinedMultiValue": p.combined,
+	} {
 		if on {
 			body[name] = true
 		}
@@ -274,8 +278,10 @@ func (x *expectation) identity(who person) object {
 // access lists the entries: discovered ones, or those of each listed asset by itself, types ascending (8.2, 8.4).
 func (x *expectation) access(p *plan) []object {
 	x.t.Helper()
-	q := engine.Question{Applications: x.scope.ApplicationIDs, Environment: p.environment, SourceIP: netip.MustParseAddr(p.ip), Instant: x.now,
-		ZoneOffset: time.Duration(p.offset * float64(time.Hour)), CombinedMultiValue: p.combined}
+	q := engine.Question{
+		Applications: x.scope.ApplicationIDs, Environment: p.environment, SourceIP: netip.MustParseAddr(p.ip), Instant: x.now,
+		ZoneOffset: time.Duration(p.offset * float64(time.Hour)), CombinedMultiValue: p.combined,
+	}
 	for _, who := range p.people {
 		id := x.merged(who)
 		q.Identities = append(q.Identities, engine.Identity{Template: who.template, EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows})

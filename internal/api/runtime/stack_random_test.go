@@ -46,9 +46,11 @@ func (p *planner) values(label string, names []string) map[string][]string {
 }
 
 func (p *planner) plan() *plan {
-	out := &plan{ip: pickOf(p, "ip", []string{"10.20.30.40", "192.0.2.1", "::ffff:10.1.1.1", "2001:db8::1"}), offset: pickOf(p, "offset", []float64{0, 5.5, -14}),
+	out := &plan{
+		ip: pickOf(p, "ip", []string{"10.20.30.40", "192.0.2.1", "::ffff:10.1.1.1", "2001:db8::1"}), offset: pickOf(p, "offset", []float64{0, 5.5, -14}),
 		combined: p.chance(30, "combined"), names: p.chance(30, "names"), ids: p.chance(30, "ids"), identity: p.chance(30, "identity"),
-		echo: p.chance(30, "echo"), bare: p.chance(10, "bare"), environment: p.values("environment", []string{"kind", "channel", "ticket"})}
+		echo: p.chance(30, "echo"), bare: p.chance(10, "bare"), environment: p.values("environment", []string{"kind", "channel", "ticket"}),
+	}
 	first := p.number("first", 0, len(p.who)-1)
 	for n := range p.number("people", 1, min(2, len(p.who))) {
 		out.people = append(out.people, p.person(p.who[(first+n)%len(p.who)]))

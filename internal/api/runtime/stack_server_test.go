@@ -52,8 +52,10 @@ func newStack(t testing.TB, applications ...model.ApplicationID) *stack {
 	s.now.Store(&noon)
 	var hash model.SecretHash
 	s.secret, hash = secrets.New(noon)
-	s.scope = model.Scope{ClientID: "STACK000000000000001", EnvironmentID: stackEnvironment, Name: "stack", Enabled: true,
-		ApplicationIDs: applications, Secrets: []model.SecretHash{hash}}
+	s.scope = model.Scope{
+		ClientID: "STACK000000000000001", EnvironmentID: stackEnvironment, Name: "stack", Enabled: true,
+		ApplicationIDs: applications, Secrets: []model.SecretHash{hash},
+	}
 	s.start()
 	t.Cleanup(s.stop)
 	s.write("", func(tx *store.Tx) error {

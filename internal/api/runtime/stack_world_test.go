@@ -13,8 +13,10 @@ import (
 // An environment of awkward names and values: everything that a writer of JSON could get wrong is in an id, a value, a
 // display name or an action. Its records and policies are drawn from a seed.
 
-var awkwardTexts = []string{"a", "b", "c", "north", "south", "", " ", `"`, `\`, `\"`, "/", "\x00\x01\x1f", "\b\f\n\r\t", "\x7f", "<b>&amp;</b>",
-	"e\u0301é", "line\u2028para\u2029", "日本語", "😀 smile", "x,y", "-a", "{\"a\":[1]}"}
+var awkwardTexts = []string{
+	"a", "b", "c", "north", "south", "", " ", `"`, `\`, `\"`, "/", "\x00\x01\x1f", "\b\f\n\r\t", "\x7f", "<b>&amp;</b>",
+	"e\u0301é", "line\u2028para\u2029", "日本語", "😀 smile", "x,y", "-a", "{\"a\":[1]}",
+}
 
 var awkwardNumbers = []string{"0", "1", "1.0", "1.00", "-3", "1e3", "98000", "0.1", "100000000000000000001", "many"}
 
@@ -60,8 +62,10 @@ func awkwardPeople() []model.IdentityTemplate {
 	uid := attribute(model.AttributeUID, model.String, false, "")
 	return []model.IdentityTemplate{
 		{ID: "Device", WorkspaceID: "i1", Attributes: []model.IdentityAttribute{uid, attribute("kind", model.String, true, "")}},
-		{ID: `Per"son`, WorkspaceID: "i0", Attributes: []model.IdentityAttribute{uid, attribute("kind", model.String, false, ""),
-			attribute("level", model.Numeric, true, "rank"), attribute(`mo"od`, model.String, true, ""), attribute("empty", model.String, true, "")}},
+		{ID: `Per"son`, WorkspaceID: "i0", Attributes: []model.IdentityAttribute{
+			uid, attribute("kind", model.String, false, ""),
+			attribute("level", model.Numeric, true, "rank"), attribute(`mo"od`, model.String, true, ""), attribute("empty", model.String, true, ""),
+		}},
 		{ID: "Service", WorkspaceID: "i2", Attributes: []model.IdentityAttribute{uid, attribute("kind", model.String, true, "sort")}},
 	}
 }
@@ -165,8 +169,10 @@ func (m *worldMaker) block(b model.Block) model.BlockID {
 func (m *worldMaker) policies(n int) []model.Policy {
 	var out []model.Policy
 	for i := range n {
-		p := model.Policy{ID: model.PolicyID(fmt.Sprintf("pol<%02d>", i)), WorkspaceID: "a0", Name: fmt.Sprintf("%s %d", awkwardTexts[i%len(awkwardTexts)], i),
-			Access: model.Allow, Use: model.PolicyUseDynamic, Inactive: m.r.IntN(12) == 0}
+		p := model.Policy{
+			ID: model.PolicyID(fmt.Sprintf("pol<%02d>", i)), WorkspaceID: "a0", Name: fmt.Sprintf("%s %d", awkwardTexts[i%len(awkwardTexts)], i),
+			Access: model.Allow, Use: model.PolicyUseDynamic, Inactive: m.r.IntN(12) == 0,
+		}
 		if i%5 == 4 {
 			p.Access = model.Restrict
 		}
@@ -228,11 +234,15 @@ func (m *worldMaker) use(t model.AssetTemplate, access model.Access) model.Rules
 func (m *worldMaker) conditions() []model.BlockID {
 	switch m.r.IntN(6) {
 	case 0:
-		return []model.BlockID{m.block(model.Block{Kind: model.KindConditionRequest, WorkspaceID: "a0",
-			Branches: branches(textRule(model.SideRequest, "kind", model.OpEqual, []string{"a"}))})}
+		return []model.BlockID{m.block(model.Block{
+			Kind: model.KindConditionRequest, WorkspaceID: "a0",
+			Branches: branches(textRule(model.SideRequest, "kind", model.OpEqual, []string{"a"})),
+		})}
 	case 1:
-		return []model.BlockID{m.block(model.Block{Kind: model.KindConditionIP, WorkspaceID: "a0",
-			IP: &model.IPCondition{Text: []string{"10.0.0.0/8"}, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}})}
+		return []model.BlockID{m.block(model.Block{
+			Kind: model.KindConditionIP, WorkspaceID: "a0",
+			IP: &model.IPCondition{Text: []string{"10.0.0.0/8"}, Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+		})}
 	}
 	return nil
 }
