@@ -34,6 +34,7 @@ type Service struct {
 	cursors  cursors
 	failures failures
 	logins   loginRecorder
+	mirrors  mirrors
 }
 
 // New makes a service. Close it before the store is closed.

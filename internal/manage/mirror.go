@@ -1,0 +1,258 @@
+package manage
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// mirrors are copies in memory of what the calls on single policies and blocks ask of an environment, one for each
+// environment that was asked about. They are filled from the store and follow its feed, so they are never older than the
+// transaction that asks, and a restart misses nothing.
+type mirrors struct {
+	mu  sync.Mutex // held while a mirror follows
+	all map[model.EnvironmentID]*mirror
+}
+
+// mirror is one environment. What it holds is not changed in place: readers keep what they found.
+type mirror struct {
+	sequence store.Sequence // guarded by mirrors.mu
+
+	mu       sync.RWMutex // guards what follows
+	revision model.Revision
+	catalog  *catalog
+	blocks   *blockIndex
+	policies map[model.PolicyID]*model.Policy
+	order    []model.PolicyID // ascending
+	users    map[model.BlockID]map[model.PolicyID]bool
+}
+
+// look runs fn on the environment's mirror, which shows everything that was committed before the call. fn must not keep
+// the mirror.
+func (s *Service) look(ctx context.Context, env model.EnvironmentID, fn func(*mirror) error) error {
+	var m *mirror
+	err := s.view(ctx, env, func(tx *store.Tx) (err error) {
+		m, err = s.mirrorOf(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return fn(m)
+}
+
+// mirrorOf is the mirror of the transaction's environment, at the transaction's state or later.
+func (s *Service) mirrorOf(ctx context.Context, tx *store.Tx) (*mirror, error) {
+	all := &s.mirrors
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	m := all.all[tx.Environment]
+	if m != nil && m.sequence >= tx.Sequence {
+		return m, nil
+	}
+	news, err := s.newsOf(ctx, m, tx)
+	if m == nil || errors.Is(err, store.ErrTrimmed) || err == nil && news.reload {
+		m, err = readMirror(tx)
+	} else if err == nil {
+		err = m.follow(tx, news)
+	}
+	if err != nil {
+		delete(all.all, tx.Environment) // it may be half-way
+		return nil, err
+	}
+	if all.all == nil {
+		all.all = map[model.EnvironmentID]*mirror{}
+	}
+	all.all[tx.Environment] = m
+	return m, nil
+}
+
+// news is what a mirror has to read again.
+type news struct {
+	reload   bool
+	catalog  bool
+	policies map[model.PolicyID]bool
+	blocks   []model.BlockID // in order of their commits, so that new ones get their age in that order
+}
+
+// newsOf collects what was committed between the mirror's state and the transaction's.
+func (s *Service) newsOf(ctx context.Context, m *mirror, tx *store.Tx) (news, error) {
+	out := news{policies: map[model.PolicyID]bool{}}
+	if m == nil {
+		return out, nil
+	}
+	for at := m.sequence; at < tx.Sequence; {
+		commits, err := s.store.Feed(ctx, at, 256)
+		if err != nil {
+			return out, err
+		}
+		if len(commits) == 0 {
+			return out, store.ErrTrimmed
+		}
+		for i := range commits {
+			at = commits[i].Sequence
+			if at <= tx.Sequence {
+				out.note(&commits[i], tx.Environment)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (n *news) note(c *store.Commit, env model.EnvironmentID) {
+	for i := range c.Changes {
+		switch change := &c.Changes[i]; {
+		case change.Collection == store.Environments:
+			n.reload = n.reload || change.Deleted && change.Key == string(env)
+		case c.Environment != env:
+		case change.Collection == store.Policies:
+			n.policies[model.PolicyID(change.Key)] = true
+		case change.Collection == store.Blocks:
+			n.blocks = append(n.blocks, model.BlockID(change.Key))
+		case change.Collection == store.AssetTemplates, change.Collection == store.IdentityTemplates,
+			change.Collection == store.RequestAttributes, change.Collection == store.CustomAttributes,
+			change.Collection == store.Applications:
+			n.catalog = true
+		}
+	}
+}
+
+func readMirror(tx *store.Tx) (*mirror, error) {
+	cat, err := readCatalog(tx)
+	if err != nil {
+		return nil, err
+	}
+	m := &mirror{
+		sequence: tx.Sequence, revision: tx.Revision, catalog: cat, blocks: newBlockIndex(nil),
+		policies: map[model.PolicyID]*model.Policy{}, users: map[model.BlockID]map[model.PolicyID]bool{},
+	}
+	if err := each(tx.Blocks.FindAll(), func(b model.Block) { m.blocks.add(b, cat.rulesKey(&b)) }); err != nil {
+		return nil, err
+	}
+	err = each(tx.Policies.FindAll(), func(p model.Policy) {
+		m.order = append(m.order, p.ID)
+		m.putPolicy(&p)
+	})
+	slices.Sort(m.order)
+	return m, err
+}
+
+// follow brings the mirror to the transaction's state.
+func (m *mirror) follow(tx *store.Tx, n news) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n.catalog {
+		if err := m.readCatalog(tx); err != nil {
+			return err
+		}
+	}
+	for _, id := range n.blocks {
+		if err := m.readBlock(tx, id); err != nil {
+			return err
+		}
+	}
+	for id := range n.policies {
+		if err := m.readPolicy(tx, id); err != nil {
+			return err
+		}
+	}
+	m.sequence, m.revision = tx.Sequence, tx.Revision
+	return nil
+}
+
+func (m *mirror) readCatalog(tx *store.Tx) error {
+	before := m.catalog
+	cat, err := readCatalog(tx)
+	if err != nil {
+		return err
+	}
+	m.catalog = cat
+	if maps.Equal(before.types, cat.types) {
+		return nil
+	}
+	blocks := newBlockIndex(nil) // the keys of rules depend on the types
+	for _, k := range m.blocks.oldestFirst() {
+		blocks.insert(&knownBlock{block: k.block, key: cat.rulesKey(&k.block), age: k.age})
+	}
+	blocks.next = m.blocks.next
+	m.blocks = blocks
+	return nil
+}
+
+func (m *mirror) readBlock(tx *store.Tx, id model.BlockID) error {
+	b, err := tx.Blocks.Find(id)
+	known := m.blocks.block(id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		if known != nil {
+			m.blocks.remove(known)
+		}
+		return nil
+	case err != nil:
+		return err
+	case known != nil:
+		m.blocks.replace(known, b, m.catalog.rulesKey(&b))
+	default:
+		m.blocks.add(b, m.catalog.rulesKey(&b))
+	}
+	return nil
+}
+
+func (m *mirror) readPolicy(tx *store.Tx, id model.PolicyID) error {
+	p, err := tx.Policies.Find(id)
+	gone := errors.Is(err, store.ErrNotFound)
+	if err != nil && !gone {
+		return err
+	}
+	m.dropPolicy(id)
+	at, listed := slices.BinarySearch(m.order, id)
+	switch {
+	case gone && listed:
+		m.order = slices.Delete(m.order, at, at+1)
+	case !gone && !listed:
+		m.order = slices.Insert(m.order, at, id)
+	}
+	if !gone {
+		m.putPolicy(&p)
+	}
+	return nil
+}
+
+func (m *mirror) putPolicy(p *model.Policy) {
+	m.policies[p.ID] = p
+	for _, id := range blocksOf(p) {
+		if m.users[id] == nil {
+			m.users[id] = map[model.PolicyID]bool{}
+		}
+		m.users[id][p.ID] = true
+	}
+}
+
+func (m *mirror) dropPolicy(id model.PolicyID) {
+	p := m.policies[id]
+	if p == nil {
+		return
+	}
+	for _, block := range blocksOf(p) {
+		if delete(m.users[block], id); len(m.users[block]) == 0 {
+			delete(m.users, block)
+		}
+	}
+	delete(m.policies, id)
+}
+
+// block is the lookup of rego.PrintPolicy.
+func (m *mirror) block(id model.BlockID) (model.Block, bool) {
+	k := m.blocks.block(id)
+	if k == nil {
+		return model.Block{}, false
+	}
+	return k.block, true
+}

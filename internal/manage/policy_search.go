@@ -1,0 +1,136 @@
+package manage
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// PolicyFilter limits a list of policies (management-api.md 7). Empty parts ask for nothing; the others must all hold.
+type PolicyFilter struct {
+	Applications []model.ApplicationID // the policy has an asset type in one of them
+	Workspaces   []model.WorkspaceID
+	Active       *bool
+	// Custom holds for every key the values of which the policy must have one. Numbers are compared by value.
+	Custom map[string][]model.Literal
+}
+
+// PolicyPage is a part of a list of policies, by id.
+type PolicyPage struct {
+	Items    []PolicyView
+	Total    int // of the whole list
+	Revision model.Revision
+}
+
+// SearchPolicies lists policies. A workspace that does not exist is PAC-001.
+func (s *Service) SearchPolicies(ctx context.Context, env model.EnvironmentID, f *PolicyFilter, offset, limit int) (PolicyPage, error) {
+	var out PolicyPage
+	err := s.view(ctx, env, func(tx *store.Tx) error {
+		var errs model.Errors
+		for _, id := range f.Workspaces {
+			collect(&errs, authorizationWorkspace(tx, id))
+		}
+		return errs.OrNil()
+	})
+	if err != nil {
+		return out, err
+	}
+	err = s.look(ctx, env, func(m *mirror) error {
+		ids := m.search(f)
+		out.Total, out.Revision = len(ids), m.revision
+		from := min(offset, len(ids))
+		for _, id := range ids[from:min(from+limit, len(ids))] {
+			out.Items = append(out.Items, viewPolicy(m.policies[id], env, m.catalog, m.block))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// PoliciesOf lists the policies of one application, which must exist (management-api.md 14.3).
+func (s *Service) PoliciesOf(ctx context.Context, env model.EnvironmentID, app model.ApplicationID, offset, limit int) (PolicyPage, error) {
+	err := s.view(ctx, env, func(tx *store.Tx) error {
+		_, _, err := find(tx, tx.Applications, app, "Application", string(app))
+		return err
+	})
+	if err != nil {
+		return PolicyPage{}, err
+	}
+	return s.SearchPolicies(ctx, env, &PolicyFilter{Applications: []model.ApplicationID{app}}, offset, limit)
+}
+
+// FindApplications lists the applications, by id.
+func (s *Service) FindApplications(ctx context.Context, env model.EnvironmentID) ([]model.Application, model.Revision, error) {
+	var out []model.Application
+	var revision model.Revision
+	err := s.view(ctx, env, func(tx *store.Tx) error {
+		revision = tx.Revision
+		return each(tx.Applications.FindAll(), func(a model.Application) { out = append(out, a) })
+	})
+	return out, revision, err
+}
+
+// search are the ids of the policies that pass the filter, ascending. The caller must not change them.
+func (m *mirror) search(f *PolicyFilter) []model.PolicyID {
+	if len(f.Applications) == 0 && len(f.Workspaces) == 0 && f.Active == nil && len(f.Custom) == 0 {
+		return m.order
+	}
+	var templates map[model.TemplateID]bool
+	if len(f.Applications) > 0 {
+		templates = m.templatesOf(f.Applications)
+	}
+	var out []model.PolicyID
+	for _, id := range m.order {
+		if m.passes(m.policies[id], f, templates) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+func (m *mirror) templatesOf(applications []model.ApplicationID) map[model.TemplateID]bool {
+	out := map[model.TemplateID]bool{}
+	for template, holders := range m.catalog.holders {
+		if slices.ContainsFunc(holders, func(id model.ApplicationID) bool { return slices.Contains(applications, id) }) {
+			out[template] = true
+		}
+	}
+	return out
+}
+
+// passes reports whether p passes the filter; templates are those of the filter's applications, nil when it has none.
+func (m *mirror) passes(p *model.Policy, f *PolicyFilter, templates map[model.TemplateID]bool) bool {
+	if f.Active != nil && p.Inactive == *f.Active || len(f.Workspaces) > 0 && !slices.Contains(f.Workspaces, p.WorkspaceID) {
+		return false
+	}
+	if templates != nil && !slices.ContainsFunc(p.Rulesets, func(use model.RulesetUse) bool {
+		k := m.blocks.block(use.BlockID)
+		return k != nil && templates[k.block.Template]
+	}) {
+		return false
+	}
+	for key, wanted := range f.Custom {
+		v := customValue(p, key)
+		if v == nil || !slices.ContainsFunc(v.Values, func(have model.Literal) bool { return oneOf(have, wanted) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// oneOf reports whether a value is one of those wanted.
+func oneOf(have model.Literal, wanted []model.Literal) bool {
+	return slices.ContainsFunc(wanted, func(w model.Literal) bool {
+		if have.Number != w.Number {
+			return false
+		}
+		if have.Number {
+			x, xOK := model.ParseNumber(have.Text)
+			y, yOK := model.ParseNumber(w.Text)
+			return xOK && yOK && x.String() == y.String()
+		}
+		return have.Text == w.Text
+	})
+}
