@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -111,7 +112,7 @@ func openZip(in io.ReaderAt, size int64) (*Archive, error) {
 func openTar(in io.Reader, dir string) (*Archive, error) {
 	spool, err := os.CreateTemp(dir, "ambit-archive-*")
 	if err != nil {
-		return nil, model.Internal("manage.openTar", err)
+		return nil, FileError("manage.openTar", err)
 	}
 	a := &Archive{spool: spool}
 	if err := os.Remove(spool.Name()); err == nil { // open, but without a name: gone with the process
@@ -165,6 +166,9 @@ func (a *Archive) readTar(in io.Reader) error {
 			return limitExceeded("unpacked bytes of the archive", offset+h.Size, maxUnpacked)
 		}
 		n, err := io.CopyN(a.spool, t, h.Size)
+		if _, ours := errors.AsType[*fs.PathError](err); ours {
+			return FileError("manage.openTar", err)
+		}
 		if err != nil {
 			return model.Invalidf("%s: %v", name, err)
 		}

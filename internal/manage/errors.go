@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
@@ -101,4 +102,20 @@ func notOffered(what string) *model.Error {
 		Kind: model.KindNotOffered, Code: "MGT-016", Name: "NotOfferedError", Args: []string{what},
 		Message: what + " is not offered",
 	}
+}
+
+// NoSpace is the error of a call that a full disk ended; nothing of it is stored.
+func NoSpace(op string, cause error) *model.Error {
+	return &model.Error{
+		Kind: model.KindUnavailable, Name: "NoSpaceError", Op: op, Err: cause,
+		Message: "The server has no disk space left; nothing was stored",
+	}
+}
+
+// FileError classifies the failure of a file that holds a body or an archive for the time of a call.
+func FileError(op string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return NoSpace(op, err)
+	}
+	return model.Internal(op, err)
 }

@@ -6,3 +6,6 @@ import "github.com/ambit-authz/ambit/internal/model"
 func (s *Service) Hash(secret string) (model.SecretHash, error) {
 	return s.secrets.Hash(secret, s.now())
 }
+
+// StoreError gives the tests the classification of store errors.
+var StoreError = storeError

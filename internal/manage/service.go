@@ -141,7 +141,10 @@ func mustExist(tx *store.Tx, env model.EnvironmentID) error {
 
 // storeError classifies the errors of a store that a caller can do something about.
 func storeError(op string, err error) error {
-	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrClosed) {
+	if errors.Is(err, store.ErrFull) {
+		return NoSpace(op, err)
+	}
+	if errors.Is(err, store.ErrClosed) {
 		return &model.Error{Kind: model.KindUnavailable, Op: op, Err: err}
 	}
 	if _, ok := errors.AsType[*model.Error](err); ok {

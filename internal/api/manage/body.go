@@ -120,7 +120,7 @@ func (x *exchange) spool(limit int64) (*os.File, int64, error) {
 	}
 	f, err := os.CreateTemp(x.api.tempDir, "ambit-body-*")
 	if err != nil {
-		return nil, 0, model.Internal("manage.spool", err)
+		return nil, 0, manage.FileError("manage.spool", err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, 0, errors.Join(model.Internal("manage.spool", err), f.Close())
@@ -130,7 +130,7 @@ func (x *exchange) spool(limit int64) (*os.File, int64, error) {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return nil, 0, errors.Join(model.Internal("manage.spool", err), f.Close())
+		return nil, 0, errors.Join(manage.FileError("manage.spool", err), f.Close())
 	}
 	return f, n, nil
 }
