@@ -229,7 +229,9 @@ const (
 	OwnerEnvironment = "ENVIRONMENT"
 )
 
-func formatCredential(c *model.Credential) []byte {
+func formatCredential(c *model.Credential) []byte { return encode(credentialFormOf(c)) }
+
+func credentialFormOf(c *model.Credential) credentialForm {
 	f := credentialForm{
 		ID: string(c.ClientID), OwnerType: OwnerTenant, Name: c.Name, Description: c.Description,
 		TokenDuration: isoDuration(c.TokenDuration), Permission: string(c.Permission),
@@ -238,7 +240,7 @@ func formatCredential(c *model.Credential) []byte {
 		owner := string(c.EnvironmentID)
 		f.OwnerType, f.OwnerID = OwnerEnvironment, &owner
 	}
-	return encode(f)
+	return f
 }
 
 // isoDuration writes a duration of whole minutes as PT…M (management-api.md 4).

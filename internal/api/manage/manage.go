@@ -100,6 +100,7 @@ func (a *api) routes() http.Handler {
 	t.add("PUT", scope+"/applications/{appId}", route{resource: "Scope", right: write, serve: linkApplication})
 	t.add("DELETE", scope+"/applications/{appId}", route{resource: "Scope", right: write, serve: unlinkApplication})
 
+	addCredentials(t)
 	addRecords(t, assets, "Asset", assetRecords())
 	addRecords(t, identities, "Identity", identityRecords())
 	return t

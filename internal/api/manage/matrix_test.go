@@ -11,7 +11,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows()} {
+	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), credentialRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -30,6 +30,14 @@ func scopeRows() map[string]string {
 		"GET " + scopes: "read", "POST " + scopes: "write", "GET " + scope: "read", "PUT " + scope: "write", "PATCH " + scope: "write", "DELETE " + scope: "write",
 		"GET " + scope + "/secrets": "read", "POST " + scope + "/secrets": "write", "DELETE " + scope + "/secrets/{secretId}": "write",
 		"PUT " + scope + "/applications/{appId}": "write", "DELETE " + scope + "/applications/{appId}": "write",
+	}
+}
+
+// credentialRows: whose a credential is does not stand in the path; TestCredentialRoles has the roles.
+func credentialRows() map[string]string {
+	return map[string]string{
+		"POST " + credentialsPath: "own", "GET " + credentialsPath: "own", "GET " + credentialPath: "own", "PUT " + credentialPath: "own",
+		"DELETE " + credentialPath: "own", "POST " + credentialPath + "/secrets": "own",
 	}
 }
 
