@@ -208,8 +208,8 @@ func columnNames(t *index.Table) []string {
 
 func decoded[R any](t *index.Table, decode func(index.Record) R) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
-		for it := t.All().Iterator(); it.HasNext(); {
-			if !yield(decode(t.Record(it.Next())), nil) {
+		for _, o := range t.All().Ordinals() {
+			if !yield(decode(t.Record(o)), nil) {
 				return
 			}
 		}

@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"iter"
 	"maps"
+	"math/bits"
 	"slices"
-	"sort"
 	"strings"
-
-	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/ambit-authz/ambit/internal/engine/index"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -220,7 +218,7 @@ func compareLabels(a, b label) int {
 // all selects from the index, set at a time. Values sent with the request take the place of every asset's own (E12).
 func (c *collector) all(sent model.Attributes) {
 	c.sent = sent
-	granted := map[label]*roaring.Bitmap{}
+	granted := map[label]*index.Set{}
 	for i := range c.residual.permutations {
 		if c.residual.question.stopped() {
 			return
@@ -228,25 +226,25 @@ func (c *collector) all(sent model.Attributes) {
 		c.grant(&c.residual.permutations[i], granted)
 	}
 	labels := make([]label, 0, len(granted))
-	sets := make([]*roaring.Bitmap, 0, len(granted))
-	for l, b := range granted {
-		if !b.IsEmpty() {
+	for l, found := range granted {
+		if found.Len() > 0 {
 			labels = append(labels, l)
 		}
-	}
-	slices.SortFunc(labels, compareLabels)
-	for _, l := range labels {
-		sets = append(sets, granted[l])
 	}
 	if len(labels) == 0 {
 		return
 	}
-	ordinals := roaring.FastOr(sets...).ToArray()
+	slices.SortFunc(labels, compareLabels)
+	sets := make([]*index.Set, len(labels))
+	for i, l := range labels {
+		sets[i] = granted[l]
+	}
+	ordinals := index.Union(sets...).Ordinals()
 	c.access.runs = append(c.access.runs, run{asset: c.asset, ordinals: ordinals, sets: c.assign(ordinals, labels, sets), sent: sent})
 }
 
 // grant adds to granted what one permutation allows minus what it restricts.
-func (c *collector) grant(p *permutation, granted map[label]*roaring.Bitmap) {
+func (c *collector) grant(p *permutation, granted map[label]*index.Set) {
 	terms := p.terms[c.asset.def.ID]
 	allowed := c.allow(terms)
 	if len(allowed) == 0 {
@@ -255,19 +253,19 @@ func (c *collector) grant(p *permutation, granted map[label]*roaring.Bitmap) {
 	restricted := c.restrict(terms, allowed)
 	for l, b := range allowed {
 		if r := restricted[l.action]; len(r) > 0 {
-			b = roaring.AndNot(b, union(r))
+			b = index.Subtract(b, index.Union(r...))
 		}
 		if before, ok := granted[l]; ok {
-			b = roaring.Or(before, b)
+			b = index.Union(before, b)
 		}
 		granted[l] = b
 	}
 }
 
 // allow selects what the Allow policies cover.
-func (c *collector) allow(terms []term) map[label]*roaring.Bitmap {
-	found := map[*block]*roaring.Bitmap{} // rulesets shared by policies are selected once
-	lists := map[label][]*roaring.Bitmap{}
+func (c *collector) allow(terms []term) map[label]*index.Set {
+	found := map[*block]*index.Set{} // rulesets shared by policies are selected once
+	lists := map[label][]*index.Set{}
 	for i := range terms {
 		t := &terms[i]
 		if t.policy.restrict {
@@ -286,31 +284,31 @@ func (c *collector) allow(terms []term) map[label]*roaring.Bitmap {
 			if c.policies {
 				l.policy = t.policy
 			}
-			if !b.IsEmpty() {
+			if b.Len() > 0 {
 				lists[l] = append(lists[l], b)
 			}
 		}
 	}
-	out := make(map[label]*roaring.Bitmap, len(lists))
-	for l, bitmaps := range lists {
-		out[l] = union(bitmaps)
+	out := make(map[label]*index.Set, len(lists))
+	for l, sets := range lists {
+		out[l] = index.Union(sets...)
 	}
 	return out
 }
 
 // restrict selects what the Restrict policies take away, by action, looking only among what is allowed at all: their
 // branches are often wide.
-func (c *collector) restrict(terms []term, allowed map[label]*roaring.Bitmap) map[int][]*roaring.Bitmap {
-	var within *roaring.Bitmap
-	found := map[*block]*roaring.Bitmap{}
-	out := map[int][]*roaring.Bitmap{}
+func (c *collector) restrict(terms []term, allowed map[label]*index.Set) map[int][]*index.Set {
+	var within *index.Set
+	found := map[*block]*index.Set{}
+	out := map[int][]*index.Set{}
 	for i := range terms {
 		t := &terms[i]
 		if !t.policy.restrict || len(t.branches) == 0 {
 			continue
 		}
 		if within == nil {
-			within = union(slices.Collect(maps.Values(allowed)))
+			within = index.Union(slices.Collect(maps.Values(allowed))...)
 		}
 		b, ok := found[t.use.ruleset]
 		if !ok {
@@ -326,34 +324,20 @@ func (c *collector) restrict(terms []term, allowed map[label]*roaring.Bitmap) ma
 	return out
 }
 
-func union(bitmaps []*roaring.Bitmap) *roaring.Bitmap {
-	if len(bitmaps) == 1 {
-		return bitmaps[0]
-	}
-	return roaring.FastOr(bitmaps...)
-}
-
 // find selects the assets, among within if it is not nil, for which some branch holds.
-func (c *collector) find(branches []boundBranch, within *roaring.Bitmap) *roaring.Bitmap {
-	var out *roaring.Bitmap
+func (c *collector) find(branches []boundBranch, within *index.Set) *index.Set {
+	var space [8]*index.Set
+	found := space[:0]
 	for i := range branches {
-		b, possible := c.findBranch(&branches[i], within)
-		switch {
-		case !possible:
-		case out == nil:
-			out = b
-		default:
-			out.Or(b)
+		if set, possible := c.findBranch(&branches[i], within); possible {
+			found = append(found, set)
 		}
 	}
-	if out == nil {
-		return roaring.New()
-	}
-	return out
+	return index.Union(found...)
 }
 
 // findBranch asks the index. Predicates on values that the request sends are the same for every asset and decided here.
-func (c *collector) findBranch(b *boundBranch, within *roaring.Bitmap) (found *roaring.Bitmap, possible bool) {
+func (c *collector) findBranch(b *boundBranch, within *index.Set) (found *index.Set, possible bool) {
 	var predicates [8]index.Predicate
 	list := predicates[:0]
 	for i := range b.predicates {
@@ -369,67 +353,58 @@ func (c *collector) findBranch(b *boundBranch, within *roaring.Bitmap) (found *r
 	return c.asset.table.Select(list, within), true
 }
 
-// assign gives every ordinal its action set. sets[i] are the ordinals with labels[i], all among ordinals. It walks
-// label by label: an ordinal's set so far and the label give its next set, so that equal sets are made once.
-func (c *collector) assign(ordinals []index.Ordinal, labels []label, sets []*roaring.Bitmap) []uint32 {
+// assign gives every ordinal its action set. sets[i] are the ordinals with labels[i], all of them among ordinals. Which
+// labels an ordinal has is gathered as a mask, 64 labels at a time; equal sets are made once.
+func (c *collector) assign(ordinals []index.Ordinal, labels []label, sets []*index.Set) []uint32 {
+	type step struct {
+		before uint32
+		mask   uint64
+	}
 	out := make([]uint32, len(ordinals)) // while walking: places in chains
-	chains := [][]int32{nil}             // the labels of each set made so far
-	var next []uint32                    // next[s] = the chain of s with the present label, 0 = not made
-	buffer := make([]uint32, 1024)
-	for l := range labels {
-		next = append(next[:0], make([]uint32, len(chains))...)
-		at := 0
-		for it := sets[l].ManyIterator(); ; {
-			n := it.NextMany(buffer)
-			if n == 0 {
-				break
-			}
-			for _, o := range buffer[:n] {
-				at = seek(ordinals, at, o)
-				s := out[at]
-				if next[s] == 0 {
-					next[s] = uint32(len(chains))
-					chains = append(chains, append(slices.Clip(chains[s]), int32(l)))
+	chains := [][]label{nil}             // the label lists made so far
+	masks := make([]uint64, len(ordinals))
+	for first := 0; first < len(labels); first += 64 {
+		last := min(first+64, len(labels))
+		clear(masks)
+		for l := first; l < last; l++ {
+			sets[l].Mark(masks, ordinals, 1<<(l-first))
+		}
+		made := map[step]uint32{{}: 0}
+		var recent step
+		var id uint32
+		for i, mask := range masks {
+			if s := (step{out[i], mask}); s != recent || i == 0 {
+				var known bool
+				if id, known = made[s]; !known {
+					id = uint32(len(chains))
+					made[s] = id
+					chains = append(chains, chosen(chains[s.before], mask, labels[first:last]))
 				}
-				out[at] = next[s]
+				recent = s
 			}
+			out[i] = id
 		}
 	}
 	ids := make([]uint32, len(chains))
-	used := make([]bool, len(chains))
-	for i, s := range out {
-		if !used[s] {
-			used[s] = true
-			ids[s] = uint32(c.set(chains[s], labels))
+	for i, at := range out {
+		if ids[at] == 0 {
+			ids[at] = uint32(c.intern(chains[at])) + 1
 		}
-		out[i] = ids[s]
+		out[i] = ids[at] - 1
 	}
 	return out
 }
 
-// seek finds o at or after at in an ascending list that holds it.
-func seek(list []index.Ordinal, at int, o index.Ordinal) int {
-	step := 1
-	for at+step < len(list) && list[at+step] <= o {
-		at += step
-		step *= 2
+// chosen appends the labels of a mask to a list that stays as it is.
+func chosen(before []label, mask uint64, labels []label) []label {
+	out := slices.Clip(before)
+	for ; mask != 0; mask &= mask - 1 {
+		out = append(out, labels[bits.TrailingZeros64(mask)])
 	}
-	if list[at] == o {
-		return at
-	}
-	end := min(at+step, len(list))
-	return at + sort.Search(end-at, func(i int) bool { return list[at+i] >= o })
+	return out
 }
 
-// set gives the place of the action set of some labels in the answer.
-func (c *collector) set(chain []int32, labels []label) int {
-	chosen := make([]label, len(chain))
-	for i, l := range chain {
-		chosen[i] = labels[l]
-	}
-	return c.intern(chosen)
-}
-
+// intern gives the place in the answer of the action set of some labels.
 func (c *collector) intern(labels []label) int {
 	var key strings.Builder
 	set := ActionSet{}

@@ -136,8 +136,10 @@ func worldOf(c casefile.World) *world {
 // questionOf binds the stored identities, as package identity would with nothing sent.
 func questionOf(t *testing.T, s *engine.Snapshot, r casefile.Request) engine.Question {
 	t.Helper()
-	q := engine.Question{Applications: r.Applications, Environment: r.Environment, Instant: r.Instant,
-		CombinedMultiValue: r.Combined}
+	q := engine.Question{
+		Applications: r.Applications, Environment: r.Environment, Instant: r.Instant,
+		CombinedMultiValue: r.Combined,
+	}
 	if r.ZoneOffset != nil {
 		q.ZoneOffset = time.Duration(*r.ZoneOffset * float64(time.Hour))
 	}
@@ -149,8 +151,10 @@ func questionOf(t *testing.T, s *engine.Snapshot, r casefile.Request) engine.Que
 		if !ok || len(i.Sent) > 0 {
 			t.Fatalf("identity %s is not stored, or sends values that only the API takes", i.EntityID)
 		}
-		q.Identities = append(q.Identities, engine.Identity{Template: i.Template, EntityID: i.EntityID, Inactive: stored.Inactive,
-			Attributes: stored.Attributes, Rows: stored.Rows})
+		q.Identities = append(q.Identities, engine.Identity{
+			Template: i.Template, EntityID: i.EntityID, Inactive: stored.Inactive,
+			Attributes: stored.Attributes, Rows: stored.Rows,
+		})
 	}
 	return q
 }

@@ -153,8 +153,10 @@ func (m *maker) opaInput(q engine.Question, assets []engine.Asset) (input map[st
 		numbers = append(numbers, scalar(text, true))
 	}
 	params["rnlist"] = numbers
-	return map[string]any{"identities": identities, "assets": things, "actions": actions, "requestParams": params,
-		"env": map[string]any{"time": q.Instant.UnixNano(), "sourceIp": q.SourceIP.String(), "timeZone": zoneName(q.ZoneOffset)}}, actions
+	return map[string]any{
+		"identities": identities, "assets": things, "actions": actions, "requestParams": params,
+		"env": map[string]any{"time": q.Instant.UnixNano(), "sourceIp": q.SourceIP.String(), "timeZone": zoneName(q.ZoneOffset)},
+	}, actions
 }
 
 func scalar(text string, number bool) any {

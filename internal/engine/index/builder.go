@@ -2,9 +2,8 @@ package index
 
 import (
 	"cmp"
+	"maps"
 	"slices"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // builder collects rows and makes a segment of them.
@@ -159,33 +158,27 @@ func (cb *columnBuilder) build(s *segment, order []uint32, def Column) column {
 // post fills the ordinals by code.
 func (c *column) post(s *segment, counts []uint32) {
 	n := c.dict.len()
-	blocks := 1 + int(s.ordinal(max(s.rows-1, 0))-s.ordinal0())>>16
-	threshold := uint32(max(256, 32*blocks))
+	span := Ordinal(0)
+	if s.rows > 0 {
+		span = s.ordinal(s.rows-1) + 1
+	}
 	c.offsets = make([]uint32, n+1)
-	c.heavySums = []int{0}
-	light := uint32(0)
-	for code := range n {
-		c.offsets[code] = light
-		if counts[code] < threshold {
-			light += counts[code]
-		} else {
-			c.heavy = append(c.heavy, uint32(code))
-			c.heavySums = append(c.heavySums, c.heavySums[len(c.heavySums)-1]+int(counts[code]))
+	c.denseSums = []int{0}
+	words := map[uint32][]uint64{}
+	total := uint32(0)
+	for code := range uint32(n) {
+		c.offsets[code] = total
+		if isFew(int(counts[code]), span) {
+			total += counts[code]
+			continue
 		}
+		words[code] = make([]uint64, (span+63)/64)
+		c.denseSums = append(c.denseSums, c.denseSums[len(c.denseSums)-1]+int(counts[code]))
 	}
-	c.offsets[n] = light
-	c.list = make([]Ordinal, light)
+	c.offsets[n] = total
+	c.list = make([]Ordinal, total)
 	next := slices.Clone(c.offsets)
-	heavyAt := map[uint32]int{}
-	c.bitmaps = make([]*roaring.Bitmap, len(c.heavy))
-	pending := make([][]Ordinal, len(c.heavy))
-	for i, code := range c.heavy {
-		heavyAt[code] = i
-		c.bitmaps[i] = roaring.New()
-		pending[i] = make([]Ordinal, 0, 1024)
-	}
-	keyed := roaring.New()
-	keyedPending := make([]Ordinal, 0, 4096)
+	keyed := make([]uint64, (span+63)/64)
 	for row := range s.rows {
 		o := s.ordinal(row)
 		has := false
@@ -196,39 +189,22 @@ func (c *column) post(s *segment, counts []uint32) {
 			}
 			code--
 			has = has || code < c.dict.keyed
-			if counts[code] < threshold {
+			if w := words[code]; w != nil {
+				w[o>>6] |= 1 << (o & 63)
+			} else {
 				c.list[next[code]] = o
 				next[code]++
-				continue
-			}
-			at := heavyAt[code]
-			if pending[at] = append(pending[at], o); len(pending[at]) == cap(pending[at]) {
-				c.bitmaps[at].AddMany(pending[at])
-				pending[at] = pending[at][:0]
 			}
 		}
 		if has {
 			c.keyedRows++
-			if keyedPending = append(keyedPending, o); len(keyedPending) == cap(keyedPending) {
-				keyed.AddMany(keyedPending)
-				keyedPending = keyedPending[:0]
-			}
+			keyed[o>>6] |= 1 << (o & 63)
 		}
 	}
-	for i, b := range c.bitmaps {
-		b.AddMany(pending[i])
-		b.RunOptimize()
+	for _, code := range slices.Sorted(maps.Keys(words)) {
+		c.dense = append(c.dense, densePosting{code, &Set{words: words[code], size: int(counts[code])}})
 	}
 	if c.keyedRows < s.rows {
-		keyed.AddMany(keyedPending)
-		keyed.RunOptimize()
-		c.keyed = keyed
+		c.keyed = newWords(keyed)
 	}
-}
-
-func (s *segment) ordinal0() Ordinal {
-	if s.rows == 0 {
-		return s.base
-	}
-	return s.ordinal(0)
 }

@@ -4,7 +4,7 @@
 // Start at Table. Every record has an Ordinal, given at first insertion and kept until it is removed, so that ascending
 // ordinals are the order of the catalogue. A Table is a short list of parts, each an immutable segment with the ordinals
 // it still answers for. A segment keeps, for every column, a sorted dictionary of the values, for every value the
-// ordinals that carry it (a slice of a shared list when they are few, a compressed bitmap when they are many), and for
+// ordinals that carry it (a slice of a shared list when they are few, a bit set when they are many), and for
 // every record the codes of its values. A change adds a small part; parts of similar size are merged, so that the work
 // is in proportion to the change and the number of parts stays logarithmic.
 //
@@ -14,8 +14,6 @@ package index
 import (
 	"cmp"
 	"slices"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // Ordinal numbers a record of a table, ascending in the order of first insertion.
@@ -72,7 +70,7 @@ type Table struct {
 // part is a segment with the ordinals it still answers for.
 type part struct {
 	seg   *segment
-	live  *roaring.Bitmap // nil = every row
+	live  *Set // nil = every row
 	count int
 }
 
@@ -85,14 +83,8 @@ func (t *Table) Columns() []Column { return t.columns }
 // Len is the number of records.
 func (t *Table) Len() int { return t.count }
 
-// All is the set of all ordinals. The caller may change it.
-func (t *Table) All() *roaring.Bitmap {
-	out := roaring.New()
-	for i := range t.parts {
-		out.Or(t.parts[i].ordinals())
-	}
-	return out
-}
+// All is the set of all ordinals.
+func (t *Table) All() *Set { return t.Select(nil, nil) }
 
 // Find gives the ordinal of the record with a key.
 func (t *Table) Find(key string) (Ordinal, bool) {
@@ -148,11 +140,11 @@ func (r Record) Has(column int) bool {
 // Blob is the bytes kept with the record. They must not be changed.
 func (r Record) Blob() []byte { return r.seg.blobs.at(r.row) }
 
-func (p *part) ordinals() *roaring.Bitmap {
+func (p *part) ordinals() *Set {
 	if p.live != nil {
 		return p.live
 	}
-	return p.seg.ordinalSet()
+	return p.seg.all()
 }
 
 // codeRange is a half-open range of dictionary codes.

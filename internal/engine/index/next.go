@@ -4,8 +4,7 @@ import (
 	"errors"
 	"iter"
 	"math"
-
-	"github.com/RoaringBitmap/roaring/v2"
+	"slices"
 )
 
 // Change is one step from a table to the next: first Clear, then Removed, then Put. Put is read once; an error that it
@@ -31,18 +30,20 @@ func (t *Table) Next(c Change) (*Table, error) {
 		next.parts = t.parts
 		next.count = t.count
 	}
-	gone := roaring.New()
+	var gone []Ordinal
 	for _, key := range c.Removed {
 		if o, ok := next.Find(key); ok {
-			gone.Add(o)
+			gone = append(gone, o)
 		}
 	}
+	slices.Sort(gone)
 	fresh, replaced, err := next.build(c.Put, gone)
 	if err != nil {
 		return nil, err
 	}
-	gone.Or(replaced)
-	next.parts = without(next.parts, gone)
+	gone = append(gone, replaced...)
+	slices.Sort(gone)
+	next.parts = without(next.parts, newOrdinals(slices.Compact(gone)))
 	if fresh != nil && fresh.rows > 0 {
 		next.parts = append(next.parts, part{seg: fresh, count: fresh.rows})
 	}
@@ -55,10 +56,10 @@ func (t *Table) Next(c Change) (*Table, error) {
 }
 
 // build makes the segment of the rows put, and the set of ordinals that it takes over from older parts.
-func (t *Table) build(put iter.Seq2[Row, error], gone *roaring.Bitmap) (*segment, *roaring.Bitmap, error) {
-	replaced := roaring.New()
+// gone are the ordinals that are free already, ascending.
+func (t *Table) build(put iter.Seq2[Row, error], gone []Ordinal) (_ *segment, replaced []Ordinal, _ error) {
 	if put == nil {
-		return nil, replaced, nil
+		return nil, nil, nil
 	}
 	b := newBuilder(t.columns)
 	for row, err := range put {
@@ -69,8 +70,11 @@ func (t *Table) build(put iter.Seq2[Row, error], gone *roaring.Bitmap) (*segment
 		o, known := b.known(key)
 		if !known {
 			o, known = t.Find(key)
-			if known = known && !gone.Contains(o); known {
-				replaced.Add(o)
+			if _, free := slices.BinarySearch(gone, o); known && free {
+				known = false
+			}
+			if known {
+				replaced = append(replaced, o)
 			}
 		}
 		if !known {
@@ -86,18 +90,15 @@ func (t *Table) build(put iter.Seq2[Row, error], gone *roaring.Bitmap) (*segment
 }
 
 // without takes the ordinals gone from all parts and drops the parts that are left empty. It copies what it changes.
-func without(parts []part, gone *roaring.Bitmap) []part {
+func without(parts []part, gone *Set) []part {
 	out := make([]part, 0, len(parts)+1)
 	for _, p := range parts {
-		ordinals := p.ordinals()
-		if gone.IsEmpty() || !ordinals.Intersects(gone) {
+		if Intersect(gone, p.ordinals()).Len() == 0 {
 			out = append(out, p)
 			continue
 		}
-		live := roaring.AndNot(ordinals, gone)
-		live.RunOptimize()
-		if n := int(live.GetCardinality()); n > 0 {
-			out = append(out, part{seg: p.seg, live: live, count: n})
+		if live := Subtract(p.ordinals(), gone); live.Len() > 0 {
+			out = append(out, part{seg: p.seg, live: live, count: live.Len()})
 		}
 	}
 	return out
@@ -121,15 +122,15 @@ func (t *Table) merge() {
 
 // join makes one part of the live rows of several.
 func join(columns []Column, parts []part) part {
-	all := roaring.New()
+	sets := make([]*Set, len(parts))
 	for i := range parts {
-		all.Or(parts[i].ordinals())
+		sets[i] = parts[i].ordinals()
 	}
+	all := Union(sets...)
 	from := &Table{columns: columns, parts: parts}
 	b := newBuilder(columns)
 	row := Row{Values: make([][]string, len(columns))}
-	for it := all.Iterator(); it.HasNext(); {
-		o := it.Next()
+	for _, o := range all.Ordinals() {
 		r := from.Record(o)
 		for c := range columns {
 			row.Values[c] = r.Values(row.Values[c][:0], c)
@@ -137,5 +138,5 @@ func join(columns []Column, parts []part) part {
 		row.Blob = r.Blob()
 		b.add(o, row)
 	}
-	return part{seg: b.segment(), count: int(all.GetCardinality())}
+	return part{seg: b.segment(), count: all.Len()}
 }

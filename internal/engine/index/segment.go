@@ -3,8 +3,6 @@ package index
 import (
 	"math"
 	"slices"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // segment is an immutable group of records with its own dictionaries.
@@ -21,14 +19,19 @@ type column struct {
 	dict   dictionary
 	starts []uint32 // nil: at most one value a row; else the values of row r are codes starts[r] to starts[r+1]
 	codes  codes    // code+1; 0 = no value
-	// Ordinals by code: a code's own slice of list, or a bitmap when there are many.
+	// Ordinals by code: a code's own slice of list, or a bit set when there are many.
 	offsets   []uint32 // of list, by code, one more than codes
 	list      []Ordinal
-	heavy     []uint32 // codes with bitmaps, ascending
-	bitmaps   []*roaring.Bitmap
-	heavySums []int           // number of ordinals in bitmaps before each, one more than heavy
-	keyed     *roaring.Bitmap // ordinals that have a value with a key; nil = all
+	dense     []densePosting // ascending by code
+	denseSums []int          // number of ordinals in dense before each, one more than dense
+	keyed     *Set           // ordinals that have a value with a key; nil = all
 	keyedRows int
+}
+
+// densePosting is the ordinals of a code that many rows have.
+type densePosting struct {
+	code uint32
+	set  *Set
 }
 
 // row gives the row of an ordinal.
@@ -46,14 +49,40 @@ func (s *segment) ordinal(row int) Ordinal {
 	return s.ordinals[row]
 }
 
-func (s *segment) ordinalSet() *roaring.Bitmap {
-	b := roaring.New()
-	if s.ordinals == nil {
-		b.AddRange(uint64(s.base), uint64(s.base)+uint64(s.rows))
-	} else {
-		b.AddMany(s.ordinals)
+// all is the set of the segment's ordinals.
+func (s *segment) all() *Set {
+	if s.rows == 0 {
+		return emptySet
 	}
-	return b
+	if s.ordinals != nil {
+		return newOrdinals(s.ordinals)
+	}
+	high := s.base + Ordinal(s.rows)
+	words := make([]uint64, (high+63)/64)
+	for o := s.base; o < high; {
+		if o&63 == 0 && high-o >= 64 {
+			words[o>>6] = math.MaxUint64
+			o += 64
+			continue
+		}
+		words[o>>6] |= 1 << (o & 63)
+		o++
+	}
+	return newWords(words)
+}
+
+// newOrdinals makes a set of a sorted list in the form that suits it.
+func newOrdinals(list []Ordinal) *Set {
+	if len(list) == 0 {
+		return emptySet
+	}
+	high := list[len(list)-1] + 1
+	if isFew(len(list), high) {
+		return newList(list)
+	}
+	words := make([]uint64, (high+63)/64)
+	markAll(words, list)
+	return newWords(words)
 }
 
 // span is the range of a row's values in codes. For a column with at most one value a row it may hold a 0.
@@ -64,12 +93,30 @@ func (c *column) span(row int) (start, end int) {
 	return int(c.starts[row]), int(c.starts[row+1])
 }
 
+// postings is the list of a code's ordinals, nil when they are a bit set. It must not be changed.
+func (c *column) postings(code uint32) []Ordinal {
+	low, high := c.offsets[code], c.offsets[code+1]
+	if low == high {
+		return nil
+	}
+	return c.list[low:high:high]
+}
+
+// denseIn is the range of dense whose codes lie in r.
+func (c *column) denseIn(r codeRange) (low, high int) {
+	byCode := func(d densePosting, code uint32) int { return int(d.code) - int(code) }
+	low, _ = slices.BinarySearchFunc(c.dense, r.low, byCode)
+	high, _ = slices.BinarySearchFunc(c.dense, r.high, byCode)
+	return low, high
+}
+
 // first is the smallest ordinal that carries a code.
 func (c *column) first(code uint32) Ordinal {
-	if i, found := slices.BinarySearch(c.heavy, code); found {
-		return c.bitmaps[i].Minimum()
+	if list := c.postings(code); list != nil {
+		return list[0]
 	}
-	return c.list[c.offsets[code]]
+	low, _ := c.denseIn(codeRange{code, code + 1})
+	return c.dense[low].set.Ordinals()[0]
 }
 
 // codes is a list of small numbers in the narrowest form that holds them.

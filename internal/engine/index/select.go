@@ -1,38 +1,35 @@
 package index
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"strings"
-
-	"github.com/RoaringBitmap/roaring/v2"
 )
 
 // Select finds the records, among those of within when it is not nil, for which all predicates hold. Without predicates
-// it is every record. The result is the caller's; within is not changed.
-func (t *Table) Select(predicates []Predicate, within *roaring.Bitmap) *roaring.Bitmap {
-	out := roaring.New()
-	for i := range t.parts {
-		p := &t.parts[i]
-		among := within
-		if within != nil && len(t.parts) > 1 {
-			if among = roaring.And(within, p.ordinals()); among.IsEmpty() {
-				continue
-			}
-		}
-		found := p.seg.selectAll(predicates, among)
-		if p.live != nil {
-			found.And(p.live)
-		}
-		if len(t.parts) == 1 {
-			return found
-		}
-		out.Or(found)
+// it is every record.
+func (t *Table) Select(predicates []Predicate, within *Set) *Set {
+	if len(t.parts) == 1 {
+		return t.parts[0].find(predicates, within, t.next)
 	}
-	return out
+	found := make([]*Set, len(t.parts))
+	for i := range t.parts {
+		found[i] = t.parts[i].find(predicates, within, t.next)
+	}
+	return Union(found...)
 }
 
-// fewRows is the number of candidates below which judging each by its codes is cheaper than building bitmaps.
-const fewRows = 4096
+// find selects among the part's own records.
+func (p *part) find(predicates []Predicate, within *Set, span Ordinal) *Set {
+	switch {
+	case within == nil:
+		within = p.live
+	case p.count < int(span):
+		within = Intersect(within, p.ordinals())
+	}
+	return p.seg.find(predicates, within, span)
+}
 
 // leaf is a predicate resolved against a segment.
 type leaf struct {
@@ -42,72 +39,47 @@ type leaf struct {
 	scan   []string    // operands of Suffix and Substring, while ranges are not worked out
 	op     Op
 	size   int // upper bound of the ordinals that match, before Negate
-	light  int // those of them that are kept in lists
 }
 
-// selectAll intersects the predicates, cheapest first: candidates come from among, or from the most selective positive
-// predicate, and as soon as they are few every other one is judged on their codes alone. All of among are rows of s.
-func (s *segment) selectAll(predicates []Predicate, among *roaring.Bitmap) *roaring.Bitmap {
-	leaves := make([]leaf, 0, 8)
+// listShare is the share of a table, one in so many ordinals, up to which candidates are judged one by one: reading a
+// few codes of each is then cheaper than combining whole bit sets.
+const listShare = 8
+
+// find intersects the predicates, cheapest first, among rows of s (within nil = all). When the most selective one, or within, leaves few candidates, the
+// others are judged on their codes; else bit sets are combined until few are left.
+func (s *segment) find(predicates []Predicate, within *Set, span Ordinal) *Set {
+	var space [6]leaf
+	leaves := space[:0]
 	for i := range predicates {
 		l, possible := s.resolve(&predicates[i])
 		if !possible {
-			return roaring.New()
+			return emptySet
 		}
 		leaves = append(leaves, l)
 	}
-	slices.SortStableFunc(leaves, func(a, b leaf) int { return a.rank(s.rows) - b.rank(s.rows) })
-	found := among
-	if among != nil {
-		if among.GetCardinality() <= fewRows {
-			return s.filter(among.ToArray(), leaves)
-		}
-		found = among.Clone()
-	}
-	for i := range leaves {
-		l := &leaves[i]
-		switch {
-		case found == nil && !l.negate && l.scan == nil && l.size <= fewRows:
-			return s.filter(l.candidates(), leaves[i+1:])
-		case found == nil:
-			found = l.start(s)
-		case l.cost() > int(found.GetCardinality()):
-			found = s.filter(found.ToArray(), leaves[i:i+1])
-		default:
-			l.intersect(found)
-		}
-		if found.IsEmpty() {
-			return found
-		}
-		if rest := leaves[i+1:]; len(rest) > 0 && found.GetCardinality() <= fewRows {
-			return s.filter(found.ToArray(), rest)
+	slices.SortStableFunc(leaves, func(a, b leaf) int { return cmp.Compare(a.rank(), b.rank()) })
+	if len(leaves) > 0 {
+		if l := &leaves[0]; l.rank() < math.MaxInt-2 && l.size*listShare <= int(span) && (within == nil || l.size < within.size) {
+			return s.filter(l.candidates(span), leaves[1:], within)
 		}
 	}
-	if found == nil {
-		return s.ordinalSet()
+	if within != nil && within.words == nil {
+		return s.filter(within.list, leaves, nil)
 	}
-	return found
-}
-
-// cost is the number of values that must be handled one by one to make the leaf's bitmap.
-func (l *leaf) cost() int {
-	if l.scan != nil {
-		return l.column.dict.len()
-	}
-	return l.light
+	return s.combine(leaves, within, span)
 }
 
 // rank orders leaves: positive ones by the ordinals they match, those that need a scan after them, then negative ones.
-func (l *leaf) rank(rows int) int {
+func (l *leaf) rank() int {
 	switch {
 	case l.negate && l.scan != nil:
-		return rows + 3
+		return math.MaxInt
 	case l.negate:
-		return rows + 2
+		return math.MaxInt - 1
 	case l.scan != nil:
-		return rows + 1
+		return math.MaxInt - 2
 	}
-	return min(l.size, rows)
+	return l.size
 }
 
 // resolve looks the operands up. possible is false when no record can satisfy the predicate.
@@ -151,7 +123,9 @@ func (d *dictionary) lookup(op Op, operand string) codeRange {
 
 // normalise sorts and joins the ranges and counts what they match.
 func (l *leaf) normalise() {
-	slices.SortFunc(l.ranges, func(a, b codeRange) int { return int(a.low) - int(b.low) })
+	if len(l.ranges) > 1 {
+		slices.SortFunc(l.ranges, func(a, b codeRange) int { return cmp.Compare(a.low, b.low) })
+	}
 	kept := l.ranges[:0]
 	for _, r := range l.ranges {
 		if n := len(kept); n > 0 && r.low <= kept[n-1].high {
@@ -161,19 +135,11 @@ func (l *leaf) normalise() {
 		kept = append(kept, r)
 	}
 	l.ranges = kept
-	l.size, l.light = 0, 0
+	l.size = 0
 	for _, r := range kept {
-		low, high := l.column.heavyIn(r)
-		l.light += int(l.column.offsets[r.high] - l.column.offsets[r.low])
-		l.size += l.column.heavySums[high] - l.column.heavySums[low]
+		low, high := l.column.denseIn(r)
+		l.size += int(l.column.offsets[r.high]-l.column.offsets[r.low]) + l.column.denseSums[high] - l.column.denseSums[low]
 	}
-	l.size += l.light
-}
-
-func (c *column) heavyIn(r codeRange) (low, high int) {
-	low, _ = slices.BinarySearch(c.heavy, r.low)
-	high, _ = slices.BinarySearch(c.heavy, r.high)
-	return low, high
 }
 
 // work turns a scan into ranges by trying every text of the dictionary once.
@@ -205,121 +171,163 @@ func (l *leaf) matchText(text string) bool {
 	return false
 }
 
-// candidates lists the ordinals that match a small positive leaf, ascending and each once.
-func (l *leaf) candidates() []Ordinal {
+// candidates lists the ordinals that match a positive leaf, ascending and each once. The list may belong to the segment.
+func (l *leaf) candidates(span Ordinal) []Ordinal {
+	if len(l.ranges) == 1 && l.ranges[0].high-l.ranges[0].low == 1 {
+		if list := l.column.postings(l.ranges[0].low); list != nil {
+			return list
+		}
+	}
+	if int(span)/64 < l.size*8 {
+		return l.set(span).Ordinals()
+	}
 	out := make([]Ordinal, 0, l.size)
 	for _, r := range l.ranges {
 		out = append(out, l.column.list[l.column.offsets[r.low]:l.column.offsets[r.high]]...)
-		low, high := l.column.heavyIn(r)
-		for _, b := range l.column.bitmaps[low:high] {
-			out = append(out, b.ToArray()...)
+		low, high := l.column.denseIn(r)
+		for _, d := range l.column.dense[low:high] {
+			out = d.set.AppendTo(out)
 		}
-	}
-	if len(l.ranges) == 1 && l.ranges[0].high-l.ranges[0].low == 1 {
-		return out
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-// bitmap is the set of ordinals that match, before negation. It must not be changed: shared says whether it belongs to
-// the segment.
-func (l *leaf) bitmap() (b *roaring.Bitmap, shared bool) {
+// set is the set of ordinals that match, before negation.
+func (l *leaf) set(span Ordinal) *Set {
 	l.work()
-	var heavies []*roaring.Bitmap
+	if len(l.ranges) == 1 && l.ranges[0].high-l.ranges[0].low == 1 {
+		code := l.ranges[0].low
+		if list := l.column.postings(code); list != nil {
+			return newList(list)
+		}
+		low, _ := l.column.denseIn(l.ranges[0])
+		return l.column.dense[low].set
+	}
+	words := make([]uint64, (span+63)/64)
 	for _, r := range l.ranges {
-		low, high := l.column.heavyIn(r)
-		heavies = append(heavies, l.column.bitmaps[low:high]...)
+		markAll(words, l.column.list[l.column.offsets[r.low]:l.column.offsets[r.high]])
+		low, high := l.column.denseIn(r)
+		for _, d := range l.column.dense[low:high] {
+			d.set.mark(words)
+		}
 	}
-	light := l.lightList()
-	if len(light) == 0 && len(heavies) == 1 {
-		return heavies[0], true
-	}
-	b = l.column.set(light)
-	if len(heavies) > 0 {
-		b.Or(roaring.FastOr(heavies...))
-	}
-	return b, false
+	return newWords(words)
 }
 
-// lightList gathers the ordinals kept in lists, in no particular order.
-func (l *leaf) lightList() []Ordinal {
-	if len(l.ranges) == 1 {
-		r := l.ranges[0]
-		return l.column.list[l.column.offsets[r.low]:l.column.offsets[r.high]]
+// combine intersects leaf by leaf, starting with among, rows of s (nil = every row).
+func (s *segment) combine(leaves []leaf, among *Set, span Ordinal) *Set {
+	found := among
+	for i := range leaves {
+		l := &leaves[i]
+		if found != nil && (found.words == nil || found.size*listShare <= int(span)) {
+			return s.filter(found.Ordinals(), leaves[i:], nil)
+		}
+		set := l.set(span)
+		switch {
+		case l.negate:
+			if found == nil {
+				found = s.all()
+			}
+			if l.column.keyed != nil {
+				found = Intersect(found, l.column.keyed)
+			}
+			found = Subtract(found, set)
+		case found == nil:
+			found = set
+		default:
+			found = Intersect(found, set)
+		}
+		if found.Len() == 0 {
+			return emptySet
+		}
 	}
-	out := make([]Ordinal, 0, l.light)
+	if found == nil {
+		return s.all()
+	}
+	return found
+}
+
+// filter keeps the candidates (rows of s, ascending) for which all leaves hold and that lie in among, if that is not nil.
+func (s *segment) filter(candidates []Ordinal, leaves []leaf, among *Set) *Set {
+	if among != nil {
+		candidates = newList(candidates).restrict(among, true).list
+	}
+	var kept []Ordinal
+	for i := range leaves {
+		if len(candidates) == 0 {
+			return emptySet
+		}
+		l := &leaves[i]
+		if l.scan != nil && len(candidates) >= l.column.dict.len() {
+			l.work()
+		}
+		if kept == nil {
+			kept = make([]Ordinal, 0, len(candidates))
+		}
+		candidates = l.keep(s, candidates, kept[:0])
+		kept = candidates
+	}
+	if len(candidates) == 0 {
+		return emptySet
+	}
+	return newList(candidates)
+}
+
+// keep appends to out the ordinals of list whose rows the leaf accepts. out may be the beginning of list.
+func (l *leaf) keep(s *segment, list, out []Ordinal) []Ordinal {
+	c := l.column
+	if s.ordinals != nil || c.starts != nil || l.scan != nil || c.codes.w32 != nil && (l.negate || len(l.ranges) != 1) {
+		for _, o := range list {
+			if row, _ := s.row(o); l.match(row) {
+				out = append(out, o)
+			}
+		}
+		return out
+	}
+	switch {
+	case c.codes.w8 != nil:
+		return keepCodes(c.codes.w8, s.base, l.accepted(), list, out)
+	case c.codes.w16 != nil && (l.negate || len(l.ranges) != 1):
+		return keepCodes(c.codes.w16, s.base, l.accepted(), list, out)
+	case c.codes.w16 != nil:
+		return keepRange(c.codes.w16, s.base, l.ranges[0], list, out)
+	}
+	return keepRange(c.codes.w32, s.base, l.ranges[0], list, out)
+}
+
+// accepted tells for every stored code (0 = no value, else code+1) whether the leaf accepts a row with it.
+func (l *leaf) accepted() []bool {
+	out := make([]bool, l.column.dict.len()+1)
+	if l.negate {
+		for i := uint32(1); i <= l.column.dict.keyed; i++ {
+			out[i] = true
+		}
+	}
 	for _, r := range l.ranges {
-		out = append(out, l.column.list[l.column.offsets[r.low]:l.column.offsets[r.high]]...)
+		for code := r.low; code < r.high; code++ {
+			out[code+1] = !l.negate
+		}
 	}
 	return out
 }
 
-// set makes a bitmap of ordinals in any order. Many are first marked in a plain bit set, which needs no order.
-func (c *column) set(list []Ordinal) *roaring.Bitmap {
-	if len(list) < fewRows {
-		b := roaring.New()
-		sorted := slices.Clone(list)
-		slices.Sort(sorted)
-		b.AddMany(sorted)
-		return b
-	}
-	high := slices.Max(list)
-	dense := make([]uint64, high>>6+1)
+func keepCodes[C uint8 | uint16](codes []C, base Ordinal, accepted []bool, list, out []Ordinal) []Ordinal {
 	for _, o := range list {
-		dense[o>>6] |= 1 << (o & 63)
-	}
-	return roaring.FromDense(dense, false)
-}
-
-// start makes the first set of a selection.
-func (l *leaf) start(s *segment) *roaring.Bitmap {
-	b, shared := l.bitmap()
-	if l.negate {
-		if l.column.keyed == nil {
-			return roaring.AndNot(s.ordinalSet(), b)
-		}
-		return roaring.AndNot(l.column.keyed, b)
-	}
-	if shared {
-		return b.Clone()
-	}
-	return b
-}
-
-// intersect narrows found, which the selection owns.
-func (l *leaf) intersect(found *roaring.Bitmap) {
-	b, _ := l.bitmap()
-	if !l.negate {
-		found.And(b)
-		return
-	}
-	if l.column.keyed != nil {
-		found.And(l.column.keyed)
-	}
-	found.AndNot(b)
-}
-
-// filter keeps the candidates (ascending) for which all leaves hold.
-func (s *segment) filter(candidates []Ordinal, leaves []leaf) *roaring.Bitmap {
-	kept := candidates[:0]
-	for i := range leaves {
-		if l := &leaves[i]; l.scan != nil && len(candidates) >= l.column.dict.len() {
-			l.work()
+		if accepted[codes[o-base]] {
+			out = append(out, o)
 		}
 	}
-next:
-	for _, o := range candidates {
-		row, _ := s.row(o)
-		for i := range leaves {
-			if !leaves[i].match(row) {
-				continue next
-			}
+	return out
+}
+
+func keepRange[C uint16 | uint32](codes []C, base Ordinal, r codeRange, list, out []Ordinal) []Ordinal {
+	low, width := r.low+1, r.high-r.low
+	for _, o := range list {
+		if uint32(codes[o-base])-low < width {
+			out = append(out, o)
 		}
-		kept = append(kept, o)
 	}
-	out := roaring.New()
-	out.AddMany(kept)
 	return out
 }
 
