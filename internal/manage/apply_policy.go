@@ -169,7 +169,7 @@ func (a *applier) policy(ws *model.AuthorizationWorkspace, file archiveFile, bod
 	if err := a.once(kindPolicies, id, file.path); err != nil {
 		return id, err
 	}
-	if err := a.replacePolicy(m); err != nil {
+	if err := a.w.replacePolicy(m, a.cat.custom); err != nil {
 		return id, err
 	}
 	if a.hasStates {
@@ -197,9 +197,9 @@ func (a *applier) policy(ws *model.AuthorizationWorkspace, file archiveFile, bod
 }
 
 // replacePolicy checks what an import may change of the stored policy, and keeps its state (policy-model.md 3.11, 3.13).
-func (a *applier) replacePolicy(m *rego.Module) error {
+func (w *writer) replacePolicy(m *rego.Module, custom []model.CustomAttribute) error {
 	p := m.Policy
-	before, err := a.w.Policies.Find(p.ID)
+	before, err := w.Policies.Find(p.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -210,7 +210,7 @@ func (a *applier) replacePolicy(m *rego.Module) error {
 		return rego.Fault("RG-308", m.Positions.ID, string(p.ID))
 	}
 	p.Inactive = before.Inactive
-	for _, d := range a.cat.custom {
+	for _, d := range custom {
 		if d.OnlyOnCreate && !sameValue(customValue(&before, d.Key), customValue(p, d.Key)) {
 			return rego.Fault("RG-111", m.Positions.ID, d.Key, "cannot be changed after creation")
 		}
@@ -234,24 +234,8 @@ func sameValue(x, y *model.CustomValue) bool {
 	return slices.Equal(x.Values, y.Values)
 }
 
-// policySubject tells how policies appear in audit events: in their export format.
 func (a *applier) policySubject() *subject[model.Policy] {
-	return &subject[model.Policy]{
-		resource: always[model.Policy](resourcePolicy),
-		id:       func(p *model.Policy) string { return string(p.ID) },
-		name:     func(p *model.Policy) string { return p.Name },
-		format: func(p *model.Policy) []byte {
-			text, err := rego.PrintPolicy(*p, a.resolver.find, rego.PrintOptions{
-				Extended:          true,
-				SourceEnvironment: a.w.Environment, CustomAttributes: a.cat.custom,
-			})
-			if err != nil {
-				return []byte(p.Name) // its blocks changed in this very commit and have events of their own
-			}
-			return text
-		},
-		parent: func(p *model.Policy) (string, string) { return resourceAuthorizationWorkspace, string(p.WorkspaceID) },
-	}
+	return policySubject(a.w.Environment, a.cat.custom, a.resolver.find)
 }
 
 // states makes policies inactive that the archive names but does not bring.
