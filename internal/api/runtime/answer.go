@@ -13,7 +13,7 @@ import (
 
 const (
 	// bufferSize is how much of an answer is gathered before it is sent.
-	bufferSize = 64 << 10
+	bufferSize = 256 << 10
 	// roomForEntry is kept free in the buffer, so that an entry of common size does not make it grow.
 	roomForEntry = 4 << 10
 	// clientLimit is what one public client reads of an answer at most (runtime-api.md 3.5).
