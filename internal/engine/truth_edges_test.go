@@ -71,7 +71,7 @@ func edgeQuestion() engine.Question {
 	}
 }
 
-// TestCountInEqualsCountOut: sizes around the chunks of compressed bitmaps, also after random deletes: the list has every
+// TestCountInEqualsCountOut: sizes around chunks of 65,536, also after random deletes: the list has every
 // asset once, in catalogue order, and writing is taken away from the odd ones only.
 func TestCountInEqualsCountOut(t *testing.T) {
 	for _, n := range []int{0, 1, 65_535, 65_536, 65_537} {

@@ -203,7 +203,7 @@ func check(t *rapid.T, table *index.Table, want *state, predicates []index.Predi
 	}
 }
 
-// TestManyRows crosses the bounds at which lists become bitmaps and bitmaps get another container, with removals.
+// TestManyRows crosses the bounds at which lists become bit sets, with removals.
 func TestManyRows(t *testing.T) {
 	for _, n := range []int{0, 1, 255, 256, 257, 4095, 4097, 65535, 65536, 65537, 200_000} {
 		rng := rand.New(rand.NewPCG(1, uint64(n)))
