@@ -14,17 +14,23 @@ func TestRedefinedTypes(t *testing.T) {
 	at := model.AssetTemplate{ID: "Papers", Source: model.SourcePlainID, Attributes: attributes}
 	s := openWorld(t, at, model.Asset{Path: "x", Attributes: model.Attributes{"class": {"a"}, "size": {"9"}, "note": {"n", "m"}}},
 		model.Asset{Path: "y", Name: "Why", Attributes: model.Attributes{"size": {"many"}}})
+	s.write(stackEnvironment, func(tx *store.Tx) error { // y comes by its name, x by its size if that is a number
+		return put(tx.Blocks, model.Block{ID: "what", Kind: model.KindRuleset, WorkspaceID: "a0", Template: "Papers", Branches: append(
+			branches(rule(model.SideAsset, "size", model.OpEqual, "9.0")), branches(textRule(model.SideAsset, "path", model.OpEqual, []string{"y"}))...)})
+	})
 	body := map[string]any{"entityId": "iris"}
 	for _, step := range []struct {
 		name       string
 		attributes []model.AssetAttribute
+		entries    int
 	}{
-		{"another order", []model.AssetAttribute{attributes[2], attributes[0], attributes[1]}},
-		{"name is declared", append([]model.AssetAttribute{{ID: "name", Type: model.String}}, attributes...)},
-		{"name is declared no more", attributes},
-		{"another type", []model.AssetAttribute{attributes[0], {ID: "size", Type: model.String}, attributes[2]}},
-		{"one goes", attributes[:2]},
-		{"all go", nil},
+		{"another order", []model.AssetAttribute{attributes[2], attributes[0], attributes[1]}, 2},
+		{"name is declared", append([]model.AssetAttribute{{ID: "name", Type: model.String}}, attributes...), 2},
+		{"name is declared no more", attributes, 2},
+		{"another type", []model.AssetAttribute{attributes[0], {ID: "size", Type: model.String}, attributes[2]}, 1},
+		{"the type is back", attributes, 2},
+		{"one goes", attributes[:2], 2},
+		{"all but one go", attributes[1:2], 2},
 	} {
 		s.write(stackEnvironment, func(tx *store.Tx) error {
 			at, err := tx.AssetTemplates.Find("Papers")
@@ -34,7 +40,10 @@ func TestRedefinedTypes(t *testing.T) {
 			at.Attributes = step.attributes
 			return put(tx.AssetTemplates, at)
 		})
-		_, followed, _ := s.ask(body)
+		status, followed, _ := s.ask(body)
+		if got := len(s.entries(status, followed)); got != step.entries {
+			t.Errorf("%s: %d entries, want %d", step.name, got, step.entries)
+		}
 		s.restart()
 		if _, fresh, _ := s.ask(body); followed != fresh {
 			t.Errorf("%s: followed %s\nread anew %s", step.name, followed, fresh)

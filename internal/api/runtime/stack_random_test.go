@@ -168,7 +168,7 @@ func compare(t *testing.T, s *stack, types, who []model.TemplateID, texts []stri
 }
 
 // TestRandomRequests: RT-12, RT-18, RT-48, RT-49, RT-53, RT-58, RT-59, RT-63, RT-65 to RT-78: random questions on
-// environments of awkward names and values, drawn from seeds, after a restart and after changes.
+// environments of awkward names and values, drawn from seeds, then after many changes, then after a restart.
 func TestRandomRequests(t *testing.T) {
 	types := []model.TemplateID{"None"}
 	for _, a := range awkwardTypes() {
@@ -185,8 +185,10 @@ func TestRandomRequests(t *testing.T) {
 			s.write(stackEnvironment, func(tx *store.Tx) error { return put(tx.Scopes, s.scope) })
 			fillAwkward(s, seed, 25)
 			compare(t, s, types, who, awkwardTexts, 20)
-			s.restart()
+			thinAwkward(s)
 			fillAwkward(s, seed+100, 20)
+			compare(t, s, types, who, awkwardTexts, 20)
+			s.restart()
 			compare(t, s, types, who, awkwardTexts, 20)
 		})
 	}

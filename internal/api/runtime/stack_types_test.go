@@ -86,7 +86,7 @@ func openWorld(t *testing.T, at model.AssetTemplate, assets ...model.Asset) *sta
 		}
 		return errors.Join(
 			put(tx.AssetTemplates, at),
-			put(tx.IdentityTemplates, model.IdentityTemplate{ID: "P", WorkspaceID: "i0", Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String}}}),
+			put(tx.IdentityTemplates, model.IdentityTemplate{ID: "P", WorkspaceID: "i0", Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String, IsUsedInAccessRequest: true}}}),
 			put(tx.Applications, model.Application{ID: "app", WorkspaceID: "a0", AssetTemplateIDs: []model.TemplateID{at.ID}}),
 			put(tx.Blocks, model.Block{ID: "who", Kind: model.KindDynamicGroup, WorkspaceID: "i0", Template: "P", Branches: []model.Branch{{}}},
 				model.Block{ID: "what", Kind: model.KindRuleset, WorkspaceID: "a0", Template: at.ID, Branches: []model.Branch{{}}}),

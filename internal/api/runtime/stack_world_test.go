@@ -288,3 +288,32 @@ func fillAwkward(s *stack, seed uint64, n int) {
 		return nil
 	})
 }
+
+// thinAwkward deletes every other asset and every third identity.
+func thinAwkward(s *stack) {
+	s.t.Helper()
+	c := readCatalog(s)
+	s.write(stackEnvironment, func(tx *store.Tx) error {
+		for t, paths := range c.paths {
+			for i, path := range paths {
+				if i%2 == 1 {
+					continue
+				}
+				if _, err := tx.Assets(t).Delete(path); err != nil {
+					return err
+				}
+			}
+		}
+		for t, all := range c.identities {
+			for i, identity := range all {
+				if i%3 > 0 {
+					continue
+				}
+				if _, err := tx.Identities(t).Delete(identity.EntityID); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
