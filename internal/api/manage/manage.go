@@ -101,6 +101,7 @@ func (a *api) routes() http.Handler {
 	t.add("DELETE", scope+"/applications/{appId}", route{resource: "Scope", right: write, serve: unlinkApplication})
 
 	addCredentials(t)
+	addAudit(t)
 	addRecords(t, assets, "Asset", assetRecords())
 	addRecords(t, identities, "Identity", identityRecords())
 	return t

@@ -11,7 +11,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), credentialRows()} {
+	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), credentialRows(), auditRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -39,6 +39,10 @@ func credentialRows() map[string]string {
 		"POST " + credentialsPath: "own", "GET " + credentialsPath: "own", "GET " + credentialPath: "own", "PUT " + credentialPath: "own",
 		"DELETE " + credentialPath: "own", "POST " + credentialPath + "/secrets": "own",
 	}
+}
+
+func auditRows() map[string]string {
+	return map[string]string{"GET " + auditPath: "tenant", "GET " + auditPath + "/{envId}": "write"}
 }
 
 func recordRows() map[string]string {
