@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math/big"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -39,7 +40,8 @@ const (
 // livingSecrets is how many secrets a client can have at once; a failing check costs as much as this many.
 const livingSecrets = 2
 
-// remembered bounds how long and how many successful argon2id checks are known without computing them again.
+// remembered bounds how long after their last use, and how many, successful argon2id checks are known without computing
+// them again: a caller that keeps calling never stands in line behind others that guess.
 const (
 	rememberedFor   = 5 * time.Minute
 	rememberedCount = 10_000
@@ -79,10 +81,14 @@ func NewSecrets(key []byte) (*Secrets, error) {
 	return &Secrets{
 		key:     append([]byte(nil), key...),
 		process: randomBytes(KeySize),
-		slots:   make(chan struct{}, 2), // 2 × 19 MiB at most, however many callers guess
+		slots:   make(chan struct{}, slots(runtime.GOMAXPROCS(0))),
 		recent:  map[[sha256.Size]byte]time.Time{},
 	}, nil
 }
+
+// slots is how many argon2id checks run at once. However many callers guess, they take 2 × 19 MiB and, where there is
+// more than one, half of the processors at most: decisions for others go on.
+func slots(processors int) int { return min(2, max(1, processors/2)) }
 
 // New makes a secret of 256 random bits, to be shown once, and what the store keeps of it.
 func (s *Secrets) New(now time.Time) (secret string, hash model.SecretHash) {
@@ -136,6 +142,7 @@ func (s *Secrets) checkGiven(hashes []model.SecretHash, secret string, now time.
 		}
 		memory := s.memory(h, secret)
 		if s.knows(memory, now) {
+			s.remember(memory, now)
 			return true
 		}
 		cost++
@@ -190,7 +197,7 @@ func (s *Secrets) knows(name [sha256.Size]byte, now time.Time) bool {
 func (s *Secrets) remember(name [sha256.Size]byte, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.recent) >= rememberedCount {
+	if _, again := s.recent[name]; !again && len(s.recent) >= rememberedCount {
 		s.older, s.recent = s.recent, map[[sha256.Size]byte]time.Time{}
 	}
 	s.recent[name] = now
