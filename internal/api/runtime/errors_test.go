@@ -208,6 +208,7 @@ func TestBodies(t *testing.T) {
 	h := newHarbour(t, func(s *settings) { s.options.MaxBytes = 100 })
 	fits := `{` + mreyes + `,"assetList":[]}`
 	h.want(request{body: fits, headers: []string{"Content-Encoding: gzip"}}, 415, "Unsupported Content-Encoding")
+	h.want(request{body: fits, headers: []string{"Content-Encoding: identity", "Content-Encoding: gzip"}}, 415, "Unsupported Content-Encoding")
 	h.want(request{body: fits, headers: []string{"Content-Encoding: Identity", "Content-Type: text/plain"}}, 200, empty)
 	pad := func(n int) string { return fits + strings.Repeat(" ", n-len(fits)) }
 	h.want(request{body: pad(100)}, 200, empty)

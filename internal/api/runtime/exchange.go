@@ -112,8 +112,10 @@ func (x *exchange) fields() (fields, error) {
 		}
 		return f, x.call.Authenticate(f.credentials())
 	}
-	if encoding := x.r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, problem.UnsupportedMedia("")
+	for _, encoding := range x.r.Header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return nil, problem.UnsupportedMedia("")
+		}
 	}
 	if x.r.ContentLength > x.h.options.MaxBytes {
 		return nil, tooLarge()
