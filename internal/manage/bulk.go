@@ -126,7 +126,7 @@ type importer[R any] struct {
 	seen  map[keyHash]struct{}
 	seeds [2]maphash.Seed
 	done  bool // the body is read to its end
-	fresh bool // the catalogue was empty when the import began
+	fresh bool // the catalogue was empty when the transaction began
 }
 
 // keyHash stands for a key: 128 bits under random seeds, so that a million keys take little memory and nobody can choose
@@ -146,7 +146,8 @@ func (im *importer[R]) hash(key string) keyHash {
 
 // run stores up to limit good rows (0 = all). Without write the rows are only checked.
 func (im *importer[R]) run(records store.Records[R], limit int, write bool) error {
-	if len(im.seen) == 0 {
+	im.fresh = false
+	if len(im.seen) == 0 { // the first transaction; before the next one others may write
 		n, err := records.Count()
 		if err != nil {
 			return err

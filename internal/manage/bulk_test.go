@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -429,6 +430,56 @@ func TestRecords(t *testing.T) {
 	wantError(t, err, model.KindInvalid, "MGT-003")
 }
 
+// MG-17: a record's version is that of its content; a write that demands another one changes nothing.
+func TestRecordPreconditions(t *testing.T) {
+	w := harbour(t)
+	cargo := w.Assets(envID, "Cargo")
+	when := func(match, none string) manage.Call {
+		call := w.call
+		if match != "" {
+			call.IfMatch = []string{match}
+		}
+		if none != "" {
+			call.IfNoneMatch = []string{none}
+		}
+		return call
+	}
+	put := func(call manage.Call, body string, merge bool) (manage.Done, error) {
+		_, done, err := cargo.Put(t.Context(), call, "a", []byte(body), merge)
+		return done, err
+	}
+	_, err := put(when("*", ""), `{"name":"0"}`, false)
+	wantError(t, err, model.KindPrecondition, "MGT-011", "Asset: [a] has changed")
+	_, err = put(when("*", ""), `{"name":"0"}`, true)
+	wantError(t, err, model.KindPrecondition, "MGT-011")
+	_, err = cargo.Delete(t.Context(), when("x", ""), "a")
+	wantError(t, err, model.KindPrecondition, "MGT-011")
+	one, err := put(when("", "*"), `{"name":"1","attributes":{"berth":["B","A"]}}`, false)
+	w.must(err)
+	_, err = put(when("", "*"), `{"name":"0"}`, false)
+	wantError(t, err, model.KindPrecondition, "MGT-011")
+	_, seen, err := cargo.Find(t.Context(), "a")
+	w.must(err)
+	if seen.Version == "" || seen.Version != one.Version {
+		t.Errorf("version %q after the write, %q read", one.Version, seen.Version)
+	}
+	two, err := put(when(one.Version, ""), `{"name":"2"}`, true)
+	w.must(err)
+	for _, call := range []manage.Call{when(one.Version, ""), when("", two.Version)} {
+		_, err = put(call, `{"name":"3"}`, true)
+		wantError(t, err, model.KindPrecondition, "MGT-011")
+		_, err = cargo.Delete(t.Context(), call, "a")
+		wantError(t, err, model.KindPrecondition, "MGT-011")
+	}
+	got, _, err := cargo.Find(t.Context(), "a")
+	w.must(err)
+	if got.Name != "2" || two.Version == one.Version {
+		t.Errorf("%+v, version %q after %q", got, two.Version, one.Version)
+	}
+	_, err = cargo.Delete(t.Context(), when(two.Version, ""), "a")
+	w.must(err)
+}
+
 // What is read back from the wire form is what was stored, by NDJSON.
 func TestBulkRoundTrip(t *testing.T) {
 	w := harbour(t)
@@ -518,6 +569,39 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+// A partial call is several commits: what others write between two of them is merged with, not overwritten.
+func TestBulkPartialMerge(t *testing.T) {
+	w := newWorld(t).bare()
+	w.apply(backup().with(files{quays + "assets/Cargo.csv": "-"}), manage.ApplyOptions{})
+	cargo := w.Assets(envID, "Cargo")
+	var body strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&body, "{\"path\":\"%d\"}\n", i)
+	}
+	written := make(chan error, 1)
+	meanwhile := readFunc(func([]byte) (int, error) { // the store gives the next transaction to whom waits
+		go func() {
+			_, _, err := cargo.Put(t.Context(), w.call, "late", []byte(`{"attributes":{"berth":"B"}}`), false)
+			written <- err
+		}()
+		time.Sleep(200 * time.Millisecond)
+		return 0, io.EOF
+	})
+	out, err := cargo.Import(t.Context(), w.call, manage.BulkOptions{Partial: true, Merge: true},
+		io.MultiReader(strings.NewReader(body.String()[:80_000]), meanwhile, strings.NewReader(body.String()[80_000:]+`{"path":"late","name":"N"}`)))
+	w.must(err)
+	w.must(<-written)
+	late, _, err := cargo.Find(t.Context(), "late")
+	w.must(err)
+	if late.Name != "N" || !slices.Equal(late.Attributes["berth"], []string{"B"}) || out.Report.Updated != 1 {
+		t.Errorf("%+v %+v", late, out.Report)
+	}
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 // One identity of far too many lines is refused without being gathered.
 func TestBulkCSVManyRows(t *testing.T) {

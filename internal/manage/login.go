@@ -32,10 +32,7 @@ type Grant struct {
 func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
 	now := s.now()
 	if !s.failures.allow(l.ClientID, l.ClientIP, now) {
-		return Grant{}, &model.Error{
-			Kind: model.KindTooMany, Code: "MGT-014", Name: "TooManyRequestsError",
-			Message: "Too many attempts",
-		}
+		return Grant{}, tooManyLogins()
 	}
 	var c model.Credential
 	known := true
@@ -56,9 +53,11 @@ func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
 	for _, secret := range l.Secrets {
 		good = s.secrets.Check(hashes, secret, now) || good
 	}
+	if !s.failures.settle(l.ClientID, l.ClientIP, now, good) {
+		return Grant{}, tooManyLogins() // others failed meanwhile: whether this guess was right is not said
+	}
 	s.recordLogin(&c, l, now, good)
 	if !good {
-		s.failures.add(l.ClientID, l.ClientIP, now)
 		return Grant{}, &model.Error{
 			Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
 			Message: "The client id or the secret is wrong",
@@ -66,6 +65,10 @@ func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
 	}
 	text, err := s.tokens.Issue(&c)
 	return Grant{AccessToken: text, ExpiresIn: c.TokenDuration, Scope: grantScope(&c)}, err
+}
+
+func tooManyLogins() error {
+	return &model.Error{Kind: model.KindTooMany, Code: "MGT-014", Name: "TooManyRequestsError", Message: "Too many attempts"}
 }
 
 func grantScope(c *model.Credential) string {
@@ -198,7 +201,16 @@ func (f *failures) allow(client model.ClientID, address string, now time.Time) b
 	return c.n < failuresPerMinute || !c.covers(now)
 }
 
-func (f *failures) add(client model.ClientID, address string, now time.Time) {
+// settle counts the outcome of a check that allow let pass. It reports false, and counts nothing, when so many others
+// failed since that the answer must not be given: guesses sent at once get no more answers than guesses in a row.
+func (f *failures) settle(client model.ClientID, address string, now time.Time, good bool) bool {
+	if !f.allow(client, address, now) {
+		return false
+	}
+	return good || f.add(client, address, now)
+}
+
+func (f *failures) add(client model.ClientID, address string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.counts == nil || len(f.counts) >= maxTracked {
@@ -209,8 +221,12 @@ func (f *failures) add(client model.ClientID, address string, now time.Time) {
 	if !c.covers(now) {
 		c = failureCount{start: now}
 	}
+	if c.n >= failuresPerMinute {
+		return false
+	}
 	c.n++
 	f.counts[key] = c
+	return true
 }
 
 // sweep drops ended windows, and everything when few have ended: memory and work stay bounded whoever is guessing.

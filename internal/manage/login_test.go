@@ -2,6 +2,8 @@ package manage_test
 
 import (
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,6 +189,31 @@ func TestRoles(t *testing.T) {
 				"Operation GET for resource Scope is not permitted due to the current user's lack of permissions.")
 		}
 	}
+}
+
+// MG-24: guesses that are sent at once get no more answers than guesses in a row.
+func TestLoginFailuresAtOnce(t *testing.T) {
+	w := newWorld(t).bare()
+	secret := w.credential("A", envID, model.PermissionAdmin)
+	var wrong, many atomic.Int32
+	var all sync.WaitGroup
+	for range 40 {
+		all.Go(func() {
+			_, err := w.Login(t.Context(), manage.Login{ClientID: "A", Secrets: []string{"no secret of ours"}, ClientIP: "192.0.2.9"})
+			switch model.KindOf(err) {
+			case model.KindUnauthorized:
+				wrong.Add(1)
+			case model.KindTooMany:
+				many.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if wrong.Load() != 10 || many.Load() != 30 {
+		t.Errorf("%d guesses answered, %d refused", wrong.Load(), many.Load())
+	}
+	_, err := w.Login(t.Context(), manage.Login{ClientID: "A", Secrets: []string{secret}, ClientIP: "192.0.2.9"})
+	wantError(t, err, model.KindTooMany, "MGT-014")
 }
 
 // MG-24, management-api.md 2.3: failures look alike; after ten in a minute for one id and address the next is refused.

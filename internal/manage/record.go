@@ -2,6 +2,8 @@ package manage
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -96,9 +98,20 @@ func (c Catalogue[R]) Find(ctx context.Context, key string) (R, Seen, error) {
 		if errors.Is(err, store.ErrNotFound) {
 			return missingResource(c.noun, key)
 		}
+		seen.Version = c.version(&out)
 		return err
 	})
 	return out, seen, err
+}
+
+// version of a record is that of its content: a million records need no stamp each (management-api.md 1.6). It is "" for
+// a record that is not there.
+func (c Catalogue[R]) version(record *R) string {
+	if record == nil {
+		return ""
+	}
+	sum := sha256.Sum256(c.format(record))
+	return hex.EncodeToString(sum[:12])
 }
 
 // Filter limits a list of records. The zero Filter passes everything.
@@ -249,7 +262,11 @@ func (c Catalogue[R]) Put(ctx context.Context, call Call, key string, body []byt
 			before = &found
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
-		} else if merge {
+		}
+		if err := w.meets(c.version(before), c.noun, key); err != nil {
+			return err
+		}
+		if merge && before == nil {
 			return missingResource(c.noun, key)
 		}
 		record, problem := schema.apply(r, before, merge)
@@ -257,6 +274,7 @@ func (c Catalogue[R]) Put(ctx context.Context, call Call, key string, body []byt
 			return problem
 		}
 		out = record
+		done.Version = c.version(&out)
 		if done.Result, err = records.Put(record); err != nil || done.Result == Unchanged {
 			return err
 		}
@@ -299,10 +317,17 @@ func (c Catalogue[R]) Delete(ctx context.Context, call Call, key string) (Done, 
 			return err
 		}
 		before, err := records.Find(key)
-		if errors.Is(err, store.ErrNotFound) {
+		if errors.Is(err, store.ErrNotFound) && len(w.call.IfMatch) == 0 {
 			return missingResource(c.noun, key)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		version := ""
+		if err == nil {
+			version = c.version(&before)
+		}
+		if err := w.meets(version, c.noun, key); err != nil {
 			return err
 		}
 		if _, err := records.Delete(key); err != nil {
