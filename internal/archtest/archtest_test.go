@@ -46,6 +46,7 @@ var rooms = map[string][]string{
 	"cmd/ambit":                {"internal/cli"},
 	"examples/bank":            {"internal/model"},
 	"docs/api":                 {},
+	"docs/requirements":        {},
 	"e2e":                      {"internal/cli"},
 }
 
