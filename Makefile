@@ -33,13 +33,12 @@ test: ## vet and test everything
 race: ## test the concurrent packages with the race detector
 	$(GO) test -race -timeout 15m -skip '$(RACE_SKIP)' $(RACE)
 
-bench: ## the small workloads, a few minutes
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
-	@if [ -f bench/go.mod ]; then cd bench && $(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...; fi
+bench: ## the small workloads beside their peers, a few minutes
+	cd bench && GOFLAGS=-mod=mod $(GO) run ./report
 
-bench-full: ## all sizes
-	$(GO) test -run '^$$' -bench . -benchmem ./internal/...
-	@if [ -f bench/go.mod ]; then cd bench && AMBIT_BENCH_SIZES='10000 100000 1000000 10000000' $(GO) test -run '^$$' -bench . -benchmem -timeout 6h ./...; fi
+bench-full: ## up to 1,000,000 assets, upload and restart
+	cd bench && GOFLAGS=-mod=mod $(GO) run ./report -full
+	cd bench && GOFLAGS=-mod=mod $(GO) run ./load
 
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	scripts/fuzz.sh
