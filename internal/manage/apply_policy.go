@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -199,6 +200,8 @@ func (a *applier) policy(ws *model.AuthorizationWorkspace, file archiveFile, bod
 // replacePolicy checks what an import may change of the stored policy, and keeps its state (policy-model.md 3.11, 3.13).
 func (w *writer) replacePolicy(m *rego.Module, custom []model.CustomAttribute) error {
 	p := m.Policy
+	// they are a map: the order in which a text has them must not make another policy of it
+	slices.SortFunc(p.CustomAttributes, func(x, y model.CustomValue) int { return strings.Compare(x.Key, y.Key) })
 	before, err := w.Policies.Find(p.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

@@ -102,6 +102,9 @@ func (a *api) routes() http.Handler {
 
 	addCredentials(t)
 	addAudit(t)
+	addPolicies(t)
+	addPolicyLists(t)
+	addBlocks(t)
 	addRecords(t, assets, "Asset", assetRecords())
 	addRecords(t, identities, "Identity", identityRecords())
 	return t

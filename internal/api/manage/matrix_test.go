@@ -11,7 +11,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), credentialRows(), auditRows()} {
+	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
