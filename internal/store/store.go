@@ -95,6 +95,8 @@ const (
 	Policies                CollectionName = "policy"
 	Scopes                  CollectionName = "scope"
 	Credentials             CollectionName = "credential"
+	Revocations             CollectionName = "revocation"
+	Reports                 CollectionName = "report"
 	Assets                  CollectionName = "asset"
 	Identities              CollectionName = "identity"
 )
@@ -122,6 +124,7 @@ type Tx struct {
 	// Tenant-wide collections: not limited to Environment. Deleting an environment deletes everything in it.
 	Environments Collection[model.EnvironmentID, model.Environment]
 	Credentials  Collection[model.ClientID, model.Credential]
+	Revocations  Collection[string, model.Revocation] // by token id
 
 	// Collections of Environment. Putting a template does not touch its records.
 	AuthorizationWorkspaces Collection[model.WorkspaceID, model.AuthorizationWorkspace]
@@ -136,6 +139,7 @@ type Tx struct {
 	Blocks                  Collection[model.BlockID, model.Block] // FindAll in order of first insertion
 	Policies                Collection[model.PolicyID, model.Policy]
 	Scopes                  Collection[model.ClientID, model.Scope]
+	Reports                 Collection[string, model.Report]
 
 	// Records of one template, in insertion order. The template need not be checked by the store.
 	Assets     func(model.TemplateID) Records[model.Asset]

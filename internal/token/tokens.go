@@ -1,14 +1,13 @@
 package token
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	_ "crypto/sha256" // the hash of thumbprints
 	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
@@ -19,8 +18,15 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// AudienceManagement is the audience of tokens for the management plane; no other is accepted there.
-const AudienceManagement = "ambit-management"
+// Audiences of access tokens. None is accepted in the place of the other (management-api.md 2.4).
+const (
+	AudienceManagement = "ambit-management"
+	AudienceRuntime    = "ambit-runtime"
+)
+
+// MaxLifetime is the longest that an access token can live (management-api.md 4), so how long the key that signed it must
+// be known after it was replaced.
+const MaxLifetime = 7 * 24 * time.Hour
 
 // typeAccessToken is the typ header of RFC 9068. It keeps other JWTs under the same key from being taken for access tokens.
 const typeAccessToken = "at+jwt"
@@ -31,6 +37,7 @@ const (
 	claimOwner      = "ambit_owner"
 	claimRole       = "ambit_role"
 	claimGeneration = "ambit_generation"
+	claimSecret     = "ambit_secret" // id of the secret that a scope proved itself with
 )
 
 const ownerTenant = "tenant"
@@ -46,16 +53,16 @@ type TokenOptions struct {
 	Key    *ecdsa.PrivateKey // P-256
 	Issuer string
 	Now    func() time.Time
+	// Retired keys verify until their end and sign nothing. None is required.
+	Retired []RetiredKey
 }
 
-// Tokens issues and verifies access tokens of the management plane: JWTs of RFC 9068 signed with ES256
-// (management-api.md 2.2). All methods may be called from many goroutines at once.
+// Tokens issues and verifies access tokens: JWTs of RFC 9068 signed with ES256 (management-api.md 2.2). All methods may be
+// called from many goroutines at once.
 type Tokens struct {
 	issuer string
 	now    func() time.Time
-	key    jwk.Key // private, with its kid
-	public jwk.Key
-	kid    string
+	ring   atomic.Pointer[ring]
 }
 
 // NewTokens refuses options of which one is missing: an unset issuer or key must not mean that it is not checked.
@@ -63,25 +70,8 @@ func NewTokens(o TokenOptions) (*Tokens, error) {
 	if o.Key == nil || o.Key.Curve != elliptic.P256() || o.Issuer == "" || o.Now == nil {
 		return nil, model.Invalidf("tokens need a P-256 key, an issuer and a clock")
 	}
-	key, err := jwk.Import(o.Key)
-	if err != nil {
-		return nil, model.Internal("token.NewTokens", err)
-	}
-	public, err := jwk.PublicKeyOf(key)
-	if err != nil {
-		return nil, model.Internal("token.NewTokens", err)
-	}
-	kid, err := thumbprint(public)
-	if err != nil {
-		return nil, model.Internal("token.NewTokens", err)
-	}
-	for _, k := range []jwk.Key{key, public} {
-		err := errors.Join(k.Set(jwk.KeyIDKey, kid), k.Set(jwk.AlgorithmKey, jwa.ES256()))
-		if err != nil {
-			return nil, model.Internal("token.NewTokens", err)
-		}
-	}
-	return &Tokens{issuer: o.Issuer, now: o.Now, key: key, public: public, kid: kid}, nil
+	t := &Tokens{issuer: o.Issuer, now: o.Now}
+	return t, t.Use(o.Key, o.Retired)
 }
 
 // Claims are what an access token says of its bearer.
@@ -89,8 +79,10 @@ type Claims struct {
 	ID            string
 	ClientID      model.ClientID
 	EnvironmentID model.EnvironmentID // "" = the tenant
-	Role          model.Permission
-	Generation    int64
+	Role          model.Permission    // of management tokens
+	Generation    int64               // of management tokens
+	SecretID      string              // of runtime tokens
+	Audience      string
 	IssuedAt      time.Time
 	ExpiresAt     time.Time
 }
@@ -103,17 +95,29 @@ func (c *Claims) Fits(now *model.Credential) bool {
 
 // Issue signs a token for c that ends after c.TokenDuration.
 func (t *Tokens) Issue(c *model.Credential) (string, error) {
+	return t.sign(AudienceManagement, c.ClientID, c.EnvironmentID, c.TokenDuration, func(b *jwt.Builder) {
+		b.Claim(claimRole, string(c.Permission)).Claim(claimGeneration, c.Generation)
+	})
+}
+
+// IssueRuntime signs a token for the decision calls that ends after lifetime. secretID is the secret that the scope proved
+// itself with: the token ends with it.
+func (t *Tokens) IssueRuntime(s *model.Scope, secretID string, lifetime time.Duration) (string, error) {
+	return t.sign(AudienceRuntime, s.ClientID, s.EnvironmentID, lifetime, func(b *jwt.Builder) { b.Claim(claimSecret, secretID) })
+}
+
+func (t *Tokens) sign(audience string, client model.ClientID, env model.EnvironmentID, lifetime time.Duration, claims func(*jwt.Builder)) (string, error) {
 	owner := ownerTenant
-	if c.EnvironmentID != "" {
-		owner = string(c.EnvironmentID)
+	if env != "" {
+		owner = string(env)
 	}
 	at := t.now().Truncate(time.Second)
-	token, err := jwt.NewBuilder().
-		Issuer(t.issuer).Subject(string(c.ClientID)).Audience([]string{AudienceManagement}).
-		IssuedAt(at).Expiration(at.Add(c.TokenDuration)).JwtID(newID()).
-		Claim(claimClient, string(c.ClientID)).Claim(claimOwner, owner).
-		Claim(claimRole, string(c.Permission)).Claim(claimGeneration, c.Generation).
-		Build()
+	builder := jwt.NewBuilder().
+		Issuer(t.issuer).Subject(string(client)).Audience([]string{audience}).
+		IssuedAt(at).Expiration(at.Add(lifetime)).JwtID(newID()).
+		Claim(claimClient, string(client)).Claim(claimOwner, owner)
+	claims(builder)
+	token, err := builder.Build()
 	if err != nil {
 		return "", model.Internal("token.Issue", err)
 	}
@@ -121,46 +125,61 @@ func (t *Tokens) Issue(c *model.Credential) (string, error) {
 	if err := headers.Set(jws.TypeKey, typeAccessToken); err != nil {
 		return "", model.Internal("token.Issue", err)
 	}
-	text, err := jwt.Sign(token, jwt.WithKey(jwa.ES256(), t.key, jws.WithProtectedHeaders(headers)))
+	text, err := jwt.Sign(token, jwt.WithKey(jwa.ES256(), t.ring.Load().private, jws.WithProtectedHeaders(headers)))
 	if err != nil {
 		return "", model.Internal("token.Issue", err)
 	}
 	return string(text), nil
 }
 
+// Issuer is the iss of all tokens.
+func (t *Tokens) Issuer() string { return t.issuer }
+
 // Verify reads the claims of a token that Issue made and that has not expired. Every other text gives ErrRefused. The
 // caller must still compare the claims with the stored credential (Claims.Fits).
-func (t *Tokens) Verify(text string) (Claims, error) {
-	if len(text) > maxToken || !t.headerFits(text) {
+func (t *Tokens) Verify(text string) (Claims, error) { return t.verify(text, AudienceManagement) }
+
+// VerifyRuntime is Verify for what IssueRuntime made. The caller must still look at the scope and its secret.
+func (t *Tokens) VerifyRuntime(text string) (Claims, error) { return t.verify(text, AudienceRuntime) }
+
+func (t *Tokens) verify(text, audience string) (Claims, error) {
+	if len(text) > maxToken {
+		return Claims{}, ErrRefused
+	}
+	key := t.keyOf(text)
+	if key == nil {
 		return Claims{}, ErrRefused
 	}
 	// The algorithm is ours to choose: the token's own alg must agree with it, which rules out none and HMAC.
 	token, err := jwt.Parse([]byte(text),
-		jwt.WithKey(jwa.ES256(), t.public),
-		jwt.WithIssuer(t.issuer), jwt.WithAudience(AudienceManagement),
+		jwt.WithKey(jwa.ES256(), key),
+		jwt.WithIssuer(t.issuer), jwt.WithAudience(audience),
 		jwt.WithRequiredClaim(jwt.ExpirationKey), jwt.WithRequiredClaim(jwt.IssuedAtKey),
 		jwt.WithRequiredClaim(jwt.SubjectKey), jwt.WithRequiredClaim(jwt.JwtIDKey),
 		jwt.WithClock(jwt.ClockFunc(t.now)))
 	if err != nil {
 		return Claims{}, ErrRefused
 	}
-	return readClaims(token)
+	return readClaims(token, audience)
 }
 
-// headerFits checks what jwt.Parse does not: the compact form, typ and kid.
-func (t *Tokens) headerFits(text string) bool {
+// keyOf checks what jwt.Parse does not, the compact form, typ and kid, and finds the public key; nil = refused.
+func (t *Tokens) keyOf(text string) jwk.Key {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 || slices.ContainsFunc(parts, func(p string) bool { return !isCanonical(p) }) {
-		return false
+		return nil
 	}
 	message, err := jws.ParseString(text)
 	if err != nil || len(message.Signatures()) != 1 {
-		return false
+		return nil
 	}
 	header := message.Signatures()[0].ProtectedHeaders()
 	typ, _ := header.Type()
 	kid, _ := header.KeyID()
-	return typ == typeAccessToken && kid == t.kid
+	if typ != typeAccessToken {
+		return nil
+	}
+	return t.ring.Load().find(kid, t.now())
 }
 
 // isCanonical refuses the other spellings of the same bytes that decoders take (unused bits at the end, padding, line
@@ -170,16 +189,23 @@ func isCanonical(part string) bool {
 	return err == nil && base64.RawURLEncoding.EncodeToString(raw) == part
 }
 
-func readClaims(token jwt.Token) (Claims, error) {
-	var client, owner, role string
+func readClaims(token jwt.Token, audience string) (Claims, error) {
+	var client, owner, role, secret string
 	var generation float64
-	err := errors.Join(token.Get(claimClient, &client), token.Get(claimOwner, &owner),
-		token.Get(claimRole, &role), token.Get(claimGeneration, &generation))
+	err := errors.Join(token.Get(claimClient, &client), token.Get(claimOwner, &owner))
+	if audience == AudienceManagement {
+		err = errors.Join(err, token.Get(claimRole, &role), token.Get(claimGeneration, &generation))
+	} else {
+		err = errors.Join(err, token.Get(claimSecret, &secret))
+	}
 	subject, _ := token.Subject()
 	if err != nil || client == "" || client != subject || owner == "" {
 		return Claims{}, ErrRefused
 	}
-	c := Claims{ClientID: model.ClientID(client), Role: model.Permission(role), Generation: int64(generation)}
+	c := Claims{
+		ClientID: model.ClientID(client), Role: model.Permission(role), Generation: int64(generation), SecretID: secret,
+		Audience: audience,
+	}
 	if owner != ownerTenant {
 		c.EnvironmentID = model.EnvironmentID(owner)
 	}
@@ -187,18 +213,4 @@ func readClaims(token jwt.Token) (Claims, error) {
 	c.IssuedAt, _ = token.IssuedAt()
 	c.ExpiresAt, _ = token.Expiration()
 	return c, nil
-}
-
-// KeySet is the set of public keys under which tokens are verified, for publication.
-func (t *Tokens) KeySet() (jwk.Set, error) {
-	set := jwk.NewSet()
-	if err := set.AddKey(t.public); err != nil {
-		return nil, model.Internal("token.KeySet", err)
-	}
-	return set, nil
-}
-
-func thumbprint(key jwk.Key) (string, error) {
-	sum, err := key.Thumbprint(crypto.SHA256)
-	return base64.RawURLEncoding.EncodeToString(sum), err
 }

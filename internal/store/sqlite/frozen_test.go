@@ -51,7 +51,7 @@ func TestFrozenObjects(t *testing.T) {
 		}
 	}
 	s.writer <- conn
-	if count != 14 {
+	if count != 16 {
 		t.Errorf("%d objects, want one of each collection", count)
 	}
 	commit, err := s.Update(t.Context(), store.Write{Environment: benchEnvironment, Time: time.Unix(0, 0)}, putBack)
@@ -63,6 +63,7 @@ func TestFrozenObjects(t *testing.T) {
 func putBack(tx *store.Tx) error {
 	return errors.Join(
 		putAll[model.EnvironmentID](tx.Environments), putAll[model.ClientID](tx.Credentials),
+		putAll[string](tx.Revocations), putAll[string](tx.Reports),
 		putAll[model.WorkspaceID](tx.AuthorizationWorkspaces), putAll[model.WorkspaceID](tx.IdentityWorkspaces),
 		putAll[model.TemplateID](tx.IdentityTemplates), putAll[store.Key](tx.IdentitySources),
 		putAll[store.Key](tx.MapperSets), putAll[model.TemplateID](tx.AssetTemplates),

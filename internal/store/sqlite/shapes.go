@@ -21,6 +21,16 @@ func credentialShape() shape[model.ClientID, model.Credential] {
 		replaces: func(old, v *model.Credential) bool { return old.EnvironmentID == v.EnvironmentID }}
 }
 
+func revocationShape() shape[string, model.Revocation] {
+	return shape[string, model.Revocation]{name: store.Revocations, tenant: true,
+		key: func(v *model.Revocation) string { return v.TokenID }, parts: single[string]}
+}
+
+func reportShape() shape[string, model.Report] {
+	return shape[string, model.Report]{name: store.Reports,
+		key: func(v *model.Report) string { return v.ID }, parts: single[string]}
+}
+
 func authorizationWorkspaceShape() shape[model.WorkspaceID, model.AuthorizationWorkspace] {
 	return shape[model.WorkspaceID, model.AuthorizationWorkspace]{name: store.AuthorizationWorkspaces,
 		key: func(v *model.AuthorizationWorkspace) model.WorkspaceID { return v.ID }, parts: single[model.WorkspaceID]}

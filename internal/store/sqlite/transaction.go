@@ -55,6 +55,7 @@ func (t *transaction) tx() *store.Tx {
 
 		Environments: environments{open(t, environmentShape())},
 		Credentials:  open(t, credentialShape()),
+		Revocations:  open(t, revocationShape()),
 
 		AuthorizationWorkspaces: open(t, authorizationWorkspaceShape()),
 		IdentityWorkspaces:      open(t, identityWorkspaceShape()),
@@ -68,6 +69,7 @@ func (t *transaction) tx() *store.Tx {
 		Blocks:                  open(t, blockShape()),
 		Policies:                open(t, policyShape()),
 		Scopes:                  open(t, scopeShape()),
+		Reports:                 open(t, reportShape()),
 
 		Assets: func(template model.TemplateID) store.Records[model.Asset] {
 			return openRecords(t, template, assetForm())

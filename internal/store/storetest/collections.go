@@ -33,6 +33,14 @@ func testCollections(t *testing.T, open Open) {
 		of:   func(tx *store.Tx) store.Collection[model.ClientID, model.Credential] { return tx.Credentials },
 		keys: [3]model.ClientID{"CRED1", "CRED2", "CRED3"}, full: fullCredential, text: text[model.ClientID],
 		bare: func(k model.ClientID) model.Credential { return model.Credential{ClientID: k, EnvironmentID: envA} }})
+	checkCollection(t, s, collectionCase[string, model.Revocation]{name: store.Revocations,
+		of:   func(tx *store.Tx) store.Collection[string, model.Revocation] { return tx.Revocations },
+		keys: [3]string{"0", "a", "b"}, full: fullRevocation, text: text[string],
+		bare: func(k string) model.Revocation { return model.Revocation{TokenID: k} }})
+	checkCollection(t, s, collectionCase[string, model.Report]{name: store.Reports,
+		of:   func(tx *store.Tx) store.Collection[string, model.Report] { return tx.Reports },
+		keys: [3]string{"1", "2", "3"}, full: fullReport, text: text[string],
+		bare: func(k string) model.Report { return model.Report{ID: k} }})
 	checkWorkspaces(t, s)
 	checkTemplates(t, s)
 	checkCollection(t, s, collectionCase[model.ApplicationID, model.Application]{name: store.Applications,

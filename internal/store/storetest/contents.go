@@ -30,6 +30,8 @@ func dump(t testing.TB, s store.Store, env model.EnvironmentID) Contents {
 		c.Revision = tx.Revision
 		collect(t, c.Tenant, store.Environments, tx.Environments)
 		collect(t, c.Tenant, store.Credentials, tx.Credentials)
+		collect(t, c.Tenant, store.Revocations, tx.Revocations)
+		collect(t, c.Objects, store.Reports, tx.Reports)
 		collect(t, c.Objects, store.AuthorizationWorkspaces, tx.AuthorizationWorkspaces)
 		collect(t, c.Objects, store.IdentityWorkspaces, tx.IdentityWorkspaces)
 		collect(t, c.Objects, store.IdentityTemplates, tx.IdentityTemplates)
@@ -88,6 +90,10 @@ func keyOf(v any) string {
 		return string(v.ID)
 	case model.Credential:
 		return string(v.ClientID)
+	case model.Revocation:
+		return v.TokenID
+	case model.Report:
+		return v.ID
 	case model.AuthorizationWorkspace:
 		return string(v.ID)
 	case model.IdentityWorkspace:

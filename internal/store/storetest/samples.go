@@ -24,6 +24,15 @@ func fullCredential(id model.ClientID) model.Credential {
 		Permission: model.PermissionAdmin, Secret: fullSecret(), Generation: 1 << 60, CreatedAt: start()}
 }
 
+func fullRevocation(id string) model.Revocation {
+	return model.Revocation{TokenID: id, ExpiresAt: start()}
+}
+
+func fullReport(id string) model.Report {
+	return model.Report{ID: id, Type: "policies_by_attribute", Attribute: "level", Format: "PDF", CreatedAt: start(),
+		Content: []byte{0, 255}}
+}
+
 func fullSecret() model.SecretHash {
 	return model.SecretHash{ID: "s1", Form: "argon2id", Hash: []byte{0, 1, 254, 255}, Salt: []byte("salt"), CreatedAt: start(),
 		ExpiresAt: start().Add(time.Hour)}
