@@ -293,6 +293,24 @@ func TestOrderOfChecks(t *testing.T) {
 	}
 }
 
+// MG-14: either spelling makes a dry run, and no other value takes it back.
+func TestDryRunSpellings(t *testing.T) {
+	w := newWorld(t)
+	for _, q := range []string{"?dryRun=true", "?dryRun=TRUE", "?dryRun=false&dryRun=true", "?dryRun=true&dryRun="} {
+		w.do("admin", "PUT", env+"/asset-templates/Claims/assets/a"+q, `{}`).want(t, 201)
+	}
+	for _, q := range []string{"", "?dryRun=", "?dryRun=false", "?dryRun=true"} {
+		a := w.do("admin", "PUT", env+"/asset-templates/Claims/assets/a"+q, `{}`, "Ambit-Dry-Run: True").want(t, 201)
+		if a.Header.Get("Ambit-Dry-Run") != "true" || a.Header.Get("Ambit-Revision") != "1" {
+			t.Errorf("%s: %v", q, a.Header)
+		}
+	}
+	for _, q := range []string{"?dryRun=yes", "?dryRun=true&dryRun=1", "?dryRun=%00"} {
+		w.do("admin", "PUT", env+"/asset-templates/Claims/assets/a"+q, `{}`).want(t, 400, "dryRun")
+	}
+	w.do("admin", "GET", env+"/asset-templates/Claims/assets/a", "").want(t, 404)
+}
+
 // MG-5: the request id is echoed when it is fit for it.
 func TestRequestID(t *testing.T) {
 	w := newWorld(t)

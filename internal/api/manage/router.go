@@ -191,17 +191,21 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(authorization[len(scheme):])
 }
 
-// dryRun reads both spellings. One that cannot be read is an error: a guess would be a real write.
+// dryRun reads both spellings; either is enough, and neither takes back the other. One that cannot be read is an error: a
+// guess would be a real write.
 func (x *exchange) dryRun() (bool, error) {
-	q := x.r.URL.Query()
-	text := x.r.Header.Get("Ambit-Dry-Run")
-	if q.Has("dryRun") {
-		text = q.Get("dryRun")
+	dry := false
+	for _, text := range slices.Concat(x.r.URL.Query()["dryRun"], x.r.Header.Values("Ambit-Dry-Run")) {
+		if text == "" {
+			continue
+		}
+		asked, err := parseBool("dryRun", text)
+		if err != nil {
+			return false, err
+		}
+		dry = dry || asked
 	}
-	if text == "" {
-		return false, nil
-	}
-	return parseBool("dryRun", text)
+	return dry, nil
 }
 
 // parseBool reads a boolean without regard to case (management-api.md 1.1 rule 4).
