@@ -69,6 +69,35 @@ func TestApplyBrokenPolicyLeavesBlocks(t *testing.T) {
 	})
 }
 
+// PM-16: a pruned application leaves the headers of stored policies; one whose file is in the archive keeps what the file
+// says, and nothing changes the second time.
+func TestApplyPruneApplicationHeaders(t *testing.T) {
+	w := seniors(t)
+	text := strings.Replace(policyText("H", ""), "#     accessType: Allow", "#     accessType: Allow\n#     applications:\n#       - id: gone\n#       - id: harbour-app", 1)
+	w.apply(files{quays + "policies/H.rego": text, quays + "applications/gone.json": `{"applicationId":"gone","displayName":"G"}`}, manage.ApplyOptions{})
+	header := func() string {
+		var out string
+		w.view(func(tx *store.Tx) {
+			p, err := tx.Policies.Find("H")
+			w.must(err)
+			out = fmt.Sprint(p.Applications)
+		})
+		return out
+	}
+	keep := files{quays + "applications/harbour-app.json": backup()[quays+"applications/harbour-app.json"]}
+	for range 2 {
+		w.apply(keep.with(files{quays + "policies/H.rego": text, quays + "policies/P1.rego": groupPolicy("P1", "Senior", seniorID, `identity["rank"] >= 4`)}), manage.ApplyOptions{Prune: true})
+		if got := header(); got != "[gone harbour-app]" {
+			t.Errorf("with its file: %s", got)
+		}
+	}
+	w.apply(files{quays + "applications/gone.json": `{"applicationId":"gone","displayName":"G"}`}, manage.ApplyOptions{})
+	w.apply(keep, manage.ApplyOptions{Prune: true})
+	if got := header(); got != "[harbour-app]" {
+		t.Errorf("without its file: %s", got)
+	}
+}
+
 // PM-18: a required custom attribute must be there, wherever its definition comes from; RG-308 names the value.
 func TestApplyCustomAttributes(t *testing.T) {
 	w := seniors(t)

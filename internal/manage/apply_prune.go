@@ -335,7 +335,8 @@ func (a *applier) pruneApplications() error {
 		func(app *model.Application) bool { return inside[app.WorkspaceID] }, a.unlink)
 }
 
-// unlink takes a deleted application out of the scopes (policy-model.md 3.12).
+// unlink takes a deleted application out of the scopes and out of the headers of policies (policy-model.md 3.12). The
+// policies of the archive keep what their files say, so that a second apply changes nothing.
 func (a *applier) unlink(app *model.Application) error {
 	for scope, err := range a.w.Scopes.FindAll() {
 		if err != nil {
@@ -347,6 +348,19 @@ func (a *applier) unlink(app *model.Application) error {
 		}
 		scope.ApplicationIDs = convert[model.ApplicationID](slices.Delete(slices.Clone(scope.ApplicationIDs), at, at+1))
 		if _, err := a.w.putScope(scope); err != nil {
+			return err
+		}
+	}
+	for p, err := range a.w.Policies.FindAll() {
+		if err != nil {
+			return err
+		}
+		at := slices.Index(p.Applications, app.ID)
+		if at < 0 || a.seen[objectRef{kindPolicies, string(p.ID)}] != "" {
+			continue
+		}
+		p.Applications = convert[model.ApplicationID](slices.Delete(slices.Clone(p.Applications), at, at+1))
+		if _, err := put(a.w, a.policySubject(), a.w.Policies, p.ID, p); err != nil {
 			return err
 		}
 	}
