@@ -106,10 +106,7 @@ func (t *assetType) appendStored(dst []byte, a *model.Asset) []byte {
 
 // nameIsPath reports whether the pseudo-attribute name shows the path: when the asset has no other display name and the
 // type declares no attribute of that id.
-func (t *assetType) nameIsPath(unnamed bool) bool {
-	_, declared := t.columns[model.AttributeName]
-	return unnamed && !declared
-}
+func (t *assetType) nameIsPath(unnamed bool) bool { return unnamed && !t.declaresName }
 
 // finish completes an encoded stored asset at the end of dst.
 func (t *assetType) finish(dst, stored []byte, unnamed bool) []byte {

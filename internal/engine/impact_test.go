@@ -172,8 +172,10 @@ func manyPairs(t *testing.T, people, assets, branches int) *engine.Snapshot {
 	branch := func(n int) model.Attributes { return model.Attributes{"branch": {fmt.Sprint("b", n%branches)}} }
 	s, err := engine.New(engine.Configuration{
 		Environment: "env", Enabled: true,
-		AssetTemplates: []model.AssetTemplate{{ID: "Accounts", Source: model.SourcePlainID, Attributes: []model.AssetAttribute{{ID: "branch", Type: model.String}},
-			Actions: []model.Action{{ID: "View", Value: "view"}}}},
+		AssetTemplates: []model.AssetTemplate{{
+			ID: "Accounts", Source: model.SourcePlainID, Attributes: []model.AssetAttribute{{ID: "branch", Type: model.String}},
+			Actions: []model.Action{{ID: "View", Value: "view"}},
+		}},
 		IdentityTemplates: []model.IdentityTemplate{{ID: "Staff", Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String}, {ID: "branch", Type: model.String}}}},
 		Applications:      []model.Application{{ID: "app", AssetTemplateIDs: []model.TemplateID{"Accounts"}}},
 		Blocks: []model.Block{

@@ -17,7 +17,9 @@ type assetType struct {
 	columns map[model.AttributeID]int
 	order   []model.AttributeID // of answers: declared ones, then name, then path
 	tail    []byte              // ,"resourceType":"…","actions":
-	table   *index.Table
+	// declaresName: an attribute of the type has the id of the pseudo-attribute name.
+	declaresName bool
+	table        *index.Table
 }
 
 // identityType is an identity template with the index of its directory. Columns are uid, the declared attributes
@@ -88,6 +90,7 @@ func newAssetType(def model.AssetTemplate) *assetType {
 		}
 	}
 	t.order = append(t.order, model.AttributeName, model.AttributePath)
+	_, t.declaresName = t.columns[model.AttributeName]
 	columns = append(columns, index.Column{Name: displayName})
 	t.tail = appendText([]byte(`,"resourceType":`), string(def.ID))
 	t.tail = append(t.tail, `,"actions":`...)

@@ -356,33 +356,23 @@ func (c *collector) findBranch(b *boundBranch, within *index.Set) (found *index.
 // assign gives every ordinal its action set. sets[i] are the ordinals with labels[i], all of them among ordinals. Which
 // labels an ordinal has is gathered as a mask, 64 labels at a time; equal sets are made once.
 func (c *collector) assign(ordinals []index.Ordinal, labels []label, sets []*index.Set) []uint32 {
-	type step struct {
-		before uint32
-		mask   uint64
-	}
 	out := make([]uint32, len(ordinals)) // while walking: places in chains
 	chains := [][]label{nil}             // the label lists made so far
 	masks := make([]uint64, len(ordinals))
 	for first := 0; first < len(labels); first += 64 {
-		last := min(first+64, len(labels))
+		batch := labels[first:min(first+64, len(labels))]
 		clear(masks)
-		for l := first; l < last; l++ {
-			sets[l].Mark(masks, ordinals, 1<<(l-first))
+		for l := range batch {
+			sets[first+l].Mark(masks, ordinals, 1<<l)
 		}
-		made := map[step]uint32{{}: 0}
-		var recent step
-		var id uint32
+		made := newSteps(first, len(batch))
 		for i, mask := range masks {
-			if s := (step{out[i], mask}); s != recent || i == 0 {
-				var known bool
-				if id, known = made[s]; !known {
-					id = uint32(len(chains))
-					made[s] = id
-					chains = append(chains, chosen(chains[s.before], mask, labels[first:last]))
-				}
-				recent = s
+			id := made.at(out[i], mask)
+			if *id == 0 {
+				*id = uint32(len(chains))
+				chains = append(chains, chosen(chains[out[i]], mask, batch))
 			}
-			out[i] = id
+			out[i] = *id
 		}
 	}
 	ids := make([]uint32, len(chains))
@@ -393,6 +383,37 @@ func (c *collector) assign(ordinals []index.Ordinal, labels []label, sets []*ind
 		out[i] = ids[at] - 1
 	}
 	return out
+}
+
+// steps tells which chain follows from a chain and a mask; 0 = not made yet. In the first batch there is one chain to
+// start from, so that a few labels need no more than a table of their masks.
+type steps struct {
+	table []uint32
+	made  map[step]*uint32
+}
+
+type step struct {
+	before uint32
+	mask   uint64
+}
+
+func newSteps(first, labels int) steps {
+	if first == 0 && labels <= 10 {
+		return steps{table: make([]uint32, 1<<labels)}
+	}
+	return steps{made: map[step]*uint32{}}
+}
+
+func (s *steps) at(before uint32, mask uint64) *uint32 {
+	if s.table != nil {
+		return &s.table[mask]
+	}
+	id, ok := s.made[step{before, mask}]
+	if !ok {
+		id = new(uint32)
+		s.made[step{before, mask}] = id
+	}
+	return id
 }
 
 // chosen appends the labels of a mask to a list that stays as it is.
