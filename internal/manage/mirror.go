@@ -3,8 +3,10 @@ package manage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -27,9 +29,16 @@ type mirror struct {
 	revision model.Revision
 	catalog  *catalog
 	blocks   *blockIndex
-	policies map[model.PolicyID]*model.Policy
-	order    []model.PolicyID // ascending
+	policies []mirrored // by id, ascending
 	users    map[model.BlockID]map[model.PolicyID]bool
+
+	templates map[string][]model.TemplateID // every list of templates that policies have, once
+}
+
+// mirrored is a policy with the asset types of its rulesets. Searches go through all of them, so they lie side by side.
+type mirrored struct {
+	policy    *model.Policy
+	templates []model.TemplateID // ascending; shared by policies
 }
 
 // look runs fn on the environment's mirror, which shows everything that was committed before the call. fn must not keep
@@ -131,16 +140,16 @@ func readMirror(tx *store.Tx) (*mirror, error) {
 	}
 	m := &mirror{
 		sequence: tx.Sequence, revision: tx.Revision, catalog: cat, blocks: newBlockIndex(nil),
-		policies: map[model.PolicyID]*model.Policy{}, users: map[model.BlockID]map[model.PolicyID]bool{},
+		users: map[model.BlockID]map[model.PolicyID]bool{}, templates: map[string][]model.TemplateID{},
 	}
 	if err := each(tx.Blocks.FindAll(), func(b model.Block) { m.blocks.add(b, cat.rulesKey(&b)) }); err != nil {
 		return nil, err
 	}
 	err = each(tx.Policies.FindAll(), func(p model.Policy) {
-		m.order = append(m.order, p.ID)
-		m.putPolicy(&p)
+		m.policies = append(m.policies, m.mirrored(&p))
+		m.use(&p)
 	})
-	slices.Sort(m.order)
+	slices.SortFunc(m.policies, func(a, b mirrored) int { return strings.Compare(string(a.policy.ID), string(b.policy.ID)) })
 	return m, err
 }
 
@@ -199,6 +208,9 @@ func (m *mirror) readBlock(tx *store.Tx, id model.BlockID) error {
 		return err
 	case known != nil:
 		m.blocks.replace(known, b, m.catalog.rulesKey(&b))
+		if known.block.Template != b.Template {
+			m.retemplate(id)
+		}
 	default:
 		m.blocks.add(b, m.catalog.rulesKey(&b))
 	}
@@ -211,22 +223,59 @@ func (m *mirror) readPolicy(tx *store.Tx, id model.PolicyID) error {
 	if err != nil && !gone {
 		return err
 	}
-	m.dropPolicy(id)
-	at, listed := slices.BinarySearch(m.order, id)
+	at, listed := m.place(id)
+	if listed {
+		m.leave(m.policies[at].policy)
+	}
 	switch {
 	case gone && listed:
-		m.order = slices.Delete(m.order, at, at+1)
-	case !gone && !listed:
-		m.order = slices.Insert(m.order, at, id)
+		m.policies = slices.Delete(m.policies, at, at+1)
+	case gone:
+	case listed:
+		m.policies[at] = m.mirrored(&p)
+	default:
+		m.policies = slices.Insert(m.policies, at, m.mirrored(&p))
 	}
 	if !gone {
-		m.putPolicy(&p)
+		m.use(&p)
 	}
 	return nil
 }
 
-func (m *mirror) putPolicy(p *model.Policy) {
-	m.policies[p.ID] = p
+// place is where a policy stands or would stand.
+func (m *mirror) place(id model.PolicyID) (at int, listed bool) {
+	return slices.BinarySearchFunc(m.policies, id, func(e mirrored, id model.PolicyID) int {
+		return strings.Compare(string(e.policy.ID), string(id))
+	})
+}
+
+func (m *mirror) mirrored(p *model.Policy) mirrored {
+	var list []model.TemplateID
+	for _, use := range p.Rulesets {
+		if k := m.blocks.block(use.BlockID); k != nil {
+			list = append(list, k.block.Template)
+		}
+	}
+	slices.Sort(list)
+	list = slices.Compact(list)
+	key := fmt.Sprintf("%q", list)
+	if _, known := m.templates[key]; !known {
+		m.templates[key] = list
+	}
+	return mirrored{p, m.templates[key]}
+}
+
+// retemplate follows a ruleset whose asset type got another id.
+func (m *mirror) retemplate(block model.BlockID) {
+	for id := range m.users[block] {
+		if at, listed := m.place(id); listed {
+			m.policies[at] = m.mirrored(m.policies[at].policy)
+		}
+	}
+}
+
+// use notes which blocks a policy uses.
+func (m *mirror) use(p *model.Policy) {
 	for _, id := range blocksOf(p) {
 		if m.users[id] == nil {
 			m.users[id] = map[model.PolicyID]bool{}
@@ -235,17 +284,13 @@ func (m *mirror) putPolicy(p *model.Policy) {
 	}
 }
 
-func (m *mirror) dropPolicy(id model.PolicyID) {
-	p := m.policies[id]
-	if p == nil {
-		return
-	}
+// leave is the opposite of use.
+func (m *mirror) leave(p *model.Policy) {
 	for _, block := range blocksOf(p) {
-		if delete(m.users[block], id); len(m.users[block]) == 0 {
+		if delete(m.users[block], p.ID); len(m.users[block]) == 0 {
 			delete(m.users, block)
 		}
 	}
-	delete(m.policies, id)
 }
 
 // block is the lookup of rego.PrintPolicy.

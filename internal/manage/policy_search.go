@@ -38,11 +38,11 @@ func (s *Service) SearchPolicies(ctx context.Context, env model.EnvironmentID, f
 		return out, err
 	}
 	err = s.look(ctx, env, func(m *mirror) error {
-		ids := m.search(f)
-		out.Total, out.Revision = len(ids), m.revision
-		from := min(offset, len(ids))
-		for _, id := range ids[from:min(from+limit, len(ids))] {
-			out.Items = append(out.Items, viewPolicy(m.policies[id], env, m.catalog, m.block))
+		out.Revision = m.revision
+		var found []*model.Policy
+		found, out.Total = m.search(f, offset, limit)
+		for _, p := range found {
+			out.Items = append(out.Items, viewPolicy(p, env, m.catalog, m.block))
 		}
 		return nil
 	})
@@ -72,24 +72,30 @@ func (s *Service) FindApplications(ctx context.Context, env model.EnvironmentID)
 	return out, revision, err
 }
 
-// search are the ids of the policies that pass the filter, ascending. The caller must not change them.
-func (m *mirror) search(f *PolicyFilter) []model.PolicyID {
+// search finds the policies that pass the filter, by id: those from offset on, at most limit, and how many there are.
+func (m *mirror) search(f *PolicyFilter, offset, limit int) (found []*model.Policy, total int) {
 	if len(f.Applications) == 0 && len(f.Workspaces) == 0 && f.Active == nil && len(f.Custom) == 0 {
-		return m.order
+		from := min(offset, len(m.policies))
+		for _, e := range m.policies[from:min(from+limit, len(m.policies))] {
+			found = append(found, e.policy)
+		}
+		return found, len(m.policies)
 	}
-	var templates map[model.TemplateID]bool
-	if len(f.Applications) > 0 {
-		templates = m.templatesOf(f.Applications)
-	}
-	var out []model.PolicyID
-	for _, id := range m.order {
-		if m.passes(m.policies[id], f, templates) {
-			out = append(out, id)
+	templates := m.templatesOf(f.Applications)
+	for i := range m.policies {
+		e := &m.policies[i]
+		if len(f.Applications) > 0 && !slices.ContainsFunc(e.templates, func(id model.TemplateID) bool { return templates[id] }) ||
+			!passes(e.policy, f) {
+			continue
+		}
+		if total++; total > offset && len(found) < limit {
+			found = append(found, e.policy)
 		}
 	}
-	return out
+	return found, total
 }
 
+// templatesOf are the asset types that the applications hold.
 func (m *mirror) templatesOf(applications []model.ApplicationID) map[model.TemplateID]bool {
 	out := map[model.TemplateID]bool{}
 	for template, holders := range m.catalog.holders {
@@ -100,15 +106,9 @@ func (m *mirror) templatesOf(applications []model.ApplicationID) map[model.Templ
 	return out
 }
 
-// passes reports whether p passes the filter; templates are those of the filter's applications, nil when it has none.
-func (m *mirror) passes(p *model.Policy, f *PolicyFilter, templates map[model.TemplateID]bool) bool {
+// passes reports whether p passes the filter, but for its applications.
+func passes(p *model.Policy, f *PolicyFilter) bool {
 	if f.Active != nil && p.Inactive == *f.Active || len(f.Workspaces) > 0 && !slices.Contains(f.Workspaces, p.WorkspaceID) {
-		return false
-	}
-	if templates != nil && !slices.ContainsFunc(p.Rulesets, func(use model.RulesetUse) bool {
-		k := m.blocks.block(use.BlockID)
-		return k != nil && templates[k.block.Template]
-	}) {
 		return false
 	}
 	for key, wanted := range f.Custom {

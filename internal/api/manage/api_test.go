@@ -34,7 +34,7 @@ const (
 
 // world is the API on a real service and store, with two environments and one credential of each role.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 	service *manage.Service
 	store   *sqlite.Store
@@ -44,7 +44,7 @@ type world struct {
 	tokens  map[string]string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	st, err := sqlite.Open(t.Context(), filepath.Join(dir, "ambit.db"), sqlite.Options{})
@@ -127,7 +127,7 @@ func (w *world) do(as, method, target string, body string, headers ...string) an
 	return answer{res, string(text)}
 }
 
-func (a answer) want(t *testing.T, status int, parts ...string) answer {
+func (a answer) want(t testing.TB, status int, parts ...string) answer {
 	t.Helper()
 	if a.StatusCode != status {
 		t.Errorf("status %d, want %d: %s", a.StatusCode, status, a.body)

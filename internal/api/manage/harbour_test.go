@@ -19,7 +19,7 @@ type harbour struct {
 	quays, docks, crew string // ids of the workspaces
 }
 
-func newHarbour(t *testing.T) *harbour {
+func newHarbour(t testing.TB) *harbour {
 	t.Helper()
 	h := &harbour{world: newWorld(t)}
 	var b bytes.Buffer
@@ -131,7 +131,7 @@ func (h *harbour) put(text string, headers ...string) answer {
 	return h.do("admin", "POST", h.policies(""), text, append([]string{regoType}, headers...)...).want(h.t, 201)
 }
 
-func (a answer) wantHeaders(t *testing.T, pairs ...string) answer {
+func (a answer) wantHeaders(t testing.TB, pairs ...string) answer {
 	t.Helper()
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, ": ")
