@@ -96,11 +96,19 @@ func (d *Directory) Ready() error {
 	if c.at.IsZero() {
 		return notReady(fmt.Errorf("nothing is loaded yet"))
 	}
-	if age := d.options.Clock().Sub(c.at); c.failing && age > d.options.MaxStaleness {
+	limit := d.options.MaxStaleness
+	if !c.failing {
+		limit += max(answerTime, 2*d.options.Poll)
+	}
+	if age := d.options.Clock().Sub(c.at); age > limit {
 		return notReady(fmt.Errorf("the store has been away for %s", age))
 	}
 	return nil
 }
+
+// answerTime is how long a look at the store may take before it counts as away, though no error says so: a large change
+// takes its time, a store that hangs takes forever.
+const answerTime = time.Minute
 
 // StorageUp reports whether the last contact with the store succeeded.
 func (d *Directory) StorageUp() bool {

@@ -358,6 +358,33 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// hanging is a store that does not answer when it is asked for commits.
+type hanging struct{ Source }
+
+func (h hanging) Feed(ctx context.Context, _ store.Sequence, _ int) ([]store.Commit, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// F5: a store that hangs is away, too, although no error says so.
+func TestHangingStore(t *testing.T) {
+	db := open(t)
+	var passed atomic.Int64
+	d := NewDirectory(DirectoryOptions{Store: hanging{db}, Clock: func() time.Time { return noon.Add(time.Duration(passed.Load())) },
+		Log: slog.New(slog.DiscardHandler), MaxStaleness: time.Hour})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	check(t, d.CatchUp(ctx))
+	go func() { defer close(done); d.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	for after, ready := range map[time.Duration]bool{time.Hour: true, time.Hour + 2*time.Minute: false} {
+		passed.Store(int64(after))
+		if err := d.Ready(); (err == nil) != ready || err != nil && model.KindOf(err) != model.KindUnavailable {
+			t.Errorf("after %v: %v", after, err)
+		}
+	}
+}
+
 // F7: Run follows without being asked, and readers see one revision while it does.
 func TestRun(t *testing.T) {
 	db := open(t)
