@@ -3,6 +3,7 @@ package decide
 import (
 	"errors"
 	"iter"
+	"slices"
 
 	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -82,12 +83,17 @@ func (r *reader) delta(env model.Environment, old *engine.Snapshot, c *change) (
 	isIdentity := func(id model.TemplateID) bool { _, ok := old.IdentityTemplate(id); return ok }
 	var fresh, freshIdentity []model.TemplateID
 	for _, t := range d.AssetTemplates.Put {
-		if !isAsset(t.ID) {
+		before, known := old.AssetTemplate(t.ID)
+		if !known || gains(t.Attributes, func(a model.AssetAttribute) bool {
+			b, ok := before.Attribute(a.ID)
+			return ok && !b.IsCalculated
+		}) {
 			fresh = append(fresh, t.ID)
 		}
 	}
 	for _, t := range d.IdentityTemplates.Put {
-		if !isIdentity(t.ID) {
+		before, known := old.IdentityTemplate(t.ID)
+		if !known || gains(t.Attributes, func(a model.IdentityAttribute) bool { _, ok := before.Attribute(a.ID); return ok }) {
 			freshIdentity = append(freshIdentity, t.ID)
 		}
 	}
@@ -100,6 +106,12 @@ func (r *reader) delta(env model.Environment, old *engine.Snapshot, c *change) (
 	d.Assets = changed(r, r.tx.Assets, c.assets, fresh, isAsset)
 	d.Identities = changed(r, r.tx.Identities, c.identities, freshIdentity, isIdentity)
 	return d, r.failed
+}
+
+// gains reports whether a template has an attribute that it had not before: its records may hold values of it that the
+// snapshot never saw, from a time when the attribute was declared.
+func gains[A any](attributes []A, had func(A) bool) bool {
+	return slices.ContainsFunc(attributes, func(a A) bool { return !had(a) })
 }
 
 func objects[K comparable, V any](r *reader, from store.Collection[K, V], keys map[K]bool) engine.Change[K, V] {
@@ -118,8 +130,9 @@ func objects[K comparable, V any](r *reader, from store.Collection[K, V], keys m
 	return out
 }
 
-// changed gathers the changes of records: those named by the feed, and all records of fresh templates. Records of
-// templates that do not exist are passed over; they are read when their template appears.
+// changed gathers the changes of records: those named by the feed, and all records of fresh templates, which are new or
+// have gained attributes. Records of templates that do not exist are passed over; they are read when their template
+// appears.
 func changed[R any](r *reader, of func(model.TemplateID) store.Records[R], named map[model.TemplateID]*records,
 	fresh []model.TemplateID, known func(model.TemplateID) bool) map[model.TemplateID]engine.Records[R] {
 	out := map[model.TemplateID]engine.Records[R]{}
@@ -134,7 +147,7 @@ func changed[R any](r *reader, of func(model.TemplateID) store.Records[R], named
 		out[id] = rec
 	}
 	for _, id := range fresh {
-		out[id] = engine.Records[R]{Put: stream(r, of(id).After(0))}
+		out[id] = engine.Records[R]{Clear: true, Put: stream(r, of(id).After(0))}
 	}
 	return out
 }

@@ -195,7 +195,11 @@ func (s *Snapshot) attributeType(b *model.Block, ref model.Ref) (model.Attribute
 	switch ref.Side {
 	case model.SideAsset:
 		if t, ok := s.assets[b.Template]; ok {
-			if a, ok := t.def.Attribute(ref.Attribute); ok {
+			a, ok := t.def.Attribute(ref.Attribute)
+			if ok && a.IsCalculated {
+				return "", blockError(b, "attribute %q is calculated; rules on it are not offered", ref.Attribute)
+			}
+			if ok {
 				return a.Type, nil
 			}
 		}

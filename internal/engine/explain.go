@@ -55,14 +55,15 @@ type LineTrace struct {
 	Template    model.TemplateID
 }
 
-// Explain judges one asset and one action like Evaluate, keeping for every branch the line that failed.
+// Explain judges one asset and one action like Evaluate, keeping for every branch the line that failed. Of a stored type
+// as a whole a branch with lines does not hold, while a Restrict policy's ruleset does whatever its lines.
 func (r *Residual) Explain(a Asset, action string) Explanation {
 	out := Explanation{Decision: r.Evaluate(a, action)}
 	t, act, reason := r.target(a.Template, action)
 	if reason != "" {
 		return out
 	}
-	full, known := r.snapshot.complete(&a)
+	about, known := r.subjectMatter(t, &a)
 	out.UnknownAsset = !known
 	policies, _ := r.snapshot.onType.get(t.def.ID)
 	for i := range r.permutations {
@@ -73,7 +74,7 @@ func (r *Residual) Explain(a Asset, action string) Explanation {
 			if !pol.active(r.reachable) || !pol.coversAction(t.def.ID, act.ID) {
 				continue
 			}
-			pt := p.trace(pol, t.def.ID, act.ID, full)
+			pt := p.trace(pol, t.def.ID, act.ID, about)
 			restricted = restricted || pt.Restrict && pt.Covers
 			trace.Allowed = trace.Allowed || !pt.Restrict && pt.Covers
 			trace.Policies = append(trace.Policies, pt)
@@ -84,7 +85,7 @@ func (r *Residual) Explain(a Asset, action string) Explanation {
 	return out
 }
 
-func (p *permutation) trace(pol *policy, t model.TemplateID, action model.ActionID, asset *model.Asset) PolicyTrace {
+func (p *permutation) trace(pol *policy, t model.TemplateID, action model.ActionID, about matter) PolicyTrace {
 	out := PolicyTrace{Policy: PolicyRef{pol.src.ID, pol.src.Name}, Restrict: pol.restrict, Who: p.inGroups(pol)}
 	for _, g := range pol.groups {
 		out.Groups = append(out.Groups, p.traceIdentity(g))
@@ -102,13 +103,13 @@ func (p *permutation) trace(pol *policy, t model.TemplateID, action model.Action
 				sub = p.subject(br.template)
 			}
 			b.add(traceBranch(br, sub, func(r *rule) []string {
-				if asset == nil {
+				if about.asset == nil {
 					return nil
 				}
-				return values(asset, r.src.Left.Attribute)
+				return values(about.asset, r.src.Left.Attribute)
 			}))
 		}
-		b.Holds = b.Holds && asset != nil
+		b.Holds = about.judge != nil && p.fits(pol, u, about.judge)
 		what = what || b.Holds
 		out.Rulesets = append(out.Rulesets, b)
 	}

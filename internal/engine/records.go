@@ -80,7 +80,7 @@ func newAssetType(def model.AssetTemplate) *assetType {
 	t := &assetType{def: def, columns: map[model.AttributeID]int{model.AttributePath: 0}}
 	columns := []index.Column{column(path.ID, path.Type)}
 	for _, a := range def.Attributes {
-		if a.ID == model.AttributePath {
+		if a.ID == model.AttributePath || a.IsCalculated { // a calculated one has no values (policy-model.md 3.5)
 			continue
 		}
 		t.columns[a.ID] = len(columns)

@@ -7,8 +7,8 @@ import (
 	"github.com/ambit-authz/ambit/internal/store"
 )
 
-// TestRedefinedTypes: PM-34, architecture "same answer everywhere": a type whose attributes go, move and change their type
-// answers the same when it was followed change by change as after a restart.
+// TestRedefinedTypes: PM-34, architecture "same answer everywhere": a type whose attributes go, come back, move and change
+// their type answers the same when it was followed change by change as after a restart.
 func TestRedefinedTypes(t *testing.T) {
 	attributes := []model.AssetAttribute{{ID: "class", Type: model.String}, {ID: "size", Type: model.Numeric}, {ID: "note", Type: model.String}}
 	at := model.AssetTemplate{ID: "Papers", Source: model.SourcePlainID, Attributes: attributes}
@@ -30,7 +30,9 @@ func TestRedefinedTypes(t *testing.T) {
 		{"another type", []model.AssetAttribute{attributes[0], {ID: "size", Type: model.String}, attributes[2]}, 1},
 		{"the type is back", attributes, 2},
 		{"one goes", attributes[:2], 2},
+		{"it comes back", attributes, 2},
 		{"all but one go", attributes[1:2], 2},
+		{"all come back", attributes, 2},
 	} {
 		s.write(stackEnvironment, func(tx *store.Tx) error {
 			at, err := tx.AssetTemplates.Find("Papers")

@@ -75,7 +75,7 @@ func (s *stack) start() {
 	s.store, err = sqlite.Open(ctx, s.file, sqlite.Options{})
 	check(s.t, err)
 	quiet := slog.New(slog.DiscardHandler)
-	s.directory = decide.NewDirectory(decide.DirectoryOptions{Store: s.store, Clock: s.clock, Log: quiet, MaxStaleness: time.Hour})
+	s.directory = decide.NewDirectory(decide.DirectoryOptions{Store: s.store, Clock: time.Now, Log: quiet, MaxStaleness: time.Hour})
 	check(s.t, s.directory.CatchUp(ctx))
 	service := decide.New(decide.Options{Directory: s.directory, Secrets: s.secrets, Clock: s.clock, Log: quiet})
 	s.server = httptest.NewUnstartedServer(Handler(Options{Service: service, Directory: s.directory, Log: quiet}))

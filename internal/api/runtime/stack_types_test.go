@@ -54,8 +54,15 @@ func wholeType(t *testing.T, r *engine.Residual, c *catalog, at model.AssetTempl
 	for _, action := range at.Actions {
 		whole := engine.Asset{Template: at.ID}
 		d, e := r.Evaluate(whole, action.Value), r.Explain(whole, action.Value)
-		if !cmp.Equal(d, e.Decision) {
-			t.Errorf("%s of %s: Evaluate says %+v, Explain %+v", action.Value, at.ID, d, e.Decision)
+		if !cmp.Equal(d, e.Decision) || e.UnknownAsset {
+			t.Errorf("%s of %s: Evaluate says %+v, Explain %+v, unknown asset %v", action.Value, at.ID, d, e.Decision, e.UnknownAsset)
+		}
+		some := false
+		for _, p := range e.Permutations {
+			some = some || p.Allowed
+		}
+		if some != d.Allowed {
+			t.Errorf("%s of %s: allowed %v, but the combinations of the explanation come to %v", action.Value, at.ID, d.Allowed, some)
 		}
 		if !d.Allowed {
 			continue
@@ -128,5 +135,30 @@ func TestExternalTypes(t *testing.T) {
 	check(t, err)
 	if d := r.Evaluate(engine.Asset{Template: "Sensors", Path: "x"}, "read"); d.Allowed || d.Reason != engine.ReasonUnknownAsset {
 		t.Errorf("a named asset of a type without a source: %+v", d)
+	}
+}
+
+// TestCalculatedAttributes: policy-model.md 3.5: a calculated attribute has no values, whatever was stored before it was
+// one and whatever a request sends.
+func TestCalculatedAttributes(t *testing.T) {
+	function := "score(asset)"
+	attributes := []model.AssetAttribute{{ID: "class", Type: model.String}, {ID: "score", Type: model.Numeric, IsCalculated: true, CalculationFunction: &function}}
+	stored := openWorld(t, model.AssetTemplate{ID: "Papers", Source: model.SourcePlainID, IsAttributeSentInRequest: true, Attributes: attributes},
+		model.Asset{Path: "x", Attributes: model.Attributes{"class": {"a"}, "score": {"9"}}})
+	described := openWorld(t, model.AssetTemplate{ID: "Papers", Source: model.SourceRequest, Attributes: attributes})
+	sent := map[string]any{"template": "Papers", "path": "x", "assetAttributes": map[string]any{"class": "a", "score": 9}}
+	want := document(`{"path":"x","attributes":{"class":["a"],"name":["x"],"path":["x"]},"resourceType":"Papers","actions":[{"action":"read"}]}`)
+	for name, ask := range map[string]struct {
+		s    *stack
+		body map[string]any
+	}{
+		"stored":            {stored, map[string]any{"entityId": "iris"}},
+		"stored and sent":   {stored, map[string]any{"entityId": "iris", "assetList": sent}},
+		"sent":              {described, map[string]any{"entityId": "iris", "assetList": sent}},
+		"asked for by name": {stored, map[string]any{"entityId": "iris", "resourceTypes": map[string]any{"name": "Papers", "attributeList": "class score name path"}}},
+	} {
+		if status, answer, _ := ask.s.ask(ask.body); status != 200 || answer != want {
+			t.Errorf("%s: %d %s, want %s", name, status, answer, want)
+		}
 	}
 }
