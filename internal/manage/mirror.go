@@ -88,7 +88,7 @@ type news struct {
 	reload   bool
 	catalog  bool
 	policies map[model.PolicyID]bool
-	blocks   []model.BlockID // in order of their commits, so that new ones get their age in that order
+	blocks   []store.Change // in their order, so that new ones get their age in that order
 }
 
 // newsOf collects what was committed between the mirror's state and the transaction's.
@@ -124,7 +124,7 @@ func (n *news) note(c *store.Commit, env model.EnvironmentID) {
 		case change.Collection == store.Policies:
 			n.policies[model.PolicyID(change.Key)] = true
 		case change.Collection == store.Blocks:
-			n.blocks = append(n.blocks, model.BlockID(change.Key))
+			n.blocks = append(n.blocks, *change)
 		case change.Collection == store.AssetTemplates, change.Collection == store.IdentityTemplates,
 			change.Collection == store.RequestAttributes, change.Collection == store.CustomAttributes,
 			change.Collection == store.Applications:
@@ -162,8 +162,8 @@ func (m *mirror) follow(tx *store.Tx, n news) error {
 			return err
 		}
 	}
-	for _, id := range n.blocks {
-		if err := m.readBlock(tx, id); err != nil {
+	for i := range n.blocks {
+		if err := m.readBlock(tx, &n.blocks[i]); err != nil {
 			return err
 		}
 	}
@@ -195,24 +195,27 @@ func (m *mirror) readCatalog(tx *store.Tx) error {
 	return nil
 }
 
-func (m *mirror) readBlock(tx *store.Tx, id model.BlockID) error {
+// readBlock follows one change. A block that was deleted and made again is the youngest.
+func (m *mirror) readBlock(tx *store.Tx, change *store.Change) error {
+	id := model.BlockID(change.Key)
 	b, err := tx.Blocks.Find(id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	gone := err != nil || change.Deleted
 	known := m.blocks.block(id)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
-		if known != nil {
-			m.blocks.remove(known)
-		}
+	case gone && known != nil:
+		m.blocks.remove(known)
+	case gone:
 		return nil
-	case err != nil:
-		return err
 	case known != nil:
 		m.blocks.replace(known, b, m.catalog.rulesKey(&b))
-		if known.block.Template != b.Template {
-			m.retemplate(id)
-		}
 	default:
 		m.blocks.add(b, m.catalog.rulesKey(&b))
+	}
+	if gone || known == nil || known.block.Template != b.Template {
+		m.retemplate(id)
 	}
 	return nil
 }
@@ -265,7 +268,7 @@ func (m *mirror) mirrored(p *model.Policy) mirrored {
 	return mirrored{p, m.templates[key]}
 }
 
-// retemplate follows a ruleset whose asset type got another id.
+// retemplate follows a ruleset that came, went, or whose asset type got another id.
 func (m *mirror) retemplate(block model.BlockID) {
 	for id := range m.users[block] {
 		if at, listed := m.place(id); listed {

@@ -14,7 +14,7 @@ func blockModule(blocks ...string) string {
 	return "package building_blocks\nimport rego.v1\n\n" + strings.Join(blocks, "\n\n")
 }
 
-// MG-40, MG-16: import, edit by id, export with filters.
+// MG-40, MG-16, PM-53: import, edit by id, export with filters.
 func TestBlocks(t *testing.T) {
 	h := newHarbour(t)
 	auth, identity := "filter[authWsId]="+h.quays, "filter[identityWsId]="+h.crew

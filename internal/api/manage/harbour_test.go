@@ -69,7 +69,7 @@ func (h *harbour) read(fn func(*store.Tx) error) {
 	h.must(h.store.View(h.t.Context(), envID, fn))
 }
 
-// events are the audit events of the environment since the world was made, newest first.
+// events are the audit events of the environment, newest first, without logins: those are recorded a moment later.
 func (h *harbour) events() []model.ChangeEvent {
 	h.t.Helper()
 	var out []model.ChangeEvent
@@ -78,7 +78,9 @@ func (h *harbour) events() []model.ChangeEvent {
 			if err != nil {
 				return err
 			}
-			out = append(out, e)
+			if e.Action != model.EventLogin {
+				out = append(out, e)
+			}
 		}
 		return nil
 	})

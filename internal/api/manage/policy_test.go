@@ -19,7 +19,7 @@ func policyRows() map[string]string {
 	}
 }
 
-// MG-30, MG-15, MG-33, MG-53: import creates and replaces by policyId; an import of an export changes nothing.
+// MG-30, MG-15, MG-33, MG-53, MG-4, PM-46: import creates and replaces by policyId; an import of an export changes nothing.
 func TestPolicyImport(t *testing.T) {
 	h := newHarbour(t)
 	text := regoPolicy("quay days", "4", "A", `description: "Days"`, "customAttributes:", `  reviewer: ["b","a"]`, "  level: 1.50")
@@ -79,7 +79,7 @@ func TestPolicyJSON(t *testing.T) {
 	h.do("admin", "POST", h.policies("&dryRun=true"), strings.Replace(noID, `"policyId":"p1",`, ``, 1), jsonType).want(t, 201, `"policyId":null`)
 }
 
-// MG-32, MG-11, MG-31: what is wrong is named with code and position; validation reports it with 200.
+// MG-32, MG-11, MG-31, PM-49, PM-51: what is wrong is named with code and position; validation reports it with 200.
 func TestPolicyErrors(t *testing.T) {
 	h := newHarbour(t)
 	bad := strings.NewReplacer(`"Cargo"`, `"Nope"`, `"Crew"`, `"Ghosts"`).Replace(regoPolicy("p1", "4", "A"))
@@ -132,7 +132,7 @@ func TestPolicyDryRun(t *testing.T) {
 	}
 }
 
-// MG-16, MG-17, MG-18: the tag of a policy follows the blocks that it shares; preconditions hold on compatible calls.
+// MG-16, MG-17, MG-18, PM-54: the tag of a policy follows the blocks that it shares; preconditions hold on compatible calls.
 func TestPolicyPreconditions(t *testing.T) {
 	h := newHarbour(t)
 	text := regoPolicy("p1", "4", "A")
@@ -162,7 +162,7 @@ func TestPolicyPreconditions(t *testing.T) {
 	}
 }
 
-// MG-34, MG-35: state and deletion; a list is deleted as a whole or not at all.
+// MG-34, MG-35, PM-15: state and deletion; a list is deleted as a whole or not at all.
 func TestPolicyStateAndDelete(t *testing.T) {
 	h := newHarbour(t)
 	for _, id := range []string{"p1", "p2", "p,3"} {
