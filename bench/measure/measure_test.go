@@ -16,7 +16,7 @@ func TestPercentile(t *testing.T) {
 			t.Errorf("percentile %d is %d, want %d", p, got, want)
 		}
 	}
-	if got := (measure.Series)(nil).Median(); got != 0 {
+	if got := measure.Series(nil).Median(); got != 0 {
 		t.Errorf("the median of nothing is %d", got)
 	}
 }

@@ -65,9 +65,11 @@ func NewCasbin(w *workload.World) (*Casbin, error) {
 	}
 	u := &w.User
 	first := func(name string) string { return u.Attributes[name][0] }
-	return &Casbin{enforcer: e, assets: slices.Collect(w.Assets(0)), user: casbinUser{Department: first(workload.Department),
-		Team: first(workload.Team), Area: first(workload.Area), Projects: u.Attributes[workload.Projects],
-		Clearance: number(first(workload.Clearance)), Day: dayNumber(u.Day), Source: u.Source}}, nil
+	return &Casbin{enforcer: e, assets: slices.Collect(w.Assets(0)), user: casbinUser{
+		Department: first(workload.Department),
+		Team:       first(workload.Team), Area: first(workload.Area), Projects: u.Attributes[workload.Projects],
+		Clearance: number(first(workload.Clearance)), Day: dayNumber(u.Day), Source: u.Source,
+	}}, nil
 }
 
 func casbinFunctions() map[string]func(...any) (any, error) {

@@ -37,8 +37,10 @@ func NewCedar(w *workload.World) (*Cedar, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cedar{policies: set, entities: types.EntityMap{}, principal: cedar.NewEntityUID("User", cedar.String(w.User.ID)),
-		context: cedar.NewRecord(cedar.RecordMap{"source": source, "day": cedar.Long(dayNumber(w.User.Day))})}
+	c := &Cedar{
+		policies: set, entities: types.EntityMap{}, principal: cedar.NewEntityUID("User", cedar.String(w.User.ID)),
+		context: cedar.NewRecord(cedar.RecordMap{"source": source, "day": cedar.Long(dayNumber(w.User.Day))}),
+	}
 	user := cedar.RecordMap{}
 	for name, vs := range w.User.Attributes {
 		user[cedar.String(name)] = cedarValue(name, vs)
@@ -144,7 +146,8 @@ func cedarRule(r workload.Rule, left string) string {
 
 // Batch asks for all assets and actions in one call of x/exp/batch.
 func (c *Cedar) Batch(ctx context.Context, yield func(resource, action string)) error {
-	return batch.Authorize(ctx, c.policies, c.entities, batch.Request{Principal: c.principal, Action: batch.Variable("action"),
+	return batch.Authorize(ctx, c.policies, c.entities, batch.Request{
+		Principal: c.principal, Action: batch.Variable("action"),
 		Resource: batch.Variable("resource"), Context: c.context,
 		Variables: batch.Variables{"action": c.actions, "resource": c.resources},
 	}, func(r batch.Result) error {

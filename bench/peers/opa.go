@@ -36,8 +36,10 @@ func NewOPA(ctx context.Context, w *workload.World, form Form) (*OPA, error) {
 	o := &OPA{form: form, input: userInput(&w.User)}
 	assets := make([]any, 0, w.PerType)
 	for a := range w.Assets(0) {
-		assets = append(assets, map[string]any{"path": a.Path, workload.Region: a.Region, workload.Owner: a.Owner, workload.Code: a.Code,
-			workload.Level: a.Level, workload.Amount: a.Amount, workload.Tags: anyList(a.Tags)})
+		assets = append(assets, map[string]any{
+			"path": a.Path, workload.Region: a.Region, workload.Owner: a.Owner, workload.Code: a.Code,
+			workload.Level: a.Level, workload.Amount: a.Amount, workload.Tags: anyList(a.Tags),
+		})
 		o.paths = append(o.paths, a.Path)
 	}
 	store := inmem.NewFromObjectWithOpts(map[string]any{"assets": assets}, inmem.OptReturnASTValuesOnRead(true))

@@ -295,7 +295,8 @@ func (p *Plain) JSON() ([]byte, error) {
 	p.List(func(id string, a *workload.Asset, granted uint8) {
 		e := entry{Path: a.Path, ResourceType: id, Attributes: attributes{
 			Region: []string{a.Region}, Owner: []string{a.Owner}, Code: []string{a.Code}, Level: []string{strconv.Itoa(a.Level)},
-			Amount: []string{strconv.Itoa(a.Amount)}, Tags: a.Tags, Name: []string{a.Path}, Path: []string{a.Path}}}
+			Amount: []string{strconv.Itoa(a.Amount)}, Tags: a.Tags, Name: []string{a.Path}, Path: []string{a.Path},
+		}}
 		for i, name := range names {
 			if granted&(1<<i) != 0 {
 				e.Actions = append(e.Actions, action{name})

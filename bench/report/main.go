@@ -63,8 +63,11 @@ func run(ctx context.Context, s settings) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"W1", r.w1}, {"W2", func(ctx context.Context) error { return r.w2(ctx, big) }},
-		{"W3", func(ctx context.Context) error { return r.w3(ctx, big) }}, {"W4", r.w4}, {"W5", r.w5},
+		{"W1", r.w1},
+		{"W2", func(ctx context.Context) error { return r.w2(ctx, big) }},
+		{"W3", func(ctx context.Context) error { return r.w3(ctx, big) }},
+		{"W4", r.w4},
+		{"W5", r.w5},
 	}
 	for _, step := range steps {
 		if len(s.only) > 0 && !slices.Contains(s.only, step.name) {

@@ -108,11 +108,13 @@ func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain)
 
 // serve starts the server.
 func (s *Stand) serve(ctx context.Context, handlers []http.Handler, log *slog.Logger) (err error) {
-	options := server.Options{MaxConnections: 100, ShutdownTimeout: 5 * time.Second, Log: log, AccessLog: true, Clock: time.Now,
+	options := server.Options{
+		MaxConnections: 100, ShutdownTimeout: 5 * time.Second, Log: log, AccessLog: true, Clock: time.Now,
 		Ready: func(context.Context) error { return nil },
 		Fail: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
-		}}
+		},
+	}
 	for i, h := range handlers {
 		options.Listeners = append(options.Listeners, server.Listener{Name: fmt.Sprint(i), Address: "127.0.0.1:0", Handler: h})
 	}
@@ -152,8 +154,10 @@ func Fill(ctx context.Context, to *sqlite.Store, w *workload.World, bare bool, h
 
 func putConfiguration(tx *store.Tx, w *workload.World, hash model.SecretHash) error {
 	c := w.Configuration()
-	scope := model.Scope{ClientID: ClientID, EnvironmentID: workload.EnvironmentID, Name: "Bench", Enabled: true,
-		ApplicationIDs: []model.ApplicationID{workload.ApplicationID}, Secrets: []model.SecretHash{hash}}
+	scope := model.Scope{
+		ClientID: ClientID, EnvironmentID: workload.EnvironmentID, Name: "Bench", Enabled: true,
+		ApplicationIDs: []model.ApplicationID{workload.ApplicationID}, Secrets: []model.SecretHash{hash},
+	}
 	_, err := tx.Identities(workload.IdentityTemplateID).Put(w.User.Identity())
 	return errors.Join(err, putAll(tx.AssetTemplates, c.AssetTemplates), putAll(tx.IdentityTemplates, c.IdentityTemplates),
 		putAll(tx.Applications, c.Applications), putAll(tx.Blocks, c.Blocks), putAll(tx.Policies, c.Policies),

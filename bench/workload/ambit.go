@@ -36,11 +36,15 @@ func (w *World) Configuration() engine.Configuration {
 		app.AssetTemplateIDs = append(app.AssetTemplateIDs, model.TemplateID(w.TypeID(t)))
 	}
 	c.Applications = []model.Application{app}
-	user := model.IdentityTemplate{ID: IdentityTemplateID, WorkspaceID: IdentityWorkspaceID,
-		Attributes: []model.IdentityAttribute{{ID: model.AttributeUID, DisplayName: "User ID", Type: model.String}}}
+	user := model.IdentityTemplate{
+		ID: IdentityTemplateID, WorkspaceID: IdentityWorkspaceID,
+		Attributes: []model.IdentityAttribute{{ID: model.AttributeUID, DisplayName: "User ID", Type: model.String}},
+	}
 	for _, name := range UserAttributes() {
-		user.Attributes = append(user.Attributes, model.IdentityAttribute{ID: model.AttributeID(name), DisplayName: name,
-			Type: attributeType(name), IsAvailableForPolicies: true})
+		user.Attributes = append(user.Attributes, model.IdentityAttribute{
+			ID: model.AttributeID(name), DisplayName: name,
+			Type: attributeType(name), IsAvailableForPolicies: true,
+		})
 	}
 	c.IdentityTemplates = []model.IdentityTemplate{user}
 	b := blocks{ids: map[string]model.BlockID{}}
@@ -54,8 +58,10 @@ func (w *World) Configuration() engine.Configuration {
 func (w *World) assetTemplate(t int) model.AssetTemplate {
 	out := model.AssetTemplate{ID: model.TemplateID(w.TypeID(t)), WorkspaceID: WorkspaceID, DisplayName: w.TypeID(t), Source: model.SourcePlainID}
 	for _, name := range AssetAttributes() {
-		out.Attributes = append(out.Attributes, model.AssetAttribute{ID: model.AttributeID(name), DisplayName: name,
-			Type: attributeType(name), IsAvailableForPolicies: true, IsMultiValue: name == Tags})
+		out.Attributes = append(out.Attributes, model.AssetAttribute{
+			ID: model.AttributeID(name), DisplayName: name,
+			Type: attributeType(name), IsAvailableForPolicies: true, IsMultiValue: name == Tags,
+		})
 	}
 	for _, a := range Actions() {
 		out.Actions = append(out.Actions, model.Action{ID: model.ActionID(a), Value: a})
@@ -80,15 +86,21 @@ func (b *blocks) add(block model.Block) model.BlockID {
 }
 
 func (b *blocks) policy(w *World, p *Policy) model.Policy {
-	out := model.Policy{ID: model.PolicyID(p.ID), WorkspaceID: WorkspaceID, Name: "Policy " + p.ID, Access: model.Allow,
-		Use: model.PolicyUseDynamic, Applications: []model.ApplicationID{ApplicationID}}
+	out := model.Policy{
+		ID: model.PolicyID(p.ID), WorkspaceID: WorkspaceID, Name: "Policy " + p.ID, Access: model.Allow,
+		Use: model.PolicyUseDynamic, Applications: []model.ApplicationID{ApplicationID},
+	}
 	if p.Restrict {
 		out.Access = model.Restrict
 	}
-	out.DynamicGroups = []model.BlockID{b.add(model.Block{Kind: model.KindDynamicGroup, WorkspaceID: IdentityWorkspaceID,
-		Template: IdentityTemplateID, Name: "Who " + p.ID, Branches: branches(p.Who, model.SideIdentity)})}
-	use := model.RulesetUse{AllActions: p.Actions == nil, BlockID: b.add(model.Block{Kind: model.KindRuleset,
-		WorkspaceID: WorkspaceID, Template: model.TemplateID(w.TypeID(p.Type)), Name: "What " + p.ID, Branches: branches(p.What, model.SideAsset)})}
+	out.DynamicGroups = []model.BlockID{b.add(model.Block{
+		Kind: model.KindDynamicGroup, WorkspaceID: IdentityWorkspaceID,
+		Template: IdentityTemplateID, Name: "Who " + p.ID, Branches: branches(p.Who, model.SideIdentity),
+	})}
+	use := model.RulesetUse{AllActions: p.Actions == nil, BlockID: b.add(model.Block{
+		Kind:        model.KindRuleset,
+		WorkspaceID: WorkspaceID, Template: model.TemplateID(w.TypeID(p.Type)), Name: "What " + p.ID, Branches: branches(p.What, model.SideAsset),
+	})}
 	for _, a := range p.Actions {
 		use.ActionIDs = append(use.ActionIDs, model.ActionID(a))
 	}

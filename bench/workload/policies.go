@@ -48,13 +48,19 @@ func broad(g int) []Policy {
 	return []Policy{
 		{What: []Branch{{literal(Region, model.OpEqual, region(g)), literal(Level, model.OpLessEqual, "4")}}, Actions: []string{"View"}},
 		{What: []Branch{{same(Owner, model.OpEqual, Team)}}},
-		{What: []Branch{{literal(Region, model.OpIn, region(g+3), region(g+4), region(g+5), region(g+6)), literal(Amount, model.OpLess, "65000")}},
-			Actions: []string{"View", "Export"}},
+		{
+			What:    []Branch{{literal(Region, model.OpIn, region(g+3), region(g+4), region(g+5), region(g+6)), literal(Amount, model.OpLess, "65000")}},
+			Actions: []string{"View", "Export"},
+		},
 		{What: []Branch{{literal(Code, model.OpStartsWith, string(rune('A'+g%20)))}}, Actions: []string{"View"}},
-		{What: []Branch{{same(Tags, model.OpIn, Projects)}, {literal(Tags, model.OpEqual, fmt.Sprintf("tag-%02d", g%50)), same(Level, model.OpLessEqual, Clearance)}},
-			Actions: []string{"View", "Edit"}, When: inside()},
-		{What: []Branch{{literal(Region, model.OpNotIn, region(g+1), region(g+2), region(g+7)), literal(Amount, model.OpGreaterEqual, "92000")}},
-			Actions: []string{"Approve"}, When: today()},
+		{
+			What:    []Branch{{same(Tags, model.OpIn, Projects)}, {literal(Tags, model.OpEqual, fmt.Sprintf("tag-%02d", g%50)), same(Level, model.OpLessEqual, Clearance)}},
+			Actions: []string{"View", "Edit"}, When: inside(),
+		},
+		{
+			What:    []Branch{{literal(Region, model.OpNotIn, region(g+1), region(g+2), region(g+7)), literal(Amount, model.OpGreaterEqual, "92000")}},
+			Actions: []string{"Approve"}, When: today(),
+		},
 		{What: []Branch{
 			{literal(Region, model.OpEqual, region(g+8)), literal(Tags, model.OpEqual, fmt.Sprintf("tag-%02d", (g+9)%50))},
 			{literal(Region, model.OpEqual, region(g+9)), literal(Level, model.OpNotEqual, "5"), literal(Amount, model.OpLess, "70000")},

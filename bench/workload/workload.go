@@ -177,8 +177,10 @@ func W4(assets int) *World {
 
 // W5 has 100,000 assets and a number of policies of which about 50 are the user's, whatever the number of policies.
 func W5(policies int) *World {
-	return New(Parameters{Name: "W5/" + strconv.Itoa(policies), Seed: 5, Types: 1, PerType: 100_000, Groups: policies / 10, Shape: Narrow,
-		Own: 700, Member: 5})
+	return New(Parameters{
+		Name: "W5/" + strconv.Itoa(policies), Seed: 5, Types: 1, PerType: 100_000, Groups: policies / 10, Shape: Narrow,
+		Own: 700, Member: 5,
+	})
 }
 
 // New makes a world.
