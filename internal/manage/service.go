@@ -9,18 +9,22 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 	"github.com/ambit-authz/ambit/internal/token"
 )
 
-// Options are the parts that a Service works with. All are required.
+// Options are the parts that a Service works with. All but Snapshot are required.
 type Options struct {
 	Store   store.Store
 	Secrets *token.Secrets
 	Tokens  *token.Tokens
 	Now     func() time.Time
 	Log     *slog.Logger
+	// Snapshot is what decisions about an environment are made from, nil while there is none. Without it every impact
+	// preview reads the whole environment.
+	Snapshot func(model.EnvironmentID) *engine.Snapshot
 }
 
 // Service is the management plane. All methods may be called from many goroutines at once.
@@ -30,6 +34,8 @@ type Service struct {
 	tokens  *token.Tokens
 	now     func() time.Time
 	log     *slog.Logger
+
+	snapshot func(model.EnvironmentID) *engine.Snapshot
 
 	cursors  cursors
 	failures failures
@@ -41,7 +47,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, now: o.Now, log: o.Log,
-		cursors: newCursors(),
+		cursors: newCursors(), snapshot: o.Snapshot,
 	}
 	s.logins.write = s.writeLogins
 	return s
@@ -61,6 +67,8 @@ type Call struct {
 	IfMatch, IfNoneMatch []string
 	// MatchRequired says that the call is one of those that the environment's setting requireIfMatch is for.
 	MatchRequired bool
+
+	trial *trial // of a call that is made only to see what it would change
 }
 
 // Result tells what a write did; see its String.
@@ -112,7 +120,11 @@ func (s *Service) update(ctx context.Context, call *Call, env model.EnvironmentI
 func (s *Service) commit(ctx context.Context, call *Call, env model.EnvironmentID, fn func(*writer) error) (model.Revision, error) {
 	now := s.now()
 	commit, err := s.store.Update(ctx, store.Write{Environment: env, Time: now, DryRun: call.DryRun}, func(tx *store.Tx) error {
-		return fn(&writer{Tx: tx, call: call, now: now})
+		w := &writer{Tx: tx, call: call, now: now}
+		if call.trial != nil {
+			return call.trial.run(w, fn)
+		}
+		return fn(w)
 	})
 	return commit.Revision, storeError("manage.update", err)
 }

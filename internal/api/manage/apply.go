@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -53,27 +54,11 @@ func apply(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	var kind manage.ArchiveKind
-	switch mediaType(x.r) {
-	case "application/zip", "application/x-zip-compressed":
-		kind = manage.ArchiveZip
-	case "application/x-tar", "application/tar":
-		kind = manage.ArchiveTar
-	case "application/gzip", "application/x-gzip", "application/x-gtar", "application/tar+gzip":
-		kind = manage.ArchiveTarGzip
-	default:
-		return problem.UnsupportedMedia("the body is application/zip, application/x-tar or application/gzip")
-	}
-	f, size, err := x.spool(maxArchive)
+	archive, release, err := x.archive()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // read only from here on
-	archive, err := manage.OpenArchive(f, size, kind, x.api.tempDir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = archive.Close() }() // read only from here on
+	defer release()
 	report, err := x.api.service.Apply(x.r.Context(), x.call, x.env, archive, o)
 	if err != nil {
 		return err
@@ -84,6 +69,41 @@ func apply(x *exchange) error {
 	}
 	x.done(manage.Done{Result: applyResult(&report), Revision: report.Revision})
 	return x.answer(status, x.applyBody(&report))
+}
+
+// isArchive reports whether the body is said to be an archive.
+func isArchive(media string) bool { _, ok := archiveKind(media); return ok }
+
+func archiveKind(media string) (kind manage.ArchiveKind, ok bool) {
+	switch media {
+	case "application/zip", "application/x-zip-compressed":
+		return manage.ArchiveZip, true
+	case "application/x-tar", "application/tar":
+		return manage.ArchiveTar, true
+	case "application/gzip", "application/x-gzip", "application/x-gtar", "application/tar+gzip":
+		return manage.ArchiveTarGzip, true
+	}
+	return 0, false
+}
+
+// archive reads the body as a directory. release gives back what it occupies.
+func (x *exchange) archive() (archive *manage.Archive, release func(), err error) {
+	kind, ok := archiveKind(mediaType(x.r))
+	if !ok {
+		return nil, nil, problem.UnsupportedMedia("the body is application/zip, application/x-tar or application/gzip")
+	}
+	f, size, err := x.spool(maxArchive)
+	if err != nil {
+		return nil, nil, err
+	}
+	archive, err = manage.OpenArchive(f, size, kind, x.api.tempDir)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return archive, func() {
+		_ = archive.Close() // both were only read
+		_ = f.Close()
+	}, nil
 }
 
 func applyResult(r *manage.ApplyReport) manage.Result {
