@@ -10,6 +10,7 @@ const (
 	EventLogin       = "LOGIN"
 	EventLoginFailed = "LOGIN_FAILED"
 	EventApply       = "APPLY"
+	EventInvalidate  = "INVALIDATE"
 )
 
 // ChangeEvent is one administration audit event: who did what to which object, when and from where. It is written in

@@ -3,6 +3,7 @@ package model_test
 import (
 	"cmp"
 	"math/big"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,4 +58,35 @@ func TestParseNumberRefuses(t *testing.T) {
 			t.Errorf("%q is refused", s)
 		}
 	}
+}
+
+// FuzzNumber: V7 (PM-22): what is read as a number is one by its grammar, has the value that math/big gives it, and keeps
+// it through String and Key.
+func FuzzNumber(f *testing.F) {
+	for _, s := range []string{"", "0", "-0", "1.50", ".5", "5.", " 7 ", "1e2", "-12E-3", "0x10", "1e9999", "NaN", "+00.00100"} {
+		f.Add(s)
+	}
+	grammar := regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
+	f.Fuzz(func(t *testing.T, s string) {
+		n, ok := model.ParseNumber(s)
+		trimmed := strings.Trim(s, " \t\r\n\v\f")
+		if ok && !grammar.MatchString(trimmed) {
+			t.Fatalf("%q is read as %s", s, n)
+		}
+		if !ok {
+			return
+		}
+		if _, exponent, _ := strings.Cut(strings.ToLower(trimmed), "e"); len(strings.TrimLeft(exponent, "+-0")) > 3 {
+			return // too large to expand in a test
+		}
+		want, parsed := new(big.Rat).SetString(trimmed)
+		got, printed := new(big.Rat).SetString(n.String())
+		if !parsed || !printed || got.Cmp(want) != 0 {
+			t.Fatalf("%q is read as %s", s, n)
+		}
+		back, ok := model.ParseNumber(n.String())
+		if len(n.String()) <= 400 && (!ok || back != n || back.Key() != n.Key()) {
+			t.Fatalf("%q prints as %s, which reads as %s", s, n, back)
+		}
+	})
 }
