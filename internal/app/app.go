@@ -25,10 +25,8 @@ import (
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/config"
 	"github.com/ambit-authz/ambit/internal/decide"
-	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/identity"
 	management "github.com/ambit-authz/ambit/internal/manage"
-	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/server"
 	"github.com/ambit-authz/ambit/internal/token"
 )
@@ -44,6 +42,7 @@ type Options struct {
 type App struct {
 	options   Options
 	data      *data
+	tokens    *token.Tokens
 	service   *management.Service
 	directory *decide.Directory
 	audit     *audit.File // nil = off
@@ -102,17 +101,12 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 
 func (a *App) openManagement() error {
 	c := &a.options.Config
-	key, err := token.ReadOrMakeSigningKey(filepath.Join(c.Data, signingFile))
-	if err != nil {
-		return err
-	}
-	tokens, err := token.NewTokens(token.TokenOptions{Key: key, Issuer: issuer(c), Now: time.Now})
-	if err != nil {
+	var err error
+	if a.tokens, err = openTokens(c); err != nil {
 		return err
 	}
 	a.service = management.New(management.Options{
-		Store: a.data.store, Secrets: a.data.secrets, Tokens: tokens, Now: time.Now, Log: a.options.Log,
-		Snapshot: func(id model.EnvironmentID) *engine.Snapshot { return a.directory.Snapshot(id) },
+		Store: a.data.store, Secrets: a.data.secrets, Tokens: a.tokens, Now: time.Now, Log: a.options.Log,
 	})
 	return nil
 }
@@ -231,6 +225,10 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		a.directory.Run(follow)
+		return nil
+	})
+	group.Go(func() error {
+		a.keepKeysYoung(ctx)
 		return nil
 	})
 	if a.control != nil {

@@ -27,9 +27,9 @@ func form(path string) problem.Form {
 
 // isManagement tells the planes apart by path, for when they share a listener.
 func isManagement(path string) bool {
-	for _, prefix := range []string{"/api/1.0/", "/api/2.0/", "/ambit/", "/env-mgmt/", "/policy-mgmt/", "/internal-assets/", "/auth/", "/oauth2/"} {
+	for _, prefix := range []string{"/api/1.0/", "/api/2.0/", "/ambit/", "/env-mgmt/", "/policy-mgmt/", "/internal-assets/", "/auth/", "/oauth2/", "/.well-known/"} {
 		if strings.HasPrefix(path, prefix) {
-			return !strings.HasPrefix(path, "/api/1.0/runtime/")
+			return !strings.HasPrefix(path, "/api/1.0/runtime/") || strings.HasPrefix(path, "/api/1.0/runtime/caches/")
 		}
 	}
 	return false

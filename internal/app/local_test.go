@@ -206,7 +206,9 @@ func TestFamilies(t *testing.T) {
 		{"/ambit/1.0/whoami", true, problem.Envelope},
 		{"/env-mgmt/1.0/api-key/clients", true, problem.Flat},
 		{"/policy-mgmt/1.0/applications/x", true, problem.Flat},
-		{"/api/1.0/runtime/caches/identity/x/invalidate", false, problem.Text},
+		{"/api/1.0/runtime/caches/identity/x/invalidate", true, problem.Envelope},
+		{"/oauth2/token", true, problem.Envelope},
+		{"/.well-known/jwks.json", true, problem.Envelope},
 	}
 	for _, c := range cases {
 		if got := isManagement(c.path); got != c.management {

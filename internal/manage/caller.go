@@ -45,8 +45,13 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Caller, erro
 	}
 	var c model.Credential
 	err = s.store.View(ctx, claims.EnvironmentID, func(tx *store.Tx) error {
-		c, err = tx.Credentials.Find(claims.ClientID)
-		return err
+		if c, err = tx.Credentials.Find(claims.ClientID); err != nil {
+			return err
+		}
+		if revoked, err := exists(tx.Revocations, claims.ID); err != nil || !revoked {
+			return err
+		}
+		return store.ErrNotFound
 	})
 	if errors.Is(err, store.ErrNotFound) {
 		return Caller{}, refused()

@@ -2,7 +2,6 @@ package manage
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -18,53 +17,31 @@ type Login struct {
 	Secrets   []string // spellings of the secret to try in order: Basic is read decoded, then literally
 	ClientIP  string
 	RequestID string
+	Runtime   bool // scopes may prove themselves too
 }
 
 // Grant is an access token and what goes with it.
 type Grant struct {
 	AccessToken string
 	ExpiresIn   time.Duration
-	Scope       string // tenant:admin, environment:admin or environment:viewer
+	Scope       string // tenant:admin, environment:admin, environment:viewer or runtime
 }
 
-// Login exchanges a credential for an access token (management-api.md 2.1). An unknown id and a wrong secret give the
-// same error in the same time; after ten failures in a minute for one id and address the error is KindTooMany.
+// Login exchanges a credential, or with l.Runtime also a scope, for an access token (management-api.md 2.1, 2.4). An
+// unknown id and a wrong secret give the same error in the same time; after ten failures in a minute for one id and
+// address the error is KindTooMany.
 func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
-	now := s.now()
-	if !s.failures.allow(l.ClientID, l.ClientIP, now) {
-		return Grant{}, tooManyLogins()
+	c, err := s.identifyClient(ctx, l)
+	if err != nil {
+		return Grant{}, err
 	}
-	var c model.Credential
-	known := true
-	err := s.store.View(ctx, "", func(tx *store.Tx) (err error) {
-		c, err = tx.Credentials.Find(l.ClientID)
-		return err
-	})
-	if errors.Is(err, store.ErrNotFound) {
-		known = false
-	} else if err != nil {
-		return Grant{}, storeError("manage.Login", err)
+	s.recordLogin(c.subject(), l, s.now(), true)
+	if c.scope != nil {
+		text, err := s.tokens.IssueRuntime(c.scope, c.secretID, runtimeLifetime)
+		return Grant{AccessToken: text, ExpiresIn: runtimeLifetime, Scope: "runtime"}, err
 	}
-	var hashes []model.SecretHash
-	if known {
-		hashes = []model.SecretHash{c.Secret}
-	}
-	good := false
-	for _, secret := range l.Secrets {
-		good = s.secrets.Check(hashes, secret, now) || good
-	}
-	if !s.failures.settle(l.ClientID, l.ClientIP, now, good) {
-		return Grant{}, tooManyLogins() // others failed meanwhile: whether this guess was right is not said
-	}
-	s.recordLogin(&c, l, now, good)
-	if !good {
-		return Grant{}, &model.Error{
-			Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError",
-			Message: "The client id or the secret is wrong",
-		}
-	}
-	text, err := s.tokens.Issue(&c)
-	return Grant{AccessToken: text, ExpiresIn: c.TokenDuration, Scope: grantScope(&c)}, err
+	text, err := s.tokens.Issue(c.credential)
+	return Grant{AccessToken: text, ExpiresIn: c.credential.TokenDuration, Scope: grantScope(c.credential)}, err
 }
 
 func tooManyLogins() error {
@@ -82,16 +59,13 @@ func grantScope(c *model.Credential) string {
 }
 
 // recordLogin queues the audit event. The id of an unknown client is not recorded: it may be a secret in the wrong field.
-func (s *Service) recordLogin(c *model.Credential, l Login, now time.Time, good bool) {
-	action := model.EventLogin
+func (s *Service) recordLogin(of model.ChangeEvent, l Login, now time.Time, good bool) {
+	of.ID, of.Time, of.Action = uuid.NewString(), now, model.EventLogin
 	if !good {
-		action = model.EventLoginFailed
+		of.Action = model.EventLoginFailed
 	}
-	s.logins.add(model.ChangeEvent{
-		ID: uuid.NewString(), Time: now, Action: action, ResourceType: resourceCredential,
-		ResourceID: string(c.ClientID), ResourceName: c.Name, EnvironmentID: c.EnvironmentID, ClientID: c.ClientID,
-		ClientIP: l.ClientIP, RequestID: l.RequestID,
-	})
+	of.ClientIP, of.RequestID = l.ClientIP, l.RequestID
+	s.logins.add(of)
 }
 
 // loginRecorder writes login events in batches: one commit holds all events that came in while the one before was being

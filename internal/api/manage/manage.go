@@ -87,7 +87,6 @@ func (a *api) routes() http.Handler {
 	t.add("GET", environment, route{resource: "Environment", right: read, serve: getEnvironment})
 	t.add("GET", environment+"/revision", route{resource: "Environment", right: read, serve: getRevision})
 	t.add("POST", environment+"/apply", route{resource: "Environment", right: write, serve: apply})
-	t.add("POST", environment+"/impact", route{resource: "Environment", right: read, forms: []string{mediaNDJSON}, serve: impact})
 
 	t.add("GET", scopes, route{resource: "Scope", right: read, serve: listScopes})
 	t.add("POST", scopes, route{resource: "Scope", right: write, serve: createScope})
@@ -103,6 +102,7 @@ func (a *api) routes() http.Handler {
 
 	addCredentials(t)
 	addAudit(t)
+	addOAuth(t)
 	addPolicies(t)
 	addPolicyLists(t)
 	addBlocks(t)

@@ -11,7 +11,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows()} {
+	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -21,7 +21,7 @@ func coreRows() map[string]string {
 	return map[string]string{
 		"POST /api/1.0/api-key/token": "open",
 		"GET /ambit/1.0/whoami":       "any", "GET /ambit/1.0/environments": "any", "POST /ambit/1.0/environments": "tenant",
-		"GET " + environment: "read", "GET " + environment + "/revision": "read", "POST " + environment + "/apply": "write", "POST " + environment + "/impact": "read",
+		"GET " + environment: "read", "GET " + environment + "/revision": "read", "POST " + environment + "/apply": "write",
 	}
 }
 
@@ -43,6 +43,13 @@ func credentialRows() map[string]string {
 
 func auditRows() map[string]string {
 	return map[string]string{"GET " + auditPath: "tenant", "GET " + auditPath + "/{envId}": "write"}
+}
+
+func oauthRows() map[string]string {
+	return map[string]string{
+		"POST /oauth2/token": "open", "POST /oauth2/revoke": "open", "POST /oauth2/introspect": "open", "POST " + realmToken: "open",
+		"GET " + metadataPath: "open", "GET " + keySetPath: "open",
+	}
 }
 
 func recordRows() map[string]string {

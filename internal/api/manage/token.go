@@ -19,23 +19,26 @@ const maxTokenRequest = 64 << 10
 type credentials struct{ id, secret string }
 
 // token is POST /api/1.0/api-key/token (management-api.md 2.1 to 2.3): the client credentials grant of RFC 6749.
-func (a *api) token(w http.ResponseWriter, r *http.Request) {
+func (a *api) token(w http.ResponseWriter, r *http.Request) { a.grant(w, r, false) }
+
+// grant issues a token; with runtime also to scopes.
+func (a *api) grant(w http.ResponseWriter, r *http.Request, runtime bool) {
 	errors := problem.Writer{Form: problem.OAuth, Log: a.log}
 	fields, err := tokenFields(w, r)
+	if err == nil {
+		err = checkGrantType(r, fields)
+	}
 	if err != nil {
 		errors.Write(w, r, err)
 		return
 	}
-	attempts, err := tokenCredentials(r, fields)
+	var grant manage.Grant
+	err = a.proven(w, r, fields, func(l manage.Login) (err error) {
+		l.Runtime = runtime
+		grant, err = a.service.Login(r.Context(), l)
+		return err
+	})
 	if err != nil {
-		errors.Write(w, r, err)
-		return
-	}
-	grant, err := a.login(r, w.Header().Get("x-request-id"), attempts)
-	if err != nil {
-		if model.KindOf(err) == model.KindTooMany {
-			w.Header().Set("Retry-After", "60")
-		}
 		errors.Write(w, r, err)
 		return
 	}
@@ -55,8 +58,13 @@ func (a *api) token(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// login tries the spellings of one pair of credentials; only the last failure is the answer.
-func (a *api) login(r *http.Request, requestID string, attempts []credentials) (manage.Grant, error) {
+// proven calls use with the client's credentials, in each spelling that they may have until one is good; only the last
+// failure counts.
+func (a *api) proven(w http.ResponseWriter, r *http.Request, fields map[string]string, use func(manage.Login) error) error {
+	attempts, err := tokenCredentials(r, fields)
+	if err != nil {
+		return err
+	}
 	var ids []string
 	secrets := map[string][]string{}
 	for _, c := range attempts {
@@ -67,18 +75,19 @@ func (a *api) login(r *http.Request, requestID string, attempts []credentials) (
 			secrets[c.id] = append(secrets[c.id], c.secret)
 		}
 	}
-	var grant manage.Grant
-	var err error
 	for _, id := range ids {
-		grant, err = a.service.Login(r.Context(), manage.Login{
+		err = use(manage.Login{
 			ClientID: model.ClientID(id), Secrets: secrets[id],
-			ClientIP: a.clientIP(r), RequestID: requestID,
+			ClientIP: a.clientIP(r), RequestID: w.Header().Get("x-request-id"),
 		})
-		if err == nil {
+		if model.KindOf(err) != model.KindUnauthorized || err == nil {
 			break
 		}
 	}
-	return grant, err
+	if model.KindOf(err) == model.KindTooMany && err != nil {
+		w.Header().Set("Retry-After", "60")
+	}
+	return err
 }
 
 func badRequest(message string) error {
@@ -123,18 +132,26 @@ func tokenFields(w http.ResponseWriter, r *http.Request) (map[string]string, err
 	return fields, nil
 }
 
-// tokenCredentials checks the grant type and finds the credentials: Basic wins over the body.
-func tokenCredentials(r *http.Request, fields map[string]string) ([]credentials, error) {
-	switch fields["grant_type"] {
-	case "client_credentials":
-	case "":
-		return nil, badRequest("grant_type is missing")
-	default:
-		return nil, &model.Error{
-			Kind: model.KindInvalid, Code: "MGT-001", Name: "UnsupportedGrantTypeError",
-			Message: "grant_type must be client_credentials",
-		}
+const tokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+func checkGrantType(r *http.Request, fields map[string]string) error {
+	e := &model.Error{
+		Kind: model.KindInvalid, Code: "MGT-001", Name: "UnsupportedGrantTypeError",
+		Message: "grant_type must be client_credentials",
 	}
+	switch grant := fields["grant_type"]; {
+	case grant == "client_credentials":
+		return nil
+	case grant == "":
+		return badRequest("grant_type is missing")
+	case grant == tokenExchange && strings.HasPrefix(r.URL.Path, "/auth/realms/"):
+		e.Kind, e.Code, e.Message = model.KindNotOffered, "MGT-016", "The exchange of tokens is not offered"
+	}
+	return e
+}
+
+// tokenCredentials finds the credentials: Basic wins over the body.
+func tokenCredentials(r *http.Request, fields map[string]string) ([]credentials, error) {
 	if authorization := r.Header.Get("Authorization"); hasScheme(authorization, "Basic") {
 		attempts, ok := parseBasic(authorization)
 		if !ok {

@@ -116,6 +116,10 @@ func oauthWord(d detail) string {
 	switch {
 	case d.name == "UnsupportedGrantTypeError":
 		return "unsupported_grant_type"
+	case d.name == "InvalidGrantError":
+		return "invalid_grant"
+	case d.status == http.StatusForbidden:
+		return "unauthorized_client"
 	case d.status == http.StatusUnauthorized:
 		return "invalid_client"
 	case d.status == http.StatusTooManyRequests || d.status == http.StatusServiceUnavailable:
