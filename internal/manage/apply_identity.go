@@ -13,9 +13,11 @@ import (
 // workspace is there already (management-api.md 21.1 rule 3).
 func (a *applier) identityWorkspaces() error {
 	stored := map[string]*model.IdentityWorkspace{}
+	ofTemplate := map[string]string{}
 	var names []string
 	err := each(a.w.IdentityWorkspaces.FindAll(), func(ws model.IdentityWorkspace) {
 		stored[ws.Name] = &ws
+		ofTemplate[string(ws.TemplateID)] = ws.Name
 		names = append(names, ws.Name)
 	})
 	if err != nil {
@@ -23,6 +25,9 @@ func (a *applier) identityWorkspaces() error {
 	}
 	for _, f := range a.layout.identity {
 		name := a.workspaceName(f.name, names)
+		if existing, ok := ofTemplate[f.name]; ok && f.byTemplate {
+			name = existing
+		}
 		if !within(a.o.IdentityWs, f.name, name) {
 			f.skip()
 			continue

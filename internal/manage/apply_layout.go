@@ -52,6 +52,8 @@ type folder struct {
 	path    string
 	files   map[string][]archiveFile // by kind, in order of path
 	present map[string]bool          // kinds that have a file or a folder, for prune
+	// byTemplate: the name is a template's id, which finds an existing workspace before its name does (the older layout).
+	byTemplate bool
 }
 
 func newFolder(path, name string) *folder {
@@ -88,7 +90,13 @@ func readLayout(a *Archive) (*layout, error) {
 		}
 	}
 	if len(folders) == 0 && len(l.environment.files) == 0 {
-		return nil, model.Invalidf("the archive has no file of the layout of an environment")
+		known, err := l.older(a, prefix)
+		if err != nil {
+			return nil, err
+		}
+		if !known {
+			return nil, model.Invalidf("the archive has no file of the layout of an environment")
+		}
 	}
 	for _, list := range [][]*folder{l.authorization, l.identity} {
 		slices.SortFunc(list, func(x, y *folder) int { return strings.Compare(x.name, y.name) })
