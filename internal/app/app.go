@@ -25,8 +25,10 @@ import (
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/config"
 	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/identity"
 	management "github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/server"
 	"github.com/ambit-authz/ambit/internal/token"
 )
@@ -107,6 +109,7 @@ func (a *App) openManagement() error {
 	}
 	a.service = management.New(management.Options{
 		Store: a.data.store, Secrets: a.data.secrets, Tokens: a.tokens, Now: time.Now, Log: a.options.Log,
+		Snapshot: func(id model.EnvironmentID) *engine.Snapshot { return a.directory.Snapshot(id) },
 	})
 	return nil
 }

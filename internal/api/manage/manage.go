@@ -87,6 +87,7 @@ func (a *api) routes() http.Handler {
 	t.add("GET", environment, route{resource: "Environment", right: read, serve: getEnvironment})
 	t.add("GET", environment+"/revision", route{resource: "Environment", right: read, serve: getRevision})
 	t.add("POST", environment+"/apply", route{resource: "Environment", right: write, serve: apply})
+	t.add("POST", environment+"/impact", route{resource: "Environment", right: read, forms: []string{mediaNDJSON}, serve: impact})
 
 	t.add("GET", scopes, route{resource: "Scope", right: read, serve: listScopes})
 	t.add("POST", scopes, route{resource: "Scope", right: write, serve: createScope})
