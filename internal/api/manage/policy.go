@@ -162,6 +162,9 @@ func note(errs *model.Errors, err error) {
 		*errs = append(*errs, e)
 	case model.Errors:
 		*errs = append(*errs, e...)
+	case nil:
+	default:
+		*errs = append(*errs, &model.Error{Err: err})
 	}
 }
 
