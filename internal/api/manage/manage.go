@@ -104,6 +104,8 @@ func (a *api) routes() http.Handler {
 	addCredentials(t)
 	addAudit(t)
 	addOAuth(t)
+	addInvalidation(t)
+	addReports(t)
 	addPolicies(t)
 	addPolicyLists(t)
 	addBlocks(t)

@@ -7,11 +7,12 @@ import (
 )
 
 // matrixRows say who may call a route, besides the tenant's admin: "read" and "write" are the rows of management-api.md 3,
-// "tenant" nobody else, "any" every token, "open" everybody, and "own" a right that depends on more than the path, for
+// "tenant" nobody else, "any" every token, "open" everybody, "linked" whoever has
+// a link, without which there is nothing, and "own" a right that depends on more than the path, for
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows()} {
+	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -49,6 +50,13 @@ func oauthRows() map[string]string {
 	return map[string]string{
 		"POST /oauth2/token": "open", "POST /oauth2/revoke": "open", "POST /oauth2/introspect": "open", "POST " + realmToken: "open",
 		"GET " + metadataPath: "open", "GET " + keySetPath: "open",
+	}
+}
+
+func reportRows() map[string]string {
+	return map[string]string{
+		"POST " + reportsPath: "read", "GET " + reportPath: "read", "GET " + reportPath + "/download": "linked",
+		"POST " + caches + "/identity/{envId}/invalidate": "write", "POST " + caches + "/response/{envId}/invalidate": "write",
 	}
 }
 
@@ -104,6 +112,8 @@ func matrixWants(right, pattern, as, id string) func(status int) bool {
 		own = true
 	}
 	switch {
+	case right == "linked":
+		return func(status int) bool { return status == 404 }
 	case right == "open":
 		return func(status int) bool { return status != 404 && status != 405 }
 	case as == "":

@@ -1,0 +1,33 @@
+package manage
+
+import "testing"
+
+// MG-57, RT-116, RT-117: cache invalidation needs ADMIN and one of its fields, and answers 204.
+func TestInvalidation(t *testing.T) {
+	w := newWorld(t)
+	identity, response := caches+"/identity/"+envID+"/invalidate", caches+"/response/"+envID+"/invalidate"
+	for _, body := range []string{`{"identityTemplate":"User"}`, `{"identityId":"iris"}`, `{"identityTemplate":"User","identitySourceId":"s"}`, `{"identityId":"iris","sourceId":"s"}`, `{"identityId":"nobody","attributeSourceId":"s"}`} {
+		w.do("admin", "POST", identity, body).want(t, 204)
+		w.do("tenant", "POST", identity, body).want(t, 204)
+		w.do("viewer", "POST", identity, body).want(t, 403, `{"errors":[{"code":"MGT-005"`)
+	}
+	for _, body := range []string{``, `{}`, `{"identitySourceId":"s"}`, `{"identityId":1}`, `{`, `[]`} {
+		w.do("admin", "POST", identity, body).want(t, 400, `{"errors":[{"code":`)
+	}
+	for _, body := range []string{`{}`, `{"clientId":"C"}`, `{"clientId":["C","D"]}`, `{"clientIds":["C"],"entityId":"iris"}`, `{"identityId":"iris"}`} {
+		w.do("admin", "POST", response, body).want(t, 204)
+		w.do("viewer", "POST", response, body).want(t, 403)
+	}
+	for _, body := range []string{``, `{"clientId":7}`, `{"clientId":[7]}`, `{"clientId":""}`, `x`} {
+		w.do("admin", "POST", response, body).want(t, 400)
+	}
+	w.do("", "POST", response, `{}`).want(t, 401)
+	w.do("admin", "POST", caches+"/response/"+otherID+"/invalidate", `{}`).want(t, 403)
+	w.do("tenant", "POST", caches+"/response/"+goneID+"/invalidate", `{}`).want(t, 404)
+	w.do("tenant", "POST", caches+"/response/x/invalidate", `{}`).want(t, 422)
+	a := w.do("admin", "POST", response+"?dryRun=true", `{}`).want(t, 204)
+	if a.Header.Get("Ambit-Dry-Run") != "true" || a.Header.Get("Ambit-Revision") != "1" {
+		t.Errorf("headers %v", a.Header)
+	}
+	w.do("admin", "GET", auditPath+"/"+envID+"?filter[action][eq]=INVALIDATE&limit=1", "").want(t, 200, `"total":15,`, `"resourceName":"response cache"`, `"before":null,"after":"{\"identityId\":\"iris\"}"`)
+}
