@@ -103,8 +103,10 @@ type Call struct {
 func (s *Service) Begin(in Incoming) *Call {
 	c := &Call{service: s, in: in, started: s.options.Clock()}
 	c.address = identity.Source(in.Peer, in.Forwarded, s.options.Trust)
-	c.record = audit.Decision{ID: in.ID, ExternalID: firstRunes(in.ExternalID, 128), ClientID: in.ClientID,
-		Endpoint: in.Endpoint, Start: c.started}
+	c.record = audit.Decision{
+		ID: in.ID, ExternalID: firstRunes(in.ExternalID, 128), ClientID: in.ClientID,
+		Endpoint: in.Endpoint, Start: c.started,
+	}
 	c.setSource(c.address)
 	return c
 }

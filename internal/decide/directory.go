@@ -165,8 +165,10 @@ func (d *Directory) WaitRevision(ctx context.Context, env model.EnvironmentID, r
 }
 
 func notReached(revision model.Revision, err error) error {
-	return &model.Error{Kind: model.KindUnavailable, Code: "MGT-017", Name: "RevisionNotReachedError",
-		Args: []string{fmt.Sprint(revision)}, Message: fmt.Sprintf("Revision %d is not reached", revision), Err: err}
+	return &model.Error{
+		Kind: model.KindUnavailable, Code: "MGT-017", Name: "RevisionNotReachedError",
+		Args: []string{fmt.Sprint(revision)}, Message: fmt.Sprintf("Revision %d is not reached", revision), Err: err,
+	}
 }
 
 // Nudge makes Run look at the store now.

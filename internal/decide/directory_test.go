@@ -70,18 +70,23 @@ func fill(tx *store.Tx) error {
 }
 
 func itemType(id model.TemplateID) model.AssetTemplate {
-	return model.AssetTemplate{ID: id, WorkspaceID: "a", DisplayName: string(id), Source: model.SourcePlainID,
-		Attributes: []model.AssetAttribute{{ID: "shelf", DisplayName: "shelf", Type: model.String}}, Actions: []model.Action{{ID: "see", Value: "see"}}}
+	return model.AssetTemplate{
+		ID: id, WorkspaceID: "a", DisplayName: string(id), Source: model.SourcePlainID,
+		Attributes: []model.AssetAttribute{{ID: "shelf", DisplayName: "shelf", Type: model.String}}, Actions: []model.Action{{ID: "see", Value: "see"}},
+	}
 }
 
 func rulesetOn(id model.TemplateID) model.Block {
 	return model.Block{ID: model.BlockID("r-" + id), Kind: model.KindRuleset, WorkspaceID: "a", Template: id, Branches: []model.Branch{{Rules: []model.Rule{
-		{Left: model.Ref{Side: model.SideAsset, Attribute: "shelf"}, Op: model.OpEqual, Literals: []model.Literal{{Text: "A"}}}}}}}
+		{Left: model.Ref{Side: model.SideAsset, Attribute: "shelf"}, Op: model.OpEqual, Literals: []model.Literal{{Text: "A"}}},
+	}}}}
 }
 
 func policyOn(id model.TemplateID) model.Policy {
-	return model.Policy{ID: model.PolicyID("p-" + id), WorkspaceID: "a", Name: "p", Access: model.Allow, Use: model.PolicyUseDynamic,
-		DynamicGroups: []model.BlockID{"g"}, Rulesets: []model.RulesetUse{{BlockID: model.BlockID("r-" + id), AllActions: true}}}
+	return model.Policy{
+		ID: model.PolicyID("p-" + id), WorkspaceID: "a", Name: "p", Access: model.Allow, Use: model.PolicyUseDynamic,
+		DynamicGroups: []model.BlockID{"g"}, Rulesets: []model.RulesetUse{{BlockID: model.BlockID("r-" + id), AllActions: true}},
+	}
 }
 
 func item(path, shelf string) model.Asset {
@@ -370,8 +375,10 @@ func (h hanging) Feed(ctx context.Context, _ store.Sequence, _ int) ([]store.Com
 func TestHangingStore(t *testing.T) {
 	db := open(t)
 	var passed atomic.Int64
-	d := NewDirectory(DirectoryOptions{Store: hanging{db}, Clock: func() time.Time { return noon.Add(time.Duration(passed.Load())) },
-		Log: slog.New(slog.DiscardHandler), MaxStaleness: time.Hour})
+	d := NewDirectory(DirectoryOptions{
+		Store: hanging{db}, Clock: func() time.Time { return noon.Add(time.Duration(passed.Load())) },
+		Log: slog.New(slog.DiscardHandler), MaxStaleness: time.Hour,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	check(t, d.CatchUp(ctx))

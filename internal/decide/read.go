@@ -26,9 +26,11 @@ func (r *reader) fail(err error) error {
 
 // configuration reads everything but records.
 func (r *reader) configuration(env model.Environment) (engine.Configuration, error) {
-	cfg := engine.Configuration{Environment: env.ID, Enabled: env.Enabled,
+	cfg := engine.Configuration{
+		Environment: env.ID, Enabled: env.Enabled,
 		AssetTemplates: all(r, r.tx.AssetTemplates), IdentityTemplates: all(r, r.tx.IdentityTemplates),
-		Applications: all(r, r.tx.Applications), Blocks: all(r, r.tx.Blocks), Policies: all(r, r.tx.Policies)}
+		Applications: all(r, r.tx.Applications), Blocks: all(r, r.tx.Blocks), Policies: all(r, r.tx.Policies),
+	}
 	return cfg, r.failed
 }
 
@@ -45,8 +47,10 @@ func all[K comparable, V any](r *reader, from store.Collection[K, V]) []V {
 
 // allRecords is the delta that fills an empty snapshot, streamed from the store.
 func (r *reader) allRecords(cfg engine.Configuration, revision model.Revision) engine.Delta {
-	d := engine.Delta{Revision: revision, Assets: map[model.TemplateID]engine.Records[model.Asset]{},
-		Identities: map[model.TemplateID]engine.Records[model.Identity]{}}
+	d := engine.Delta{
+		Revision: revision, Assets: map[model.TemplateID]engine.Records[model.Asset]{},
+		Identities: map[model.TemplateID]engine.Records[model.Identity]{},
+	}
 	for _, t := range cfg.AssetTemplates {
 		d.Assets[t.ID] = engine.Records[model.Asset]{Put: stream(r, r.tx.Assets(t.ID).After(0))}
 	}
@@ -59,7 +63,7 @@ func (r *reader) allRecords(cfg engine.Configuration, revision model.Revision) e
 // stream passes records on without their positions.
 func stream[R any](r *reader, from iter.Seq2[store.Positioned[R], error]) iter.Seq2[R, error] {
 	return func(yield func(R, error) bool) {
-		for p, err := range from {
+		for p, err := range ahead(from) {
 			if !yield(p.Record, r.fail(err)) || err != nil {
 				return
 			}
@@ -67,9 +71,56 @@ func stream[R any](r *reader, from iter.Seq2[store.Positioned[R], error]) iter.S
 	}
 }
 
+// batch is how many records pass from reading to indexing at a time.
+const batch = 512
+
+// ahead reads from in a goroutine of its own, a few batches ahead of its reader, so that decoding records and indexing
+// them each have a processor. The goroutine has ended when the iteration has.
+func ahead[V any](from iter.Seq2[V, error]) iter.Seq2[V, error] {
+	type item struct {
+		value V
+		err   error
+	}
+	return func(yield func(V, error) bool) {
+		batches, stop := make(chan []item, 4), make(chan struct{})
+		defer func() {
+			close(stop)
+			for range batches { // until the goroutine has closed it
+			}
+		}()
+		go func() {
+			defer close(batches)
+			next := make([]item, 0, batch)
+			pass := func() bool {
+				select {
+				case batches <- next:
+					next = make([]item, 0, batch)
+					return true
+				case <-stop:
+					return false
+				}
+			}
+			for v, err := range from {
+				if next = append(next, item{v, err}); len(next) == batch && !pass() {
+					return
+				}
+			}
+			pass()
+		}()
+		for items := range batches {
+			for _, i := range items {
+				if !yield(i.value, i.err) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // delta reads what c names.
 func (r *reader) delta(env model.Environment, old *engine.Snapshot, c *change) (engine.Delta, error) {
-	d := engine.Delta{Revision: r.tx.Revision,
+	d := engine.Delta{
+		Revision:          r.tx.Revision,
 		AssetTemplates:    objects(r, r.tx.AssetTemplates, c.assetTemplates),
 		IdentityTemplates: objects(r, r.tx.IdentityTemplates, c.identityTemplates),
 		Applications:      objects(r, r.tx.Applications, c.applications),
@@ -134,7 +185,8 @@ func objects[K comparable, V any](r *reader, from store.Collection[K, V], keys m
 // have gained attributes. Records of templates that do not exist are passed over; they are read when their template
 // appears.
 func changed[R any](r *reader, of func(model.TemplateID) store.Records[R], named map[model.TemplateID]*records,
-	fresh []model.TemplateID, known func(model.TemplateID) bool) map[model.TemplateID]engine.Records[R] {
+	fresh []model.TemplateID, known func(model.TemplateID) bool,
+) map[model.TemplateID]engine.Records[R] {
 	out := map[model.TemplateID]engine.Records[R]{}
 	for id, ch := range named {
 		if !known(id) {

@@ -86,12 +86,16 @@ func (c *Call) Token(ctx context.Context, req TokenRequest) (*TokenAnswer, error
 	if err != nil {
 		return nil, err
 	}
-	question := engine.Question{Applications: c.scope.ApplicationIDs, Environment: req.Environment,
+	question := engine.Question{
+		Applications: c.scope.ApplicationIDs, Environment: req.Environment,
 		SourceIP: c.source(req.RemoteIP), Instant: c.started, ZoneOffset: req.ZoneOffset,
-		CombinedMultiValue: req.CombinedMultiValue, Done: ctx.Done()}
+		CombinedMultiValue: req.CombinedMultiValue, Done: ctx.Done(),
+	}
 	for _, id := range identities {
-		question.Identities = append(question.Identities, engine.Identity{Template: id.Template.ID,
-			EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows})
+		question.Identities = append(question.Identities, engine.Identity{
+			Template: id.Template.ID,
+			EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows,
+		})
 	}
 	residual, err := snapshot.Bind(question)
 	if errors.Is(err, engine.ErrStopped) {
@@ -100,8 +104,10 @@ func (c *Call) Token(ctx context.Context, req TokenRequest) (*TokenAnswer, error
 	if err != nil {
 		return nil, err
 	}
-	answer := &TokenAnswer{Revision: snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: identities,
-		none: !req.Attributes}
+	answer := &TokenAnswer{
+		Revision: snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: identities,
+		none: !req.Attributes,
+	}
 	selection := engine.Selection{Policies: req.Policies}
 	if req.Types != nil {
 		selection.Templates, answer.projections = chooseTypes(snapshot, req.Types)
@@ -153,7 +159,8 @@ func (c *Call) identify(req TokenRequest) ([]Identity, error) {
 	for _, claim := range append([]Claim{req.Primary}, req.Additional...) {
 		if claim.EntityID != "" {
 			c.record.Subjects = append(c.record.Subjects, audit.Subject{
-				Template: model.TemplateID(firstRunes(string(claim.Template), 128)), EntityID: firstRunes(claim.EntityID, 512)})
+				Template: model.TemplateID(firstRunes(string(claim.Template), 128)), EntityID: firstRunes(claim.EntityID, 512),
+			})
 		}
 	}
 	evidence := identity.Evidence{Token: hasToken(c.in.Authorization)}
@@ -161,7 +168,8 @@ func (c *Call) identify(req TokenRequest) ([]Identity, error) {
 		evidence.Headers = lowerHeaders(c.in.Headers)
 	}
 	found, err := identity.Resolve(c.state.snapshot, c.state.matchers, identity.Request{
-		Matching: c.scope.IdentityMatching, Primary: req.Primary, Additional: req.Additional, Evidence: evidence})
+		Matching: c.scope.IdentityMatching, Primary: req.Primary, Additional: req.Additional, Evidence: evidence,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync"
 )
 
 // builder collects rows and makes a segment of them.
@@ -80,13 +81,25 @@ func (b *builder) segment() *segment {
 			s.blobs.append(b.blobs.at(int(row)))
 		}
 	}
+	var columns sync.WaitGroup
 	for i := range b.columns {
-		b.columns[i].intern = nil // no longer needed: frees the largest part of the builder early
-		s.columns[i] = b.columns[i].build(s, order, b.defs[i])
-		b.columns[i] = columnBuilder{}
+		finish := func() {
+			b.columns[i].intern = nil // no longer needed: frees the largest part of the builder early
+			s.columns[i] = b.columns[i].build(s, order, b.defs[i])
+			b.columns[i] = columnBuilder{}
+		}
+		if len(order) < manyRows {
+			finish()
+		} else {
+			columns.Go(finish) // columns have nothing to do with each other
+		}
 	}
+	columns.Wait()
 	return s
 }
+
+// manyRows is the number of rows from which columns are built side by side.
+const manyRows = 50_000
 
 // order lists the rows to keep by ordinal.
 func (b *builder) order() []uint32 {
