@@ -32,13 +32,17 @@ type mirror struct {
 	policies []mirrored // by id, ascending
 	users    map[model.BlockID]map[model.PolicyID]bool
 
-	templates map[string][]model.TemplateID // every list of templates that policies have, once
+	templates  [][]model.TemplateID // the different lists of asset types that policies have, each ascending
+	lists      map[string]int       // where a list stands in templates
+	workspaces map[model.WorkspaceID]model.WorkspaceID
 }
 
-// mirrored is a policy with the asset types of its rulesets. Searches go through all of them, so they lie side by side.
+// mirrored is a policy with what searches ask most. They go through all policies, so it lies side by side and is shared.
 type mirrored struct {
 	policy    *model.Policy
-	templates []model.TemplateID // ascending; shared by policies
+	workspace model.WorkspaceID
+	list      int // of the asset types of its rulesets, in mirror.templates
+	inactive  bool
 }
 
 // look runs fn on the environment's mirror, which shows everything that was committed before the call. fn must not keep
@@ -140,7 +144,8 @@ func readMirror(tx *store.Tx) (*mirror, error) {
 	}
 	m := &mirror{
 		sequence: tx.Sequence, revision: tx.Revision, catalog: cat, blocks: newBlockIndex(nil),
-		users: map[model.BlockID]map[model.PolicyID]bool{}, templates: map[string][]model.TemplateID{},
+		users: map[model.BlockID]map[model.PolicyID]bool{}, lists: map[string]int{},
+		workspaces: map[model.WorkspaceID]model.WorkspaceID{},
 	}
 	if err := each(tx.Blocks.FindAll(), func(b model.Block) { m.blocks.add(b, cat.rulesKey(&b)) }); err != nil {
 		return nil, err
@@ -262,10 +267,15 @@ func (m *mirror) mirrored(p *model.Policy) mirrored {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	key := fmt.Sprintf("%q", list)
-	if _, known := m.templates[key]; !known {
-		m.templates[key] = list
+	at, known := m.lists[key]
+	if !known {
+		at = len(m.templates)
+		m.lists[key], m.templates = at, append(m.templates, list)
 	}
-	return mirrored{p, m.templates[key]}
+	if _, known := m.workspaces[p.WorkspaceID]; !known {
+		m.workspaces[p.WorkspaceID] = p.WorkspaceID
+	}
+	return mirrored{policy: p, workspace: m.workspaces[p.WorkspaceID], list: at, inactive: p.Inactive}
 }
 
 // retemplate follows a ruleset that came, went, or whose asset type got another id.

@@ -117,6 +117,7 @@ type shownMirror struct {
 	Revision model.Revision
 	Policies []model.Policy
 	Lists    [][]model.TemplateID
+	Inactive []bool
 	Blocks   []model.Block
 	Keys     map[string][]model.BlockID
 	Users    map[model.BlockID]map[model.PolicyID]bool
@@ -127,7 +128,8 @@ func showMirror(m *mirror) shownMirror {
 	out := shownMirror{Revision: m.revision, Keys: map[string][]model.BlockID{}, Users: m.users, Holders: m.catalog.holders}
 	for _, e := range m.policies {
 		out.Policies = append(out.Policies, *e.policy)
-		out.Lists = append(out.Lists, e.templates)
+		out.Lists = append(out.Lists, m.templates[e.list])
+		out.Inactive = append(out.Inactive, e.inactive)
 	}
 	for _, k := range m.blocks.oldestFirst() {
 		out.Blocks = append(out.Blocks, k.block)

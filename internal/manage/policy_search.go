@@ -81,11 +81,10 @@ func (m *mirror) search(f *PolicyFilter, offset, limit int) (found []*model.Poli
 		}
 		return found, len(m.policies)
 	}
-	templates := m.templatesOf(f.Applications)
+	lists := m.listsOf(f.Applications)
 	for i := range m.policies {
 		e := &m.policies[i]
-		if len(f.Applications) > 0 && !slices.ContainsFunc(e.templates, func(id model.TemplateID) bool { return templates[id] }) ||
-			!passes(e.policy, f) {
+		if !lists[e.list] || !e.passes(f) {
 			continue
 		}
 		if total++; total > offset && len(found) < limit {
@@ -95,24 +94,25 @@ func (m *mirror) search(f *PolicyFilter, offset, limit int) (found []*model.Poli
 	return found, total
 }
 
-// templatesOf are the asset types that the applications hold.
-func (m *mirror) templatesOf(applications []model.ApplicationID) map[model.TemplateID]bool {
-	out := map[model.TemplateID]bool{}
-	for template, holders := range m.catalog.holders {
-		if slices.ContainsFunc(holders, func(id model.ApplicationID) bool { return slices.Contains(applications, id) }) {
-			out[template] = true
-		}
+// listsOf tells which of the mirror's lists of asset types have one that the applications hold; without applications, all.
+func (m *mirror) listsOf(applications []model.ApplicationID) []bool {
+	held := func(template model.TemplateID) bool {
+		return slices.ContainsFunc(m.catalog.holders[template], func(id model.ApplicationID) bool { return slices.Contains(applications, id) })
+	}
+	out := make([]bool, len(m.templates))
+	for i, list := range m.templates {
+		out[i] = len(applications) == 0 || slices.ContainsFunc(list, held)
 	}
 	return out
 }
 
-// passes reports whether p passes the filter, but for its applications.
-func passes(p *model.Policy, f *PolicyFilter) bool {
-	if f.Active != nil && p.Inactive == *f.Active || len(f.Workspaces) > 0 && !slices.Contains(f.Workspaces, p.WorkspaceID) {
+// passes reports whether a policy passes the filter, but for its applications.
+func (e *mirrored) passes(f *PolicyFilter) bool {
+	if f.Active != nil && e.inactive == *f.Active || len(f.Workspaces) > 0 && !slices.Contains(f.Workspaces, e.workspace) {
 		return false
 	}
 	for key, wanted := range f.Custom {
-		v := customValue(p, key)
+		v := customValue(e.policy, key)
 		if v == nil || !slices.ContainsFunc(v.Values, func(have model.Literal) bool { return oneOf(have, wanted) }) {
 			return false
 		}
