@@ -27,7 +27,7 @@ func openTokens(c *config.Config) (*token.Tokens, error) {
 // youngKeys rotates the keys of a data directory when the one that signs is too old, or does not say when it was made.
 func youngKeys(dir string, now time.Time) (token.SigningKeys, error) {
 	path := filepath.Join(dir, signingFile)
-	keys, err := token.ReadOrMakeSigningKeys(path)
+	keys, err := token.ReadOrMakeSigningKeys(path, now)
 	if err != nil || now.Sub(keys.Made) < signingKeyAge {
 		return keys, err
 	}

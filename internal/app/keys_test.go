@@ -15,6 +15,9 @@ func TestKeysStayYoung(t *testing.T) {
 	if err != nil || !first.Made.Equal(begin) {
 		t.Fatalf("made %v, %v", first.Made, err)
 	}
+	if len(first.Retired) > 0 {
+		t.Error("the first key was replaced at once")
+	}
 	same, err := youngKeys(dir, begin.Add(signingKeyAge-time.Second))
 	if err != nil || !same.Current.Equal(first.Current) {
 		t.Errorf("replaced too early, %v", err)

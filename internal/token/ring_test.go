@@ -15,7 +15,7 @@ import (
 // that it signed has expired, and not much longer.
 func TestRotationRefusesNoLiveToken(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "signing.pem")
-	keys, err := token.ReadOrMakeSigningKeys(path)
+	keys, err := token.ReadOrMakeSigningKeys(path, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestDamagedSigningKeys(t *testing.T) {
 		if err := os.WriteFile(path, append(text, rest...), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := token.ReadOrMakeSigningKeys(path); model.KindOf(err) != model.KindInvalid {
+		if _, err := token.ReadOrMakeSigningKeys(path, now); model.KindOf(err) != model.KindInvalid {
 			t.Errorf("%v", err)
 		}
 	}

@@ -28,8 +28,12 @@ const (
 	typePublicKey = "PUBLIC KEY"
 )
 
-// ReadOrMakeSigningKeys reads all keys of the file that ReadOrMakeSigningKey makes.
-func ReadOrMakeSigningKeys(path string) (SigningKeys, error) {
+// ReadOrMakeSigningKeys reads all keys of the file at path, under the rules of ReadOrMakeKey. A key that is made says that
+// it was made now.
+func ReadOrMakeSigningKeys(path string, now time.Time) (SigningKeys, error) {
+	if _, err := readOrMake(path, func() ([]byte, error) { return datedSigningKey(now) }); err != nil {
+		return SigningKeys{}, err
+	}
 	current, err := ReadOrMakeSigningKey(path)
 	if err != nil {
 		return SigningKeys{}, err
@@ -66,44 +70,49 @@ func parseRetired(block *pem.Block) (RetiredKey, error) {
 	return RetiredKey{Public: public, Until: until}, nil
 }
 
+func datedSigningKey(now time.Time) ([]byte, error) {
+	made, err := newSigningKeyPEM()
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(made)
+	block.Headers = map[string]string{headerMade: now.UTC().Format(time.RFC3339)}
+	return pem.EncodeToMemory(block), nil
+}
+
 // RotateSigningKeys puts a new key in the place of the one that signs. The old one is kept, without its private part, for
 // as long as a token that it signed can live; retired keys whose time is over are dropped. The file changes at once and
 // durably, or not at all.
 func RotateSigningKeys(path string, now time.Time) (SigningKeys, error) {
-	keys, err := ReadOrMakeSigningKeys(path)
+	keys, err := ReadOrMakeSigningKeys(path, now)
 	if err != nil {
 		return SigningKeys{}, err
 	}
-	made, err := newSigningKeyPEM()
+	made, err := datedSigningKey(now)
 	if err != nil {
 		return SigningKeys{}, err
 	}
-	block, _ := pem.Decode(made)
-	block.Headers = map[string]string{headerMade: now.UTC().Format(time.RFC3339)}
 	retired := []RetiredKey{{Public: &keys.Current.PublicKey, Until: now.Add(MaxLifetime + time.Second)}}
 	for _, r := range keys.Retired {
 		if now.Before(r.Until) {
 			retired = append(retired, r)
 		}
 	}
-	var out bytes.Buffer
-	if err := pem.Encode(&out, block); err != nil {
-		return SigningKeys{}, model.Internal("token.rotate", err)
-	}
+	out := bytes.NewBuffer(made)
 	for _, r := range retired {
 		der, err := x509.MarshalPKIXPublicKey(r.Public)
 		if err != nil {
 			return SigningKeys{}, model.Internal("token.rotate", err)
 		}
 		until := r.Until.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)
-		if err := pem.Encode(&out, &pem.Block{Type: typePublicKey, Headers: map[string]string{headerUntil: until}, Bytes: der}); err != nil {
+		if err := pem.Encode(out, &pem.Block{Type: typePublicKey, Headers: map[string]string{headerUntil: until}, Bytes: der}); err != nil {
 			return SigningKeys{}, model.Internal("token.rotate", err)
 		}
 	}
 	if err := replaceFile(path, out.Bytes()); err != nil {
 		return SigningKeys{}, model.Internal("token.rotate", err)
 	}
-	return ReadOrMakeSigningKeys(path)
+	return ReadOrMakeSigningKeys(path, now)
 }
 
 func replaceFile(path string, content []byte) error {
