@@ -40,6 +40,8 @@ type root struct {
 	Serve       serveCommand       `cmd:"" help:"Run the server."`
 	Demo        demoCommand        `cmd:"" help:"Run a server with the sample bank, ready to be asked."`
 	Apply       applyCommand       `cmd:"" help:"Bring an environment to the state of a directory, files of one, or an archive."`
+	Impact      impactCommand      `cmd:"" help:"Show who would gain or lose what if a change were made, and make none."`
+	Test        testCommand        `cmd:"" help:"Run the tests of a directory of policies, without a server."`
 	Import      importCommand      `cmd:"" help:"Load assets or identities from NDJSON or CSV."`
 	Ask         askCommand         `cmd:"" help:"Show what a user may access."`
 	Credentials credentialsCommand `cmd:"" help:"Look at or reset the admin credential of a data directory."`

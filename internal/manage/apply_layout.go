@@ -78,7 +78,8 @@ func readLayout(a *Archive) (*layout, error) {
 	folders := map[string]*folder{}
 	for _, f := range a.files {
 		short := strings.TrimPrefix(f.path, prefix)
-		if !l.place(folders, strings.Split(short, "/"), f) {
+		tests := strings.HasSuffix(short, ".test.yaml") // of `ambit test`, at home beside the policies
+		if !l.place(folders, strings.Split(short, "/"), f) && !tests {
 			l.notes = append(l.notes, f.path+" ignored")
 		}
 	}
