@@ -7,7 +7,6 @@
 package identity
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -241,6 +240,3 @@ func unmatched() error {
 	return &model.Error{Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
 		Message: "None of the Identity Templates Matched"}
 }
-
-// String names an identity for logs.
-func (b *Bound) String() string { return fmt.Sprintf("%s/%s", b.Template.ID, b.EntityID) }

@@ -120,7 +120,7 @@ func TestResolve(t *testing.T) {
 			found, err := Resolve(tt.dir, matchers, tt.req)
 			var names []string
 			for i := range found {
-				names = append(names, found[i].String())
+				names = append(names, string(found[i].Template.ID)+"/"+found[i].EntityID)
 			}
 			got := strings.Join(names, " ")
 			if err != nil {

@@ -134,9 +134,6 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(a, a.BitLen()), nil
 }
 
-// FormatScope writes the exported form of a scope, compact and bare.
-func FormatScope(s *model.Scope) []byte { return encode(scopeForm(s)) }
-
 // MatcherForm is the exported form of a matcher (management-api.md 17).
 type MatcherForm struct {
 	TemplateMatcher  string            `json:"templateMatcher"`

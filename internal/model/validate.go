@@ -50,9 +50,6 @@ func (es *Errors) checkLogo(s *string) {
 	}
 }
 
-// CheckPolicyID is CheckExternalID's pendant for policy ids: 1 to 128 code points (policy-model.md 3.11, 1.2).
-func CheckPolicyID(s string) string { return checkText(s, 128, true) }
-
 // distinct reports at field the first repetition of each value in its list.
 type distinct map[string]int
 

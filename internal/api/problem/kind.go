@@ -35,11 +35,6 @@ func NotAcceptable(message string) *model.Error {
 	return &model.Error{Kind: model.KindInvalid, Code: codeByStatus, Name: nameNotAcceptable, Message: message}
 }
 
-// PreconditionRequired is the error of a write without the If-Match that the environment demands (428).
-func PreconditionRequired() *model.Error {
-	return &model.Error{Kind: model.KindPrecondition, Code: codeByStatus, Name: namePreconditionRequired}
-}
-
 // codeByStatus marks the errors of the HTTP layer: their code and name are those of the form's family.
 const codeByStatus = "http"
 

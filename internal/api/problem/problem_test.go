@@ -136,7 +136,7 @@ func TestKinds(t *testing.T) {
 		{NotAcceptable(""), 406, "AMB-500", "MGT-007"},
 		{&model.Error{Kind: model.KindConflict}, 409, "AMB-500", "MGT-008"},
 		{&model.Error{Kind: model.KindPrecondition}, 412, "AMB-500", "MGT-011"},
-		{PreconditionRequired(), 428, "AMB-500", "MGT-013"},
+		{&model.Error{Kind: model.KindPrecondition, Name: namePreconditionRequired}, 428, "AMB-500", "MGT-013"},
 		{&model.Error{Kind: model.KindTooLarge}, 413, "AMB-413", "MGT-012"},
 		{UnsupportedMedia(""), 415, "AMB-415", "MGT-007"},
 		{&model.Error{Kind: model.KindTooMany}, 429, "AMB-429", "MGT-014"},
