@@ -63,6 +63,10 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 		}
 	}()
 	c := &o.Config
+	if keyIsMissing(c.Data) {
+		o.Log.Warn("the store is there but its key is not; a new key is made, and all secrets that Ambit made before are refused",
+			"missing", filepath.Join(c.Data, secretsFile))
+	}
 	if a.data, err = openData(ctx, c.Data); err != nil {
 		return a, err
 	}

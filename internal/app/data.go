@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -46,6 +48,13 @@ func openSecrets(dir string) (*token.Secrets, error) {
 		return nil, err
 	}
 	return token.NewSecrets(key)
+}
+
+// keyIsMissing reports a store without the key of its secrets, as after a restore that forgot it.
+func keyIsMissing(dir string) bool {
+	_, storeErr := os.Stat(filepath.Join(dir, storeFile))
+	_, keyErr := os.Stat(filepath.Join(dir, secretsFile))
+	return storeErr == nil && errors.Is(keyErr, fs.ErrNotExist)
 }
 
 // view reads the tenant.
