@@ -80,7 +80,7 @@ func TestRefused(t *testing.T) {
 		{name: "group as text", file: "tls: x\n", want: []string{":1:6: "}},
 		{name: "broken YAML", file: "a: [", want: []string{"ambit.yaml"}},
 		{name: "unknown flag", flags: map[string]string{"nope": "1"}, want: []string{"unknown setting \"nope\""}},
-		{name: "not a number", environ: []string{"AMBIT_MAX_REQUEST_BYTES=many"}, want: []string{"max_request_bytes"}},
+		{name: "not a number", environ: []string{"AMBIT_MAX_REQUEST_BYTES=many"}, want: []string{"setting max_request_bytes: cannot parse"}},
 		{name: "not a duration", flags: map[string]string{"max_staleness": "soon"}, want: []string{"max_staleness"}},
 		{
 			name: "all values checked", flags: map[string]string{"listen": "here", "audit.mode": "maybe", "log.level": "loud", "v3_errors": "xml", "trusted_proxies": "10.0.0.0/8,proxy", "public_url": "ftp://x", "tls.cert": "a", "admin.id": "b", "max_connections": "0"},

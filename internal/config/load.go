@@ -66,12 +66,30 @@ func Load(s Sources) (Config, error) {
 			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")),
 	}})
 	if err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", err)
+		return Config{}, badValues(err)
 	}
 	if err := c.Check(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// badValues names every setting whose value has the wrong form, each on a line. The decoder leaves the value out: it may
+// be a secret.
+func badValues(err error) error {
+	switch e := err.(type) { //nolint:errorlint // the walk goes down one level at a time
+	case *mapstructure.DecodeError:
+		return fmt.Errorf("setting %s: %w", e.Name(), e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var problems []error
+		for _, one := range e.Unwrap() {
+			problems = append(problems, badValues(one))
+		}
+		return errors.Join(problems...)
+	case interface{ Unwrap() error }:
+		return badValues(e.Unwrap())
+	}
+	return err
 }
 
 // environment picks the variables that name a setting. An empty variable counts as not set.
