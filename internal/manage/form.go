@@ -90,15 +90,23 @@ func jsonError(body []byte, err error) error { return jsonErrorAt(body, err, 0) 
 // jsonErrorAt turns an error of the JSON library into one with line and column. What the library says of Go types is of
 // no use to a caller and is left out.
 func jsonErrorAt(body []byte, err error, shift int64) error {
-	e := &model.Error{Kind: model.KindInvalid, Message: ": " + err.Error()}
+	e := &model.Error{Kind: model.KindInvalid, Message: err.Error()}
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		e.Pos = positionOf(body, syntax.ByteOffset+shift)
-		e.Message = fmt.Sprintf("%s: %v", syntax.JSONPointer, syntax.Err)
+		e.Message = at(syntax.JSONPointer, syntax.Err.Error())
 	} else if meaning, ok := errors.AsType[*json.SemanticError](err); ok {
 		e.Pos = positionOf(body, meaning.ByteOffset+shift)
-		e.Message = fmt.Sprintf("%s: %s", meaning.JSONPointer, describe(meaning))
+		e.Message = at(meaning.JSONPointer, describe(meaning))
 	}
 	return model.Errors{e}
+}
+
+// at puts the place in front of a message; the pointer of the whole document is empty.
+func at(place jsontext.Pointer, message string) string {
+	if place == "" {
+		return message
+	}
+	return string(place) + ": " + message
 }
 
 func describe(e *json.SemanticError) string {
