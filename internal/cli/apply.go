@@ -110,26 +110,34 @@ func (r *report) print(s Streams, name func(string) string) error {
 	}
 	for _, e := range r.Errors {
 		if e.File != "" {
-			e.Message = strings.TrimPrefix(e.Message, e.File+":")
+			e.Message = strings.TrimPrefix(strings.TrimPrefix(e.Message, e.File+":"), " ")
 			e.File = name(e.File)
 		}
 		fmt.Fprintln(s.Err, e.String())
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Data.Summary)) {
 		counts := r.Data.Summary[kind]
-		fmt.Fprintf(s.Out, "%-20s %d created, %d updated, %d unchanged, %d deleted, %d failed\n", kind,
+		fmt.Fprintf(s.Out, "%-24s %d created, %d updated, %d unchanged, %d deleted, %d failed\n", kind,
 			counts["created"], counts["updated"], counts["unchanged"], counts["deleted"], counts["failed"])
 	}
 	switch {
 	case r.Data.DryRun:
 		fmt.Fprintln(s.Out, "dry run: nothing was changed")
 	case !r.Data.Committed && len(r.Errors) > 0:
-		return fmt.Errorf("%d errors, nothing was changed", len(r.Errors))
+		return fmt.Errorf("%s, nothing was changed", plural(len(r.Errors), "error"))
 	}
 	if len(r.Errors) > 0 {
-		return fmt.Errorf("%d errors", len(r.Errors))
+		return errors.New(plural(len(r.Errors), "error"))
 	}
 	return nil
+}
+
+// plural is a count with its noun: "1 error", "2 errors".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // source is an archive to send; name turns a path inside it into the path that the user knows.

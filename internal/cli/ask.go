@@ -15,10 +15,10 @@ import (
 )
 
 type askCommand struct {
-	User         string   `arg:"" env:"AMBIT_SAMPLE_USER" help:"Id of the user (AMBIT_SAMPLE_USER)."`
-	URL          string   `name:"url" env:"AMBIT_URL" default:"http://127.0.0.1:8010" help:"Server (AMBIT_URL)."`
-	ClientID     string   `env:"AMBIT_CLIENT_ID" help:"Client id of the scope (AMBIT_CLIENT_ID); its secret is taken from AMBIT_CLIENT_SECRET."`
-	Template     string   `env:"AMBIT_SAMPLE_TEMPLATE" help:"Identity template of the user (AMBIT_SAMPLE_TEMPLATE)."`
+	User         string   `arg:"" env:"AMBIT_SAMPLE_USER" help:"Id of the user."`
+	URL          string   `name:"url" env:"AMBIT_URL" default:"http://127.0.0.1:8010" help:"Server."`
+	ClientID     string   `env:"AMBIT_CLIENT_ID" help:"Client id of the scope; its secret is taken from AMBIT_CLIENT_SECRET."`
+	Template     string   `env:"AMBIT_SAMPLE_TEMPLATE" help:"Identity template of the user."`
 	Type         []string `help:"Asset types to ask for; all by default."`
 	IP           string   `name:"ip" help:"Source address to ask for; that of this machine by default."`
 	WithPolicies bool     `name:"why" help:"Name the policies that grant each action."`
@@ -52,6 +52,9 @@ func (c *askCommand) Run(ctx context.Context, s Streams) error {
 	q.header = http.Header{"X-Client-Id": {c.ClientID}, "X-Client-Secret": {secret}}
 	session := client{base: strings.TrimRight(c.URL, "/"), http: &http.Client{}}
 	resp, err := session.send(ctx, q)
+	if status(err) == http.StatusForbidden && c.Template == "" {
+		return fmt.Errorf("%w (name the user's identity template with --template)", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ import (
 // remote is the server that a command talks to and the credential that it uses there. The secret has no flag: a
 // command line can be seen by others.
 type remote struct {
-	URL         string `name:"url" env:"AMBIT_URL" default:"http://127.0.0.1:8010" help:"Server (AMBIT_URL)."`
-	Environment string `name:"env" env:"AMBIT_ENV_ID" help:"Environment id (AMBIT_ENV_ID)."`
-	AdminID     string `name:"admin-id" env:"AMBIT_ADMIN_ID" help:"Admin credential (AMBIT_ADMIN_ID); its secret is taken from AMBIT_ADMIN_SECRET."`
+	URL         string `name:"url" env:"AMBIT_URL" default:"http://127.0.0.1:8010" help:"Server."`
+	Environment string `name:"env" env:"AMBIT_ENV_ID" help:"Environment id."`
+	AdminID     string `name:"admin-id" env:"AMBIT_ADMIN_ID" help:"Admin credential; its secret is taken from AMBIT_ADMIN_SECRET."`
 	AdminSecret string `kong:"-"`
 }
 

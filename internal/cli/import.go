@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (c *bulk) run(ctx context.Context, s Streams, command, path string, query u
 	}
 	_, err = fmt.Fprintln(s.Out, counts)
 	if err == nil && counts.Data.Failed > 0 {
-		err = fmt.Errorf("%d rows were refused", counts.Data.Failed)
+		err = fmt.Errorf("%s refused", plural(counts.Data.Failed, "row"))
 	}
 	return err
 }
@@ -153,7 +154,7 @@ func (c counts) String() string {
 	return text
 }
 
-// load sends rows. A refusal that has counts keeps its errors in them.
+// load sends rows. A refusal that has counts, or names lines, keeps its errors in them.
 func (c *client) load(ctx context.Context, q request) (counts, error) {
 	var n counts
 	_, err := c.call(ctx, q, &n)
@@ -163,6 +164,9 @@ func (c *client) load(ctx context.Context, q request) (counts, error) {
 	}
 	if json.Unmarshal(refused.Raw, &n) == nil && n.Data.Failed > 0 {
 		return n, fmt.Errorf("%d of %d rows are wrong, nothing was stored", n.Data.Failed, n.Data.Received)
+	}
+	if slices.ContainsFunc(refused.Errors, func(e wireError) bool { return e.Line > 0 }) {
+		return counts{Errors: refused.Errors}, errors.New("nothing was stored")
 	}
 	return counts{}, err
 }

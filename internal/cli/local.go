@@ -10,7 +10,7 @@ import (
 
 // dataDirectory is the directory of the server that a local command works on.
 type dataDirectory struct {
-	Data string `env:"AMBIT_DATA" default:"ambit-data" help:"Data directory of the server (AMBIT_DATA)."`
+	Data string `env:"AMBIT_DATA" default:"ambit-data" help:"Data directory of the server."`
 }
 
 type credentialsCommand struct {
