@@ -175,6 +175,37 @@ func TestImpactRefusals(t *testing.T) {
 	h.do("viewer", "POST", env+"/impact?"+ws, text, regoType, "Accept: text/html").want(t, 406)
 }
 
+// MG-77, 22: the time of the comparison can be set here, the request's address and attributes too; a scope narrows it to its
+// applications; types whose assets come with requests are named.
+func TestImpactParameters(t *testing.T) {
+	h := impactWorld(t)
+	ws := "filter[authWsId]=" + h.quays
+	const when = "\n\n# METADATA\n# custom:\n#   plainid:\n#     kind: Condition\n#     name: Mornings\ncondition(env) if {\n\ttime.clock([env.time, \"UTC\"]) <= [11,0,0]\n}"
+	const from = "\n\n# METADATA\n# custom:\n#   plainid:\n#     kind: Condition IP\n#     name: Quay network\ncondition_ip(env) if {\n\tnet.cidr_contains(\"10.20.0.0/16\", env.sourceIp)\n}"
+	text := regoPolicy("quay_days", "4", "A") + when + from
+	for query, any := range map[string]bool{
+		"&time=2026-07-06T10:00:00Z&remoteIp=10.20.1.1":         true,
+		"&time=2026-07-06T12:30:00%2B02:00&remoteIp=10.20.1.1":  true,
+		"&time=2026-07-06T12:00:00Z&remoteIp=10.20.1.1":         false,
+		"&time=2026-07-06T10:00:00Z&remoteIp=10.21.1.1":         false,
+		"&time=2026-07-06T10:00:00Z":                            false,
+		"&remoteIp=10.20.1.1":                                   true, // the clock says 08:00
+		"&remoteIp=10.20.1.1&environment=%7B%22a%22:%5B1%5D%7D": true,
+	} {
+		if got := h.impact("viewer", ws+query, text, regoType); got.Data.Summary.Gained > 0 != any {
+			t.Errorf("%s: %+v", query, got.Data.Summary)
+		}
+	}
+	plain := regoPolicy("quay_days", "4", "A")
+	for id, apps := range map[string]string{"FULLSCOPE00000000001": `["harbour-app"]`, "BARESCOPE00000000001": `[]`} {
+		h.do("admin", "POST", env+"/scopes", `{"clientId":"`+id+`","name":"`+id+`","applicationIds":`+apps+`}`).want(t, 201)
+		got := h.impact("viewer", ws+"&scope="+id, plain, regoType)
+		if got.Data.Summary.Gained > 0 != (apps != "[]") {
+			t.Errorf("scope %s: %+v", id, got.Data.Summary)
+		}
+	}
+}
+
 func zipOf(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var b bytes.Buffer
