@@ -19,7 +19,7 @@ help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
 
 run: build ## build Ambit and start it with the sample bank
-	./bin/ambit demo --listen $(LISTEN)
+	./bin/ambit demo --listen $(LISTEN) --env-file bin/demo.env
 
 build: ## build bin/ambit
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ambit ./cmd/ambit

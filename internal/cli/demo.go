@@ -281,7 +281,7 @@ AMBIT_SAMPLE_TEMPLATE=%s
 func (c *demoCommand) welcome(s Streams, kept *demo, base string) error {
 	next := "\nOther people to ask for: " + bank.SampleManager + ", " + bank.SampleAuditor + ", " + bank.SampleRisk + ". Policies: examples/bank. Guide: README.md, docs/.\n"
 	if c.EnvFile != "" {
-		next += "Everything needed to go on is in " + c.EnvFile + ":\n\n  set -a; . " + c.EnvFile + "; set +a\n  ambit ask\n"
+		next += "Everything needed to go on is in " + c.EnvFile + ":\n\n  set -a; . " + c.EnvFile + "; set +a\n  " + os.Args[0] + " ask\n"
 	}
 	_, err := fmt.Fprintf(s.Out, `Ambit serves Harbour Bank at %s. What may %s do?
 
