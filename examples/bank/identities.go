@@ -160,7 +160,7 @@ func (g *generator) position(i int) (job, branch) {
 // device is the laptop of the i-th member of staff.
 func (g *generator) device(i int) model.Identity {
 	people := samplePeople()
-	owner := ""
+	var owner string
 	if i < len(people) {
 		owner = people[i].EntityID
 	} else {

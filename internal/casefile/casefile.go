@@ -111,7 +111,7 @@ func (e Entry) String() string {
 // Workspaces of every case world.
 const (
 	AuthorizationWorkspace model.WorkspaceID = "00000000-0000-4000-8000-0000000000a1"
-	IdentityWorkspaceBase                    = "00000000-0000-4000-8000-0000000001"
+	IdentityWorkspaceBase  string            = "00000000-0000-4000-8000-0000000001"
 )
 
 // Load reads every *.txt file of dir, in name order.

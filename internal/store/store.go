@@ -77,7 +77,7 @@ type Commit struct {
 	Changes     []Change
 }
 
-// Collection names what a Change is about.
+// CollectionName names what a Change is about.
 type CollectionName string
 
 const (

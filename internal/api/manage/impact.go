@@ -76,7 +76,8 @@ func impact(x *exchange) error {
 		Changes: []impactChange{}, Notes: append([]string{}, report.Notes...),
 	}
 	if x.prefersNDJSON() {
-		return x.streamImpact(&out, &report)
+		x.streamImpact(&out, &report)
+		return nil
 	}
 	for c := range report.Changes {
 		if len(out.Changes) == in.limit {
@@ -103,7 +104,7 @@ func (x *exchange) prefersNDJSON() bool {
 }
 
 // streamImpact writes the summary and then every change, a line each.
-func (x *exchange) streamImpact(head *impactBody, report *manage.ImpactReport) error {
+func (x *exchange) streamImpact(head *impactBody, report *manage.ImpactReport) {
 	h := x.w.Header()
 	h.Set("Content-Type", mediaNDJSON)
 	h.Set("Cache-Control", "no-store")
@@ -127,7 +128,6 @@ func (x *exchange) streamImpact(head *impactBody, report *manage.ImpactReport) e
 		}
 	}
 	_ = out.Flush() // as above
-	return nil
 }
 
 // impactInput is what a call asks.

@@ -118,8 +118,9 @@ func (c *coercer) offset(name string) time.Duration {
 		text = ""
 	}
 	text = strings.TrimSpace(text)
-	hours, isNumber := 0.0, false
-	if _, isNumber = model.ParseNumber(text); isNumber {
+	hours := 0.0
+	_, isNumber := model.ParseNumber(text)
+	if isNumber {
 		hours, _ = strconv.ParseFloat(text, 64) // out of range gives an infinity, or zero for less than a nanosecond
 	}
 	if !isNumber || hours < -14 || hours > 14 {
