@@ -2,6 +2,7 @@ package manage
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -157,14 +158,17 @@ func notOffered(what string) error {
 
 // note appends an error of the query, so that all of them are reported at once.
 func note(errs *model.Errors, err error) {
-	switch e := err.(type) {
-	case *model.Error:
-		*errs = append(*errs, e)
-	case model.Errors:
-		*errs = append(*errs, e...)
-	case nil:
+	var several model.Errors
+	switch {
+	case err == nil:
+	case errors.As(err, &several):
+		*errs = append(*errs, several...)
 	default:
-		*errs = append(*errs, &model.Error{Err: err})
+		e, ok := errors.AsType[*model.Error](err)
+		if !ok {
+			e = &model.Error{Err: err}
+		}
+		*errs = append(*errs, e)
 	}
 }
 
