@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -165,10 +166,17 @@ func (c *client) load(ctx context.Context, q request) (counts, error) {
 	if json.Unmarshal(refused.Raw, &n) == nil && n.Data.Failed > 0 {
 		return n, fmt.Errorf("%d of %d rows are wrong, nothing was stored", n.Data.Failed, n.Data.Received)
 	}
-	if slices.ContainsFunc(refused.Errors, func(e wireError) bool { return e.Line > 0 }) {
+	if slices.ContainsFunc(refused.Errors, beginsWithLine) {
 		return counts{Errors: refused.Errors}, errors.New("nothing was stored")
 	}
 	return counts{}, err
+}
+
+// beginsWithLine says that an error is about a line of the file, such as the header of a CSV, and not about the call.
+func beginsWithLine(e wireError) bool {
+	line, _, found := strings.Cut(e.Message, ": ")
+	_, err := strconv.Atoi(line)
+	return found && err == nil
 }
 
 // progress draws how much of a file was sent.
