@@ -71,15 +71,20 @@ func (c *testCommand) files() ([]*policytest.File, error) {
 	var out []*policytest.File
 	var errs []error
 	chosen := 0
-	err := filepath.WalkDir(c.Directory, func(path string, d fs.DirEntry, err error) error {
+	root, err := os.OpenRoot(c.Directory)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }() // only read
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".test.yaml") {
 			return err
 		}
-		text, err := os.ReadFile(path)
+		text, err := fs.ReadFile(root.FS(), path)
 		if err != nil {
 			return err
 		}
-		f, err := policytest.Parse(path, text)
+		f, err := policytest.Parse(filepath.Join(c.Directory, path), text)
 		if err != nil {
 			errs = append(errs, err)
 			return nil
