@@ -74,11 +74,15 @@ func employeeID(i int) string {
 }
 
 func employeeName(i int) (first, last string) {
-	firsts := []string{"Ana", "Bola", "Carmen", "Daniel", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jonas", "Kofi",
-		"Laura", "Mikko", "Nadia", "Olga", "Pedro", "Rosa", "Sven", "Tomas", "Ulla", "Vera", "Wale", "Yara"}
-	lasts := []string{"Almeida", "Berg", "Costa", "Danso", "Eriksen", "Ferreira", "Garcia", "Hansen", "Ibrahim",
+	firsts := []string{
+		"Ana", "Bola", "Carmen", "Daniel", "Elif", "Femi", "Greta", "Hugo", "Ines", "Jonas", "Kofi",
+		"Laura", "Mikko", "Nadia", "Olga", "Pedro", "Rosa", "Sven", "Tomas", "Ulla", "Vera", "Wale", "Yara",
+	}
+	lasts := []string{
+		"Almeida", "Berg", "Costa", "Danso", "Eriksen", "Ferreira", "Garcia", "Hansen", "Ibrahim",
 		"Jansson", "Kelly", "Lopez", "Mensah", "Nilsen", "Owusu", "Pereira", "Quinn", "Ribeiro", "Silva", "Traore",
-		"Virtanen", "Walsh"}
+		"Virtanen", "Walsh",
+	}
 	return firsts[i%len(firsts)], lasts[i/3%len(lasts)]
 }
 
@@ -92,12 +96,18 @@ type job struct {
 
 func jobs() []job {
 	return []job{
-		{420, "Teller", "Retail", 1, 4, false}, {120, "Senior Teller", "Retail", 4, 6, false},
-		{120, "Support Agent", "Client Support", 2, 5, true}, {40, "Night Desk Agent", "Night Desk", 2, 4, true},
-		{50, "Internal Auditor", "Internal Audit", 4, 8, true}, {60, "Controller", "Group Finance", 4, 7, true},
-		{20, "Senior Controller", "Group Finance", 7, 9, true}, {40, "Treasury Dealer", "Treasury", 5, 8, true},
-		{30, "Compliance Officer", "Compliance", 5, 8, true}, {30, "Legal Counsel", "Legal", 6, 9, true},
-		{30, "Risk Analyst", "Group Risk", 5, 8, true}, {20, "Regional Director", "Retail", 8, 10, false},
+		{420, "Teller", "Retail", 1, 4, false},
+		{120, "Senior Teller", "Retail", 4, 6, false},
+		{120, "Support Agent", "Client Support", 2, 5, true},
+		{40, "Night Desk Agent", "Night Desk", 2, 4, true},
+		{50, "Internal Auditor", "Internal Audit", 4, 8, true},
+		{60, "Controller", "Group Finance", 4, 7, true},
+		{20, "Senior Controller", "Group Finance", 7, 9, true},
+		{40, "Treasury Dealer", "Treasury", 5, 8, true},
+		{30, "Compliance Officer", "Compliance", 5, 8, true},
+		{30, "Legal Counsel", "Legal", 6, 9, true},
+		{30, "Risk Analyst", "Group Risk", 5, 8, true},
+		{20, "Regional Director", "Retail", 8, 10, false},
 		{20, "Systems Engineer", "Information Technology", 4, 8, true},
 	}
 }

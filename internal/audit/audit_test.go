@@ -20,9 +20,11 @@ import (
 )
 
 func sample(i int) Decision {
-	return Decision{ID: fmt.Sprint("id-", i), ExternalID: "x\"<y>", ClientID: "C", Environment: "e", Endpoint: "POST /t",
+	return Decision{
+		ID: fmt.Sprint("id-", i), ExternalID: "x\"<y>", ClientID: "C", Environment: "e", Endpoint: "POST /t",
 		Subjects: []Subject{{"Staff", "mreyes"}, {"Device", "d\n1"}}, SourceIP: "192.0.2.1", Status: 200,
-		Result: "2 assets", Revision: 7, Start: time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC), Duration: 1999 * time.Microsecond}
+		Result: "2 assets", Revision: 7, Start: time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC), Duration: 1999 * time.Microsecond,
+	}
 }
 
 // RT-28: the columns of a record, word for word.

@@ -99,8 +99,10 @@ func (l *loader) build(t caseText) (Case, error) {
 }
 
 func (l *loader) request(t caseText, w *World) (Request, error) {
-	r := Request{Applications: t.Scope, Environment: t.Environment, SourceIP: t.IP, Peer: t.Peer, Instant: defaultInstant,
-		ZoneOffset: t.Offset, Combined: t.Combined}
+	r := Request{
+		Applications: t.Scope, Environment: t.Environment, SourceIP: t.IP, Peer: t.Peer, Instant: defaultInstant,
+		ZoneOffset: t.Offset, Combined: t.Combined,
+	}
 	if t.Scope == nil {
 		r.Applications = l.world.Scope
 	}

@@ -121,15 +121,19 @@ func (t *worldText) build() (World, error) {
 	w := World{Assets: map[model.TemplateID][]model.Asset{}, Identities: map[model.TemplateID][]model.Identity{}}
 	for i, id := range slices.Sorted(maps.Keys(t.IdentityTemplates)) {
 		workspace := model.WorkspaceID(fmt.Sprintf("%s%02d", IdentityWorkspaceBase, i))
-		made := model.IdentityTemplate{ID: id, WorkspaceID: workspace,
-			Attributes: []model.IdentityAttribute{{ID: model.AttributeUID, DisplayName: "User ID", Type: model.String, IsAvailableForPolicies: true}}}
+		made := model.IdentityTemplate{
+			ID: id, WorkspaceID: workspace,
+			Attributes: []model.IdentityAttribute{{ID: model.AttributeUID, DisplayName: "User ID", Type: model.String, IsAvailableForPolicies: true}},
+		}
 		for _, line := range t.IdentityTemplates[id] {
 			a, kind, flag, err := attributeLine(line)
 			if err != nil {
 				return w, err
 			}
-			made.Attributes = append(made.Attributes, model.IdentityAttribute{ID: a, DisplayName: string(a), Type: kind,
-				IsAvailableForPolicies: true, IsUsedInAccessRequest: flag == "request"})
+			made.Attributes = append(made.Attributes, model.IdentityAttribute{
+				ID: a, DisplayName: string(a), Type: kind,
+				IsAvailableForPolicies: true, IsUsedInAccessRequest: flag == "request",
+			})
 		}
 		w.IdentityTemplates = append(w.IdentityTemplates, made)
 	}
@@ -141,8 +145,10 @@ func (t *worldText) build() (World, error) {
 		w.AssetTemplates = append(w.AssetTemplates, made)
 	}
 	for id, types := range t.Applications {
-		w.Applications = append(w.Applications, model.Application{ID: id, WorkspaceID: AuthorizationWorkspace, DisplayName: string(id),
-			ColorIndication: "#808080", AssetTemplateIDs: types})
+		w.Applications = append(w.Applications, model.Application{
+			ID: id, WorkspaceID: AuthorizationWorkspace, DisplayName: string(id),
+			ColorIndication: "#808080", AssetTemplateIDs: types,
+		})
 	}
 	for id, all := range t.Assets {
 		for _, a := range all {
@@ -159,15 +165,19 @@ func (t *worldText) build() (World, error) {
 }
 
 func (t *assetTemplateText) build(id model.TemplateID) (model.AssetTemplate, error) {
-	made := model.AssetTemplate{ID: id, WorkspaceID: AuthorizationWorkspace, DisplayName: string(id), Source: t.Source,
-		IsAttributeSentInRequest: t.SentInRequest}
+	made := model.AssetTemplate{
+		ID: id, WorkspaceID: AuthorizationWorkspace, DisplayName: string(id), Source: t.Source,
+		IsAttributeSentInRequest: t.SentInRequest,
+	}
 	for _, line := range t.Attributes {
 		a, kind, flag, err := attributeLine(line)
 		if err != nil {
 			return made, err
 		}
-		made.Attributes = append(made.Attributes, model.AssetAttribute{ID: a, DisplayName: string(a), Type: kind,
-			IsAvailableForPolicies: true, IsMultiValue: flag == "multi"})
+		made.Attributes = append(made.Attributes, model.AssetAttribute{
+			ID: a, DisplayName: string(a), Type: kind,
+			IsAvailableForPolicies: true, IsMultiValue: flag == "multi",
+		})
 	}
 	for _, line := range t.Actions {
 		action, value, differs := strings.Cut(line, " = ")

@@ -82,8 +82,10 @@ func Resolve(dir Directory, matchers []Matcher, req Request) ([]Bound, error) {
 	for i, c := range choices {
 		record, ok := dir.FindIdentity(c.template.ID, c.entityID)
 		if !ok {
-			return nil, &model.Error{Kind: model.KindNotFound, Code: "AMB-020", Name: "MemberNotFoundError",
-				Message: "MemberNotFoundError: identity not found"}
+			return nil, &model.Error{
+				Kind: model.KindNotFound, Code: "AMB-020", Name: "MemberNotFoundError",
+				Message: "MemberNotFoundError: identity not found",
+			}
 		}
 		out[i] = c.bind(record)
 	}
@@ -237,6 +239,8 @@ func cloneAttributes(a model.Attributes) model.Attributes {
 }
 
 func unmatched() error {
-	return &model.Error{Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
-		Message: "None of the Identity Templates Matched"}
+	return &model.Error{
+		Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
+		Message: "None of the Identity Templates Matched",
+	}
 }

@@ -41,14 +41,19 @@ func newDirectory(templates ...model.TemplateID) directory {
 	for _, id := range templates {
 		entry := d[id]
 		entry.template = &model.IdentityTemplate{ID: id, Attributes: []model.IdentityAttribute{
-			{ID: "uid", IsUsedInAccessRequest: true}, {ID: "closed"}, {ID: "open", IsUsedInAccessRequest: true},
+			{ID: "uid", IsUsedInAccessRequest: true},
+			{ID: "closed"},
+			{ID: "open", IsUsedInAccessRequest: true},
 			{ID: "alias", IsUsedInAccessRequest: true, NameForRequest: "older"},
-			{ID: "clash", IsUsedInAccessRequest: true, NameForRequest: "open"}}}
+			{ID: "clash", IsUsedInAccessRequest: true, NameForRequest: "open"},
+		}}
 		entry.records = map[string]model.Identity{}
 		for _, name := range []string{"ann", "bob"} {
-			entry.records[name] = model.Identity{EntityID: name,
+			entry.records[name] = model.Identity{
+				EntityID:   name,
 				Attributes: model.Attributes{"closed": {"stored"}, "open": {"stored"}},
-				Rows:       []model.Attributes{{"alias": {"r1"}, "row": {"1"}}, {"alias": {"r2"}, "row": {"2"}}}}
+				Rows:       []model.Attributes{{"alias": {"r1"}, "row": {"1"}}, {"alias": {"r2"}, "row": {"2"}}},
+			}
 		}
 		d[id] = entry
 	}
@@ -58,8 +63,10 @@ func newDirectory(templates ...model.TemplateID) directory {
 // headerMatcher hits when the header x-kind says kind, and takes the id from x-user.
 func headerMatcher(t *testing.T, template model.TemplateID, kind string) Matcher {
 	t.Helper()
-	m, err := NewMatcher(template, model.Matcher{TemplateMatcher: "$.headers['X-Kind']", MatcherValue: kind,
-		IdentityIDMapper: "headers.x-user[0]", ClaimMappings: map[model.AttributeID]string{"open": "$.headers.x-open", "closed": "$.headers.x-open"}})
+	m, err := NewMatcher(template, model.Matcher{
+		TemplateMatcher: "$.headers['X-Kind']", MatcherValue: kind,
+		IdentityIDMapper: "headers.x-user[0]", ClaimMappings: map[model.AttributeID]string{"open": "$.headers.x-open", "closed": "$.headers.x-open"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,8 +113,11 @@ func TestResolve(t *testing.T) {
 		{"RT-45 REQUEST without id", two, Request{Matching: model.MatchRequest, Primary: Claim{Template: "Device"}, Evidence: headers("dev", "bob")}, unmatched},
 		{"RT-53 additional only", two, Request{Additional: []Claim{staff("ann"), {EntityID: "bob", Template: "Device"}}}, "Staff/ann Device/bob"},
 		{"RT-52 three", two, Request{Primary: staff("ann"), Additional: []Claim{{EntityID: "bob", Template: "Tenant"}, {EntityID: "bob", Template: "Device"}}}, "Staff/ann Tenant/bob Device/bob"},
-		{"RT-52 four", two, Request{Primary: staff("ann"), Additional: []Claim{{EntityID: "bob", Template: "Tenant"}, {EntityID: "bob", Template: "Device"}, {EntityID: "bob", Template: "Zone"}}},
-			"additionalIdentities: 4 identities, the limit is 3"},
+		{
+			"RT-52 four", two,
+			Request{Primary: staff("ann"), Additional: []Claim{{EntityID: "bob", Template: "Tenant"}, {EntityID: "bob", Template: "Device"}, {EntityID: "bob", Template: "Zone"}}},
+			"additionalIdentities: 4 identities, the limit is 3",
+		},
 		{"RT-52 repeated", two, Request{Primary: staff("ann"), Additional: []Claim{staff("bob")}}, "additionalIdentities: two identities of template Staff"},
 		{"5.5 additional without id", two, Request{Primary: staff("ann"), Additional: []Claim{{Template: "Device"}}}, "additionalIdentities[0].entityId: required"},
 		{"5.5 additional unknown template", two, Request{Primary: staff("ann"), Additional: []Claim{{EntityID: "bob"}}}, unmatched},
@@ -153,12 +163,18 @@ func TestAttributes(t *testing.T) {
 		{"stored", Request{}, stored, 2},
 		{"sent", Request{Primary: Claim{Attributes: values{"open": {"sent"}}}}, with("open", []string{"sent"}), 2},
 		{"context before sent", Request{Primary: Claim{Attributes: values{"open": {"sent"}}, Context: values{"open": {"context"}}}}, with("open", []string{"context"}), 2},
-		{"matcher before context", Request{Primary: Claim{Context: values{"open": {"context"}}},
-			Evidence: Evidence{Headers: values{"x-kind": {"staff"}, "x-user": {"ann"}, "x-open": {"a", "b", "a"}}}}, with("open", []string{"a", "b"}), 2},
-		{"RT-47 matcher of another id is dropped", Request{Matching: model.MatchRequest,
-			Evidence: Evidence{Headers: values{"x-kind": {"staff"}, "x-user": {"bob"}, "x-open": {"a"}}}}, stored, 2},
-		{"REQUEST with the same id", Request{Matching: model.MatchRequest,
-			Evidence: Evidence{Headers: values{"x-kind": {"staff"}, "x-user": {"ann"}, "x-open": {"a"}}}}, with("open", []string{"a"}), 2},
+		{"matcher before context", Request{
+			Primary:  Claim{Context: values{"open": {"context"}}},
+			Evidence: Evidence{Headers: values{"x-kind": {"staff"}, "x-user": {"ann"}, "x-open": {"a", "b", "a"}}},
+		}, with("open", []string{"a", "b"}), 2},
+		{"RT-47 matcher of another id is dropped", Request{
+			Matching: model.MatchRequest,
+			Evidence: Evidence{Headers: values{"x-kind": {"staff"}, "x-user": {"bob"}, "x-open": {"a"}}},
+		}, stored, 2},
+		{"REQUEST with the same id", Request{
+			Matching: model.MatchRequest,
+			Evidence: Evidence{Headers: values{"x-kind": {"staff"}, "x-user": {"ann"}, "x-open": {"a"}}},
+		}, with("open", []string{"a"}), 2},
 		{"RT-49 closed, uid, unknown", Request{Primary: Claim{Attributes: values{"closed": {"x"}, "uid": {"x"}, "none": {"x"}}}}, stored, 2},
 		{"RT-14 sent without values", Request{Primary: Claim{Attributes: values{"open": {}}}}, with("open", []string{}), 2},
 		{"older name replaces rows", Request{Primary: Claim{Attributes: values{"older": {"sent"}}}}, with("alias", []string{"sent"}), 0},
@@ -197,8 +213,10 @@ func TestAttributes(t *testing.T) {
 
 // The JSONPath subset of 5.2: forms that are read, and forms that are refused.
 func TestParsePath(t *testing.T) {
-	for text, header := range map[string]string{"$.headers.A-b": "a-b", "headers.x": "x", "$['headers'][\"X y\"][*]": "x y", "$.headers.x[3]": "x",
-		"$.claims.x": "", "$": "", "$[0].a": "", "a[*].b": "", "$.headers": "", "$.headers[0]": ""} {
+	for text, header := range map[string]string{
+		"$.headers.A-b": "a-b", "headers.x": "x", "$['headers'][\"X y\"][*]": "x y", "$.headers.x[3]": "x",
+		"$.claims.x": "", "$": "", "$[0].a": "", "a[*].b": "", "$.headers": "", "$.headers[0]": "",
+	} {
 		p, err := ParsePath(text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)

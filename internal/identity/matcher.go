@@ -30,9 +30,11 @@ func NewMatcher(t model.TemplateID, m model.Matcher) (Matcher, error) {
 		}
 		return p
 	}
-	out := Matcher{template: t, value: m.MatcherValue,
+	out := Matcher{
+		template: t, value: m.MatcherValue,
 		choose: parse("templateMatcher", m.TemplateMatcher), id: parse("identityIdMapper", m.IdentityIDMapper),
-		header: strings.ToLower(cmp.Or(m.TokenHeader, "Authorization"))}
+		header: strings.ToLower(cmp.Or(m.TokenHeader, "Authorization")),
+	}
 	for id, text := range m.ClaimMappings {
 		if out.values == nil {
 			out.values = map[model.AttributeID]Path{}

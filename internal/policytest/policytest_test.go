@@ -31,8 +31,10 @@ func harbour(t *testing.T) (*engine.Snapshot, []model.Policy, []model.Block) {
 	}
 	s, err := engine.New(engine.Configuration{
 		Environment: "env", Enabled: true, Blocks: blocks, Policies: policies,
-		AssetTemplates: []model.AssetTemplate{{ID: "Cargo", Source: model.SourcePlainID, Attributes: []model.AssetAttribute{{ID: "berth", Type: model.String}},
-			Actions: []model.Action{{ID: "Load", Value: "load"}, {ID: "View", Value: "view"}}}},
+		AssetTemplates: []model.AssetTemplate{{
+			ID: "Cargo", Source: model.SourcePlainID, Attributes: []model.AssetAttribute{{ID: "berth", Type: model.String}},
+			Actions: []model.Action{{ID: "Load", Value: "load"}, {ID: "View", Value: "view"}},
+		}},
 		IdentityTemplates: []model.IdentityTemplate{{ID: "Crew", Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String}, {ID: "rank", Type: model.String}}}},
 		Applications:      []model.Application{{ID: "app", AssetTemplateIDs: []model.TemplateID{"Cargo"}}},
 	})

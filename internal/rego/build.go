@@ -51,8 +51,10 @@ type branch struct {
 }
 
 func build(tree *syntax, opt Options, r *report) *Module {
-	b := &builder{report: r, opt: opt, tree: tree, module: &Module{}, broken: tree.broken,
-		byID: map[string]*draft{}, byName: map[blockName]*draft{}}
+	b := &builder{
+		report: r, opt: opt, tree: tree, module: &Module{}, broken: tree.broken,
+		byID: map[string]*draft{}, byName: map[blockName]*draft{},
+	}
 	b.head()
 	for _, f := range tree.functions {
 		if br := b.branch(f); br != nil {

@@ -89,8 +89,10 @@ func (c *faultCase) framed() string {
 	case "after":
 		return newer + frameGroup + frameRules + c.text
 	}
-	heads := map[string]string{"group": "dynamic_group(identity)", "ruleset": "ruleset(asset, identity, requestParams, action)",
-		"ip": "condition_ip(env)", "time": "condition(env)", "request": "condition_request(requestParams)"}
+	heads := map[string]string{
+		"group": "dynamic_group(identity)", "ruleset": "ruleset(asset, identity, requestParams, action)",
+		"ip": "condition_ip(env)", "time": "condition(env)", "request": "condition_request(requestParams)",
+	}
 	return newer + frameGroup + frameRules + function(heads[c.frame])
 }
 
@@ -206,8 +208,10 @@ func TestFaultsAreComplete(t *testing.T) {
 }
 
 func TestFaultKinds(t *testing.T) {
-	for code, kind := range map[string]model.Kind{"RG-003": model.KindTooLarge, "RG-112": model.KindNotOffered,
-		"RG-306": model.KindNotOffered, "RG-001": model.KindInvalid, "RG-308": model.KindInvalid, "none": model.KindInternal} {
+	for code, kind := range map[string]model.Kind{
+		"RG-003": model.KindTooLarge, "RG-112": model.KindNotOffered,
+		"RG-306": model.KindNotOffered, "RG-001": model.KindInvalid, "RG-308": model.KindInvalid, "none": model.KindInternal,
+	} {
 		if got := Fault(code, model.Position{}, "a", "b").Kind; got != kind {
 			t.Errorf("%s: kind %d", code, got)
 		}

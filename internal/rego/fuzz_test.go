@@ -92,10 +92,12 @@ func checkText(t failer, text string, named bool) bool {
 // mean something. Texts cut from modules of both styles, and words of Rego that Structured Rego does not have, are put in.
 func TestChangedTokens(t *testing.T) {
 	var modules [][]string
-	words := []string{"some", "every", "with", "else", "default", "not", "not ", ":=", "=", "{", "}", "[", "]", "(", ")", ";", "\n", " ", "\t",
+	words := []string{
+		"some", "every", "with", "else", "default", "not", "not ", ":=", "=", "{", "}", "[", "]", "(", ")", ";", "\n", " ", "\t",
 		".", ",", "+", "-", "`a\nb`", `"\u00e9"`, `"\ud83d\ude00"`, "\"\\ud800\"", "1e400", "-0", "01", "1.", ".5", "data", "input", "env", "true",
 		"#", "# METADATA\n", "if", "in", "in ", "contains", "\r\n", "\r", "\ufeff", "é", "$", "identity.in", "asset.template", "import data.x\n",
-		"null", "identity", "requestParams", "ruleset_3", "dynamic_group7", "action"}
+		"null", "identity", "requestParams", "ruleset_3", "dynamic_group7", "action",
+	}
 	for _, name := range []string{"example.rego", "older.rego", "blocks.rego"} {
 		text := file(t, name)
 		modules = append(modules, pieceTokens(text))

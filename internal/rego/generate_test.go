@@ -15,9 +15,11 @@ import (
 // Generators of well-typed policies in the sample world, as an import would store them.
 
 // piece is a text that is hard on quoting, YAML or both.
-var pieces = []string{"a", "Quay", " ", "  ", ":", ": ", " #", "#", "-", "- ", "?", "\"", "'", "\\", "\\u0041", "{", "}", "[", "]", ",",
+var pieces = []string{
+	"a", "Quay", " ", "  ", ":", ": ", " #", "#", "-", "- ", "?", "\"", "'", "\\", "\\u0041", "{", "}", "[", "]", ",",
 	"&", "*", "!", "|", ">", "%", "@", "`", "~", "null", "true", "007", "1x2", "1.0", "=", "<<", "ü", "漢", "😀", "\u00a0", "\u2028",
-	"\u2029", "\ufeff", "\ufffe", "\uffff", "\u200b", "---", "...", "METADATA", "\u00ad"}
+	"\u2029", "\ufeff", "\ufffe", "\uffff", "\u200b", "---", "...", "METADATA", "\u00ad",
+}
 
 var controls = []string{"\n", "\t", "\r", "\x00", "\x07", "\x7f", "\u0085", "\u009f", "\r\n"}
 
@@ -59,16 +61,30 @@ func drawLiteral(t *rapid.T, kind model.AttributeType) model.Literal {
 		return model.Literal{Text: text(t, "literal", true)}
 	}
 	// numbers that JSON cannot write stay quoted
-	return rapid.SampledFrom([]model.Literal{{Text: "0", Number: true}, {Text: "-0", Number: true}, {Text: "1.0", Number: true},
-		{Text: "-12.50", Number: true}, {Text: "1e3", Number: true}, {Text: "1E-9999", Number: true}, {Text: "9e+9999", Number: true},
-		{Text: strings.Repeat("9", 400), Number: true}, {Text: "+5"}, {Text: "007"}, {Text: " 5 "}, {Text: ".5"}, {Text: "5."},
-		{Text: "\t8\n"}}).Draw(t, "number")
+	return rapid.SampledFrom([]model.Literal{
+		{Text: "0", Number: true},
+		{Text: "-0", Number: true},
+		{Text: "1.0", Number: true},
+		{Text: "-12.50", Number: true},
+		{Text: "1e3", Number: true},
+		{Text: "1E-9999", Number: true},
+		{Text: "9e+9999", Number: true},
+		{Text: strings.Repeat("9", 400), Number: true},
+		{Text: "+5"},
+		{Text: "007"},
+		{Text: " 5 "},
+		{Text: ".5"},
+		{Text: "5."},
+		{Text: "\t8\n"},
+	}).Draw(t, "number")
 }
 
 var operators = map[model.AttributeType][]model.Operator{
 	model.String: {model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpContains, model.OpStartsWith, model.OpEndsWith},
-	model.Numeric: {model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpLess, model.OpLessEqual, model.OpGreater,
-		model.OpGreaterEqual},
+	model.Numeric: {
+		model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpLess, model.OpLessEqual, model.OpGreater,
+		model.OpGreaterEqual,
+	},
 }
 
 type typedRef struct {
@@ -191,10 +207,14 @@ func drawRanges(t *rapid.T) []model.TimeRange {
 
 func drawIP(t *rapid.T) *model.IPCondition {
 	c := &model.IPCondition{Restrict: rapid.Bool().Draw(t, "restrict")}
-	known := map[string]string{"10.0.0.0/8": "10.0.0.0/8", "10.1.2.3/8": "10.0.0.0/8", "0.0.0.0/0": "0.0.0.0/0",
-		"2001:db8::/32": "2001:db8::/32", "2001:DB8::1/32": "2001:db8::/32", "::ffff:10.1.2.3/104": "10.0.0.0/8", "192.0.2.1/32": "192.0.2.1/32"}
-	for _, text := range rapid.SliceOfN(rapid.SampledFrom([]string{"10.0.0.0/8", "10.1.2.3/8", "0.0.0.0/0", "2001:db8::/32",
-		"2001:DB8::1/32", "::ffff:10.1.2.3/104", "192.0.2.1/32"}), 1, 4).Draw(t, "blocks") {
+	known := map[string]string{
+		"10.0.0.0/8": "10.0.0.0/8", "10.1.2.3/8": "10.0.0.0/8", "0.0.0.0/0": "0.0.0.0/0",
+		"2001:db8::/32": "2001:db8::/32", "2001:DB8::1/32": "2001:db8::/32", "::ffff:10.1.2.3/104": "10.0.0.0/8", "192.0.2.1/32": "192.0.2.1/32",
+	}
+	for _, text := range rapid.SliceOfN(rapid.SampledFrom([]string{
+		"10.0.0.0/8", "10.1.2.3/8", "0.0.0.0/0", "2001:db8::/32",
+		"2001:DB8::1/32", "::ffff:10.1.2.3/104", "192.0.2.1/32",
+	}), 1, 4).Draw(t, "blocks") {
 		c.Text = append(c.Text, text)
 		c.Prefixes = append(c.Prefixes, netip.MustParsePrefix(known[text]))
 	}
@@ -230,8 +250,10 @@ func drawBlock(t *rapid.T, kind model.BlockKind, n int) model.Block {
 
 // drawPolicy draws a policy and its blocks in order of use.
 func drawPolicy(t *rapid.T) (model.Policy, []model.Block) {
-	p := model.Policy{WorkspaceID: harbour, ID: model.PolicyID(identifier(t, "policy id", 0)), Name: name(t, "policy name"),
-		Description: maybeText(t, "policy description"), Use: model.PolicyUseDynamic}
+	p := model.Policy{
+		WorkspaceID: harbour, ID: model.PolicyID(identifier(t, "policy id", 0)), Name: name(t, "policy name"),
+		Description: maybeText(t, "policy description"), Use: model.PolicyUseDynamic,
+	}
 	p.Access = rapid.SampledFrom([]model.Access{model.Allow, model.Restrict}).Draw(t, "access")
 	for i := range rapid.IntRange(0, 3).Draw(t, "applications") {
 		p.Applications = append(p.Applications, model.ApplicationID(identifier(t, "application", i)))

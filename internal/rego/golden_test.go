@@ -41,25 +41,33 @@ func TestExampleModel(t *testing.T) {
 		t.Fatal(err, warnings)
 	}
 	text := "Senior crew loads heavy cargo and that of its own port."
-	want := &model.Policy{ID: "quay_days", WorkspaceID: harbour, Name: "Quay days = heavy cargo", Description: &text,
+	want := &model.Policy{
+		ID: "quay_days", WorkspaceID: harbour, Name: "Quay days = heavy cargo", Description: &text,
 		Access: model.Allow, Use: model.PolicyUseDynamic, Applications: []model.ApplicationID{"harbour-app"},
 		CustomAttributes: []model.CustomValue{
 			{Key: "costCentre", Values: []model.Literal{{Text: "Q-11"}, {Text: "Q-12"}}, List: true},
-			{Key: "reviewer", Values: []model.Literal{{Text: "harbour board"}}}}}
+			{Key: "reviewer", Values: []model.Literal{{Text: "harbour board"}}},
+		},
+	}
 	if d := diff(want, m.Policy); d != "" {
 		t.Error(d)
 	}
 	if len(m.Blocks) != 4 {
 		t.Fatalf("%d blocks", len(m.Blocks))
 	}
-	ruleset := model.Block{ID: "2f9a6c40-8f57-4c6b-9a11-0b1c2d3e4f50", Kind: model.KindRuleset, WorkspaceID: harbour,
+	ruleset := model.Block{
+		ID: "2f9a6c40-8f57-4c6b-9a11-0b1c2d3e4f50", Kind: model.KindRuleset, WorkspaceID: harbour,
 		Template: "Cargo", Name: "Heavy or own berth", Branches: []model.Branch{
-			{Rules: []model.Rule{{Left: model.Ref{Side: model.SideAsset, Attribute: "tonnes"}, Op: model.OpGreater,
-				Literals: []model.Literal{{Text: "20", Number: true}}}}},
+			{Rules: []model.Rule{{
+				Left: model.Ref{Side: model.SideAsset, Attribute: "tonnes"}, Op: model.OpGreater,
+				Literals: []model.Literal{{Text: "20", Number: true}},
+			}}},
 			{IdentityTemplate: "Crew", Rules: []model.Rule{
 				{Left: model.Ref{Side: model.SideAsset, Attribute: "berth"}, Op: model.OpEqual, Ref: model.Ref{Side: model.SideIdentity, Attribute: "port"}},
-				{Left: model.Ref{Side: model.SideAsset, Attribute: "path"}, Op: model.OpStartsWith, Literals: []model.Literal{{Text: "quay/"}}}}},
-		}}
+				{Left: model.Ref{Side: model.SideAsset, Attribute: "path"}, Op: model.OpStartsWith, Literals: []model.Literal{{Text: "quay/"}}},
+			}},
+		},
+	}
 	if d := diff(ruleset, m.Blocks[1].Block); d != "" {
 		t.Error(d)
 	}

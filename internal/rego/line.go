@@ -150,8 +150,10 @@ func (p *parser) ownSide(f *function, left *reference) {
 }
 
 func operator(text string) model.Operator {
-	for _, op := range []model.Operator{model.OpEqual, model.OpNotEqual, model.OpIn, model.OpLess, model.OpLessEqual,
-		model.OpGreater, model.OpGreaterEqual} {
+	for _, op := range []model.Operator{
+		model.OpEqual, model.OpNotEqual, model.OpIn, model.OpLess, model.OpLessEqual,
+		model.OpGreater, model.OpGreaterEqual,
+	} {
 		if op.String() == text {
 			return op
 		}

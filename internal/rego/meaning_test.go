@@ -42,8 +42,10 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
-	for text, want := range map[string]string{"007": "007", "true": "true", "1x2": "1x2", "1_000": "1_000", "0x1F": "0x1F", "2026-01-01": "2026-01-01",
-		"~": "~", "null": "null", "1e3": "1e3", `"\u00e9"`: "é", "'it''s'": "it's", "a # b": "a", "yes": "yes", "1:30": "1:30"} {
+	for text, want := range map[string]string{
+		"007": "007", "true": "true", "1x2": "1x2", "1_000": "1_000", "0x1F": "0x1F", "2026-01-01": "2026-01-01",
+		"~": "~", "null": "null", "1e3": "1e3", `"\u00e9"`: "é", "'it''s'": "it's", "a # b": "a", "yes": "yes", "1:30": "1:30",
+	} {
 		m := mustParse(t, withHeader("policyId: "+text+"\nname: "+text+"\naccessType: Restrict\ndescription: "+text+"\n"), Options{})
 		if string(m.Policy.ID) != want || m.Policy.Name != want || *m.Policy.Description != want {
 			t.Errorf("%s: %q %q %q", text, m.Policy.ID, m.Policy.Name, *m.Policy.Description)
@@ -80,8 +82,10 @@ func TestPlain(t *testing.T) {
 
 // PM-44 rule 10.
 func TestQuote(t *testing.T) {
-	for text, want := range map[string]string{`a"b\c/d`: `"a\"b\\c/d"`, "\b\f\n\r\t\x00\x1f\x7f\u009f": `"\b\f\n\r\t\u0000\u001f\u007f\u009f"`,
-		"é漢😀\u2028<>&": "\"é漢😀\u2028<>&\""} {
+	for text, want := range map[string]string{
+		`a"b\c/d`: `"a\"b\\c/d"`, "\b\f\n\r\t\x00\x1f\x7f\u009f": `"\b\f\n\r\t\u0000\u001f\u007f\u009f"`,
+		"é漢😀\u2028<>&": "\"é漢😀\u2028<>&\"",
+	} {
 		if got := quote(text); got != want {
 			t.Errorf("%q: %s", text, got)
 		}
@@ -107,8 +111,10 @@ func TestBranches(t *testing.T) {
 	for _, b := range m.Blocks {
 		got = append(got, fmt.Sprintf("%s %s %s %q %d", b.Block.Kind, b.Block.Name, b.Block.Template, b.Block.ID, len(b.Block.Branches)))
 	}
-	want := []string{`DynamicGroup A Crew "" 2`, `DynamicGroup B Crew "" 1`, `DynamicGroup A Tablet "" 1`,
-		`DynamicGroup A Crew "0d7c3b1e-51a4-4a0e-8c2d-7e6f5a4b3c21" 2`, `Condition Identity A Crew "" 1`, `Ruleset R Cargo "" 1`}
+	want := []string{
+		`DynamicGroup A Crew "" 2`, `DynamicGroup B Crew "" 1`, `DynamicGroup A Tablet "" 1`,
+		`DynamicGroup A Crew "0d7c3b1e-51a4-4a0e-8c2d-7e6f5a4b3c21" 2`, `Condition Identity A Crew "" 1`, `Ruleset R Cargo "" 1`,
+	}
 	if d := diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -176,8 +182,10 @@ func TestConditions(t *testing.T) {
 	if d := diff(ranges, block(model.KindCondition).Ranges); d != "" {
 		t.Error(d)
 	}
-	ip := &model.IPCondition{Text: []string{"2001:db8::/32", "::ffff:10.0.0.0/104"},
-		Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("10.0.0.0/8")}}
+	ip := &model.IPCondition{
+		Text:     []string{"2001:db8::/32", "::ffff:10.0.0.0/104"},
+		Prefixes: []netip.Prefix{netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("10.0.0.0/8")},
+	}
 	if d := diff(ip, block(model.KindConditionIP).IP); d != "" {
 		t.Error(d)
 	}
@@ -247,8 +255,13 @@ func TestNearest(t *testing.T) {
 		ids  []string
 		want string
 	}{
-		{"prot", []string{"port", "rank"}, "port"}, {"prot", []string{"port", "part"}, ""}, {"abc", []string{"abcdef"}, ""},
-		{"abc", []string{"abcde"}, "abcde"}, {"größe", []string{"grösse", "xy"}, "grösse"}, {"", nil, ""}, {"kitten", []string{"sitting"}, ""},
+		{"prot", []string{"port", "rank"}, "port"},
+		{"prot", []string{"port", "part"}, ""},
+		{"abc", []string{"abcdef"}, ""},
+		{"abc", []string{"abcde"}, "abcde"},
+		{"größe", []string{"grösse", "xy"}, "grösse"},
+		{"", nil, ""},
+		{"kitten", []string{"sitting"}, ""},
 	} {
 		if got := nearest(c.name, c.ids); got != c.want {
 			t.Errorf("%s: %q", c.name, got)

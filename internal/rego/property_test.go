@@ -159,8 +159,10 @@ func TestRulesKey(t *testing.T) {
 			t.Fatal("the same rules have different keys")
 		}
 		other := b
-		other.Branches = append(slices.Clone(b.Branches), model.Branch{Rules: []model.Rule{{Left: model.Ref{Side: 1, Attribute: "new"}, Op: model.OpEqual,
-			Literals: []model.Literal{{Text: "x"}}}}})
+		other.Branches = append(slices.Clone(b.Branches), model.Branch{Rules: []model.Rule{{
+			Left: model.Ref{Side: 1, Attribute: "new"}, Op: model.OpEqual,
+			Literals: []model.Literal{{Text: "x"}},
+		}}})
 		if RulesKey(&b, typeIn(&b)) == RulesKey(&other, typeIn(&b)) {
 			t.Fatal("different rules have one key")
 		}
@@ -171,12 +173,14 @@ func TestRulesKey(t *testing.T) {
 func TestRulesKeyCases(t *testing.T) {
 	rank := func(op model.Operator, literals ...model.Literal) string {
 		b := model.Block{Kind: model.KindDynamicGroup, WorkspaceID: crewSpace, Template: "Crew", Branches: []model.Branch{{Rules: []model.Rule{
-			{Left: model.Ref{Side: model.SideIdentity, Attribute: "rank"}, Op: op, Literals: literals}}}}}
+			{Left: model.Ref{Side: model.SideIdentity, Attribute: "rank"}, Op: op, Literals: literals},
+		}}}}
 		return RulesKey(&b, typeIn(&b))
 	}
 	port := func(op model.Operator, literals ...model.Literal) string {
 		b := model.Block{Kind: model.KindDynamicGroup, WorkspaceID: crewSpace, Template: "Crew", Branches: []model.Branch{{Rules: []model.Rule{
-			{Left: model.Ref{Side: model.SideIdentity, Attribute: "port"}, Op: op, Literals: literals}}}}}
+			{Left: model.Ref{Side: model.SideIdentity, Attribute: "port"}, Op: op, Literals: literals},
+		}}}}
 		return RulesKey(&b, typeIn(&b))
 	}
 	bare := func(s string) model.Literal { return model.Literal{Text: s, Number: true} }

@@ -22,8 +22,12 @@ type shape struct {
 // shapes is never written to. Longer base names come first, so that condition_ip is not read as condition.
 var shapes = []shape{
 	{model.KindDynamicGroup, "dynamic_group", []string{"identity"}, model.SideIdentity, []lineKind{lineIdentity, lineRule}},
-	{model.KindRuleset, "ruleset", []string{"asset", "identity", "requestParams", "action"}, model.SideAsset,
-		[]lineKind{lineAsset, lineIdentity, lineRule, lineAction}},
+	{
+		model.KindRuleset, "ruleset",
+		[]string{"asset", "identity", "requestParams", "action"},
+		model.SideAsset,
+		[]lineKind{lineAsset, lineIdentity, lineRule, lineAction},
+	},
 	{kindAction, "action", []string{"asset"}, 0, []lineKind{lineAsset, lineOldAction}},
 	{model.KindConditionIdentity, "condition_identity", []string{"identity"}, model.SideIdentity, []lineKind{lineIdentity, lineRule}},
 	{model.KindConditionRequest, "condition_request", []string{"requestParams"}, model.SideRequest, []lineKind{lineRule}},
@@ -68,8 +72,10 @@ const (
 
 // String names the lines as RG-202 and RG-001 do.
 func (k lineKind) String() string {
-	return [...]string{"", "asset.template line", "identity.template line", "rule", "action line", "asset.action line",
-		"net.cidr_contains line", "time line"}[k]
+	return [...]string{
+		"", "asset.template line", "identity.template line", "rule", "action line", "asset.action line",
+		"net.cidr_contains line", "time line",
+	}[k]
 }
 
 // timeForm is one of the six time lines; each stands at most once in a branch.
@@ -86,8 +92,10 @@ const (
 
 // String names the forms as RG-202 does.
 func (f timeForm) String() string {
-	return [...]string{"", "time.weekday line", "time.clock >= line", "time.clock <= line", "month line",
-		"time.date >= line", "time.date <= line"}[f]
+	return [...]string{
+		"", "time.weekday line", "time.clock >= line", "time.clock <= line", "month line",
+		"time.date >= line", "time.date <= line",
+	}[f]
 }
 
 // literal is a string or number as written.

@@ -27,10 +27,12 @@ func (world) IdentityTemplate(id model.TemplateID) (model.IdentityTemplate, bool
 	case "Crew":
 		return model.IdentityTemplate{ID: id, WorkspaceID: crewSpace, Attributes: []model.IdentityAttribute{
 			attribute("port", model.String), attribute("rank", model.Numeric), attribute("cert", model.String),
-			attribute("template", model.String), attribute("hidden", model.String)}}, true
+			attribute("template", model.String), attribute("hidden", model.String),
+		}}, true
 	case "Tablet":
 		return model.IdentityTemplate{ID: id, WorkspaceID: otherWS, Attributes: []model.IdentityAttribute{
-			attribute("posture", model.String)}}, true
+			attribute("posture", model.String),
+		}}, true
 	}
 	return model.IdentityTemplate{}, false
 }
@@ -41,11 +43,14 @@ func (world) AssetTemplate(id model.TemplateID) (model.AssetTemplate, bool) {
 	}
 	switch id {
 	case "Cargo", "Crane":
-		return model.AssetTemplate{ID: id, WorkspaceID: harbour, Attributes: []model.AssetAttribute{
-			attribute("berth", model.String), attribute("class", model.String), attribute("note", model.String),
-			attribute("tonnes", model.Numeric), attribute("hidden", model.String), attribute("tariff", model.Numeric),
-			attribute("action", model.String)},
-			Actions: []model.Action{{ID: "Load", Value: "load"}, {ID: "View", Value: "view"}}}, true
+		return model.AssetTemplate{
+			ID: id, WorkspaceID: harbour, Attributes: []model.AssetAttribute{
+				attribute("berth", model.String), attribute("class", model.String), attribute("note", model.String),
+				attribute("tonnes", model.Numeric), attribute("hidden", model.String), attribute("tariff", model.Numeric),
+				attribute("action", model.String),
+			},
+			Actions: []model.Action{{ID: "Load", Value: "load"}, {ID: "View", Value: "view"}},
+		}, true
 	case "Foreign":
 		return model.AssetTemplate{ID: id, WorkspaceID: otherWS}, true
 	}

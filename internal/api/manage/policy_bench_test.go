@@ -26,10 +26,14 @@ func (h *harbour) manyPolicies(n int) {
 		for i := range n {
 			group, ruleset := model.BlockID(fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", i)), model.BlockID(fmt.Sprintf("bbbbbbbb-0000-4000-8000-%012d", i))
 			blocks := []model.Block{
-				{ID: group, Kind: model.KindDynamicGroup, WorkspaceID: model.WorkspaceID(h.crew), Template: "Crew", Name: fmt.Sprint("G", i),
-					Branches: []model.Branch{{Rules: []model.Rule{{Left: model.Ref{Side: model.SideIdentity, Attribute: "rank"}, Op: model.OpGreaterEqual, Literals: []model.Literal{{Text: fmt.Sprint(i), Number: true}}}}}}},
-				{ID: ruleset, Kind: model.KindRuleset, WorkspaceID: model.WorkspaceID(h.quays), Template: "Cargo", Name: fmt.Sprint("R", i),
-					Branches: []model.Branch{{Rules: []model.Rule{{Left: model.Ref{Side: model.SideAsset, Attribute: "berth"}, Op: model.OpEqual, Literals: []model.Literal{{Text: fmt.Sprint(i)}}}}}}},
+				{
+					ID: group, Kind: model.KindDynamicGroup, WorkspaceID: model.WorkspaceID(h.crew), Template: "Crew", Name: fmt.Sprint("G", i),
+					Branches: []model.Branch{{Rules: []model.Rule{{Left: model.Ref{Side: model.SideIdentity, Attribute: "rank"}, Op: model.OpGreaterEqual, Literals: []model.Literal{{Text: fmt.Sprint(i), Number: true}}}}}},
+				},
+				{
+					ID: ruleset, Kind: model.KindRuleset, WorkspaceID: model.WorkspaceID(h.quays), Template: "Cargo", Name: fmt.Sprint("R", i),
+					Branches: []model.Branch{{Rules: []model.Rule{{Left: model.Ref{Side: model.SideAsset, Attribute: "berth"}, Op: model.OpEqual, Literals: []model.Literal{{Text: fmt.Sprint(i)}}}}}},
+				},
 			}
 			for _, block := range blocks {
 				if _, err := tx.Blocks.Put(block); err != nil {

@@ -102,11 +102,14 @@ func TestPolicyErrors(t *testing.T) {
 	h.do("viewer", "POST", strings.Replace(docks, envID, envID+"/validation", 1), crane, regoType).want(t, 200, `"code":"RG-308"`)
 	const gone = "00000000-0000-4000-8000-000000000000"
 	for _, c := range []struct{ method, query, body, want string }{
-		{"POST", "", unknownApp, `"code":"MGT-002"`}, {"POST", "filter[authWsId]=" + gone, unknownApp, "AuthorizationWs: [" + gone + "] not found"},
-		{"GET", "filter[authWsId]=" + gone + "&filter[id]=p1", "", "PAC-001"}, {"GET", "filter[authWsId]=" + h.quays, "", "MGT-002"},
+		{"POST", "", unknownApp, `"code":"MGT-002"`},
+		{"POST", "filter[authWsId]=" + gone, unknownApp, "AuthorizationWs: [" + gone + "] not found"},
+		{"GET", "filter[authWsId]=" + gone + "&filter[id]=p1", "", "PAC-001"},
+		{"GET", "filter[authWsId]=" + h.quays, "", "MGT-002"},
 		{"POST", "filter[authWsId]=" + h.quays + "&evaluateByBBName=maybe", unknownApp, "MGT-003"},
 		{"PATCH", "filter[authWsId]=" + h.quays + "&filter[id]=p1", `[{"op":"replace","path":"/name","value":true}]`, "MGT-001"},
-		{"DELETE", "filter[authWsId]=" + h.quays, "", "MGT-002"}, {"GET", "filter[authWsId]=" + h.quays + "&filter[id][in]=p1,p2", "", "MGT-003"},
+		{"DELETE", "filter[authWsId]=" + h.quays, "", "MGT-002"},
+		{"GET", "filter[authWsId]=" + h.quays + "&filter[id][in]=p1,p2", "", "MGT-003"},
 	} {
 		h.do("admin", c.method, "/api/2.0/policies/"+envID+"?"+c.query, c.body, map[bool]string{true: regoType, false: "Content-Type: application/json"}[c.method == "POST"]).want(t, 400, c.want)
 	}
@@ -204,8 +207,12 @@ func TestPolicyV1(t *testing.T) {
 		method, target, body string
 		status               int
 	}{
-		{"GET", path + "/a%2Fb%20c", "", 400}, {"GET", path + "/a%2Fb%20c?language=xacml", "", 501}, {"GET", path + "/none?language=rego", "", 404},
-		{"POST", path, strings.Replace(body, `"rego"`, `"xacml"`, 1), 501}, {"POST", path, `{"language":"rego"}`, 400}, {"POST", path, "{", 400},
+		{"GET", path + "/a%2Fb%20c", "", 400},
+		{"GET", path + "/a%2Fb%20c?language=xacml", "", 501},
+		{"GET", path + "/none?language=rego", "", 404},
+		{"POST", path, strings.Replace(body, `"rego"`, `"xacml"`, 1), 501},
+		{"POST", path, `{"language":"rego"}`, 400},
+		{"POST", path, "{", 400},
 		{"POST", path, strings.Replace(body, "accessType", "accesstype", 1), 400},
 	} {
 		h.do("admin", bad.method, bad.target, bad.body).want(t, bad.status)

@@ -130,8 +130,10 @@ func managementWords(status int) words {
 	case http.StatusUnauthorized:
 		return words{"MGT-004", "UnauthorizedError", "The access token is missing, expired or revoked"}
 	case http.StatusForbidden:
-		return words{"MGT-005", "ForbiddenError",
-			"Operation is not permitted due to the current user's lack of permissions."}
+		return words{
+			"MGT-005", "ForbiddenError",
+			"Operation is not permitted due to the current user's lack of permissions.",
+		}
 	case http.StatusNotFound:
 		return words{"MGT-006", "NotFoundError", "Not found"}
 	case http.StatusMethodNotAllowed:

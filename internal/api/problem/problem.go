@@ -107,8 +107,10 @@ func (p Writer) details(err error) []detail {
 func (p Writer) detail(e *model.Error) detail {
 	status := statusOf(e)
 	std := standard(p.Form.isRuntime(), status)
-	d := detail{id: newID(), status: status, args: e.Args,
-		code: cmp.Or(e.Code, std.code), name: cmp.Or(e.Name, std.name), message: cmp.Or(e.Text(), std.message)}
+	d := detail{
+		id: newID(), status: status, args: e.Args,
+		code: cmp.Or(e.Code, std.code), name: cmp.Or(e.Name, std.name), message: cmp.Or(e.Text(), std.message),
+	}
 	switch {
 	case status == http.StatusInternalServerError:
 		d.code, d.name, d.message, d.args = std.code, std.name, std.message, nil

@@ -46,14 +46,18 @@ func answer(t *testing.T, form Form, accept string, err error) (*httptest.Respon
 }
 
 func unmatched() error {
-	return &model.Error{Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
-		Message: "None of the Identity Templates Matched"}
+	return &model.Error{
+		Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
+		Message: "None of the Identity Templates Matched",
+	}
 }
 
 // RT-22, RT-23, RT-24, MG error bodies: golden bytes of every form.
 func TestBodies(t *testing.T) {
-	policy := &model.Error{Kind: model.KindNotFound, Code: "PUA-033", Name: "PolicyNotFoundError",
-		Args: []string{"5b0c", "quay_days"}, Message: "Policy Id doesn't exist in the environment"}
+	policy := &model.Error{
+		Kind: model.KindNotFound, Code: "PUA-033", Name: "PolicyNotFoundError",
+		Args: []string{"5b0c", "quay_days"}, Message: "Policy Id doesn't exist in the environment",
+	}
 	two := model.Errors{
 		{Kind: model.KindInvalid, Message: "/a: is <empty>"},
 		{Kind: model.KindConflict, Message: "/b: is taken"},
@@ -65,26 +69,46 @@ func TestBodies(t *testing.T) {
 		status       int
 		mime, body   string
 	}{
-		{"RT-22 text", "application/json", Text, unmatched(), 403, "text/plain; charset=utf-8",
-			"None of the Identity Templates Matched"},
-		{"RT-23 5.0", "", Runtime, unmatched(), 403, "application/json",
-			`{"errors":[{"id":"ID","code":"RT-087","name":"InvalidParameter","message":"None of the Identity Templates Matched"}]}`},
-		{"RT-24 problem", "text/html, application/problem+json;q=0.5", Text, unmatched(), 403, "application/problem+json",
-			`{"type":"about:blank","title":"Forbidden","status":403,"detail":"None of the Identity Templates Matched","code":"RT-087","name":"InvalidParameter","id":"ID"}`},
-		{"RT-24 refused problem", "application/problem+json;q=0.0", Text, unmatched(), 403, "text/plain; charset=utf-8",
-			"None of the Identity Templates Matched"},
-		{"envelope", "", Envelope, policy, 404, "application/json",
-			`{"errors":[{"code":"PUA-033","args":{"0":"5b0c","1":"quay_days"},"id":"ID","status":404,"name":"PolicyNotFoundError","message":"Policy Id doesn't exist in the environment"}]}`},
-		{"flat", "", Flat, policy, 404, "application/json",
-			`{"code":"PUA-033","id":"ID","status":404,"name":"PolicyNotFoundError","message":"Policy Id doesn't exist in the environment","args":{"0":"5b0c","1":"quay_days"},"path":"/policy-mgmt/1.0/x"}`},
-		{"several", "", Envelope, two, 400, "application/json",
-			`{"errors":[{"code":"MGT-001","args":{},"id":"ID","status":400,"name":"BadRequestError","message":"/a: is <empty>"},{"code":"MGT-008","args":{},"id":"ID","status":400,"name":"AlreadyExistsError","message":"/b: is taken"}]}`},
-		{"oauth", "", OAuth, &model.Error{Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError", Message: "no"}, 401, "application/json",
-			`{"error":"invalid_client","error_description":"no","errors":[{"code":"MGT-004","args":{},"id":"ID","status":401,"name":"UnauthorizedError","message":"no"}]}`},
-		{"wrapped", "", Text, fmt.Errorf("op: %w", unmatched()), 403, "text/plain; charset=utf-8",
-			"None of the Identity Templates Matched"},
-		{"position", "", Text, &model.Error{Kind: model.KindInvalid, Message: "bad", Pos: model.Position{Line: 2, Column: 7}}, 400,
-			"text/plain; charset=utf-8", "2:7: bad"},
+		{
+			"RT-22 text", "application/json", Text, unmatched(), 403, "text/plain; charset=utf-8",
+			"None of the Identity Templates Matched",
+		},
+		{
+			"RT-23 5.0", "", Runtime, unmatched(), 403, "application/json",
+			`{"errors":[{"id":"ID","code":"RT-087","name":"InvalidParameter","message":"None of the Identity Templates Matched"}]}`,
+		},
+		{
+			"RT-24 problem", "text/html, application/problem+json;q=0.5", Text, unmatched(), 403, "application/problem+json",
+			`{"type":"about:blank","title":"Forbidden","status":403,"detail":"None of the Identity Templates Matched","code":"RT-087","name":"InvalidParameter","id":"ID"}`,
+		},
+		{
+			"RT-24 refused problem", "application/problem+json;q=0.0", Text, unmatched(), 403, "text/plain; charset=utf-8",
+			"None of the Identity Templates Matched",
+		},
+		{
+			"envelope", "", Envelope, policy, 404, "application/json",
+			`{"errors":[{"code":"PUA-033","args":{"0":"5b0c","1":"quay_days"},"id":"ID","status":404,"name":"PolicyNotFoundError","message":"Policy Id doesn't exist in the environment"}]}`,
+		},
+		{
+			"flat", "", Flat, policy, 404, "application/json",
+			`{"code":"PUA-033","id":"ID","status":404,"name":"PolicyNotFoundError","message":"Policy Id doesn't exist in the environment","args":{"0":"5b0c","1":"quay_days"},"path":"/policy-mgmt/1.0/x"}`,
+		},
+		{
+			"several", "", Envelope, two, 400, "application/json",
+			`{"errors":[{"code":"MGT-001","args":{},"id":"ID","status":400,"name":"BadRequestError","message":"/a: is <empty>"},{"code":"MGT-008","args":{},"id":"ID","status":400,"name":"AlreadyExistsError","message":"/b: is taken"}]}`,
+		},
+		{
+			"oauth", "", OAuth, &model.Error{Kind: model.KindUnauthorized, Code: "MGT-004", Name: "UnauthorizedError", Message: "no"}, 401, "application/json",
+			`{"error":"invalid_client","error_description":"no","errors":[{"code":"MGT-004","args":{},"id":"ID","status":401,"name":"UnauthorizedError","message":"no"}]}`,
+		},
+		{
+			"wrapped", "", Text, fmt.Errorf("op: %w", unmatched()), 403, "text/plain; charset=utf-8",
+			"None of the Identity Templates Matched",
+		},
+		{
+			"position", "", Text, &model.Error{Kind: model.KindInvalid, Message: "bad", Pos: model.Position{Line: 2, Column: 7}}, 400,
+			"text/plain; charset=utf-8", "2:7: bad",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

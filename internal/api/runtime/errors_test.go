@@ -65,8 +65,10 @@ func TestRefusals(t *testing.T) {
 		{"8.2 list of texts", `{` + mreyes + `,"assetList":["x"]}`, 400, "assetList[0]: must be an object"},
 		{"8.2 no list", `{` + mreyes + `,"assetList":7}`, 400, "assetList: must be a list of objects"},
 		{"8.3 name required", `{` + mreyes + `,"resourceTypes":[{}]}`, 400, "resourceTypes[0].name: required"},
-		{"all errors", `{` + mreyes + `,"timeZoneOffset":19,"resourceTypes":[{"actions":[[]]}]}`, 400,
-			"timeZoneOffset: must be a number of hours from -14 to 14\nresourceTypes[0].name: required\nresourceTypes[0].actions: must be a list of strings"},
+		{
+			"all errors", `{` + mreyes + `,"timeZoneOffset":19,"resourceTypes":[{"actions":[[]]}]}`, 400,
+			"timeZoneOffset: must be a number of hours from -14 to 14\nresourceTypes[0].name: required\nresourceTypes[0].actions: must be a list of strings",
+		},
 		{"RT-29 assetContext", `{` + mreyes + `,"assetContext":{"a":1}}`, 501, "assetContext is not supported"},
 		{"3.6 types before options", `{` + mreyes + `,"assetContext":{"a":1},"timeZoneOffset":"x"}`, 400, "timeZoneOffset: must be a number of hours from -14 to 14"},
 		{"3.6 options before template", `{"entityId":"x","entityTypeId":"None","assetContext":[1]}`, 501, "assetContext is not supported"},
@@ -271,16 +273,20 @@ func TestAudit(t *testing.T) {
 		t.Fatalf("%d records, id %q", len(h.records.all), got.ID)
 	}
 	got.ID = ""
-	want := audit.Decision{ExternalID: long[:256], ClientID: client, Environment: harbourID, Endpoint: "POST /api/runtime/token/v3",
-		Subjects: []audit.Subject{{Template: "Staff", EntityID: "mreyes"}}, SourceIP: "198.51.100.9", Status: 200, Result: "2 assets", Revision: 1, Start: noon}
+	want := audit.Decision{
+		ExternalID: long[:256], ClientID: client, Environment: harbourID, Endpoint: "POST /api/runtime/token/v3",
+		Subjects: []audit.Subject{{Template: "Staff", EntityID: "mreyes"}}, SourceIP: "198.51.100.9", Status: 200, Result: "2 assets", Revision: 1, Start: noon,
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	h.do(request{method: "GET", path: "/api/runtime/token/v3?entityId=nobody&clientSecret=" + h.secret, anonymous: true, headers: []string{"X-Client-Id: " + string(client)}})
 	got = h.records.last()
 	got.ID = ""
-	want = audit.Decision{ClientID: client, Environment: harbourID, Endpoint: "GET /api/runtime/token/v3", Subjects: []audit.Subject{{EntityID: "nobody"}},
-		SourceIP: "192.0.2.1", Status: 404, Result: "AMB-020", Revision: 1, Start: noon}
+	want = audit.Decision{
+		ClientID: client, Environment: harbourID, Endpoint: "GET /api/runtime/token/v3", Subjects: []audit.Subject{{EntityID: "nobody"}},
+		SourceIP: "192.0.2.1", Status: 404, Result: "AMB-020", Revision: 1, Start: noon,
+	}
 	if diff := cmp.Diff(want, got); diff != "" || len(h.records.all) != 2 {
 		t.Errorf("%d records: %s", len(h.records.all), diff)
 	}

@@ -52,12 +52,14 @@ func (h *handler) call(endpoint func(*exchange) error) http.HandlerFunc {
 func (x *exchange) begin() {
 	id, external := setRequestID(x.w, x.r)
 	head := x.r.Header
-	in := decide.Incoming{Endpoint: x.r.Method + " " + x.r.URL.Path, ID: id, ExternalID: external,
+	in := decide.Incoming{
+		Endpoint: x.r.Method + " " + x.r.URL.Path, ID: id, ExternalID: external,
 		Forwarded: head.Values("X-Forwarded-For"), Headers: head, Authorization: head.Get("Authorization"),
 		Credentials: decide.Credentials{
 			ClientID: model.ClientID(cmp.Or(head.Get("X-Client-Id"), head.Get("X-Plainid-Client-Id"))),
 			Secret:   cmp.Or(head.Get("X-Client-Secret"), head.Get("X-Plainid-Client-Secret")),
-		}}
+		},
+	}
 	if peer, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
 		in.Peer = peer.Addr().WithZone("").Unmap()
 	}

@@ -15,12 +15,14 @@ import (
 // FuzzBody: no body panics; what is read is valid JSON of an object without duplicates; every error is of kind invalid;
 // the texts that are read are UTF-8; and lists hold no text twice (RT-7, RT-12, RT-14).
 func FuzzBody(f *testing.F) {
-	for _, seed := range []string{``, `{}`, `[]`, `{"entityId":"a","entityTypeId":"b","contextData":{"a":[1,1.0,true,null,"x","x"]}}`,
+	for _, seed := range []string{
+		``, `{}`, `[]`, `{"entityId":"a","entityTypeId":"b","contextData":{"a":[1,1.0,true,null,"x","x"]}}`,
 		`{"entityId":1e5,"entityAttributes":[1],"additionalIdentities":{"entityId":"x"}}`,
 		`{"assetList":{"type":[{"template":"T","path":"p","assetAttributes":{"a":"b"}}]},"resourceTypes":"x"}`,
 		`{"resourceTypes":[{"name":"T","attributeList":"-a, -b","actions":"x"},"y",null],"timeZoneOffset":"-5.5"}`,
 		`{"remoteIp":"1.2.3.4","accessTokenFormat":"jwt","combinedMultiValue":"TRUE","assetContext":{}}`,
-		`{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"entityId":"\ud800"}`, "\ufeff{}", `{"clientId":"c","clientSecret":"s"} `} {
+		`{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"entityId":"\ud800"}`, "\ufeff{}", `{"clientId":"c","clientSecret":"s"} `,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -62,8 +64,10 @@ func FuzzBody(f *testing.F) {
 
 // FuzzQuery: no query panics; every error is of kind invalid; only scalars and resourceTypes come out (3.4).
 func FuzzQuery(f *testing.F) {
-	for _, seed := range []string{"", "entityId=a&entityId=b", "resourceTypes=a,b&resourceTypes=[\"c\",{\"name\":\"d\"}]", "resourceTypes={}",
-		"resourceTypes=[", "a=%zz", "entityId=%ff", "assetList=x&environment={}", "timeZoneOffset=5.5&includeIdentity=TRUE;x"} {
+	for _, seed := range []string{
+		"", "entityId=a&entityId=b", "resourceTypes=a,b&resourceTypes=[\"c\",{\"name\":\"d\"}]", "resourceTypes={}",
+		"resourceTypes=[", "a=%zz", "entityId=%ff", "assetList=x&environment={}", "timeZoneOffset=5.5&includeIdentity=TRUE;x",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {

@@ -82,8 +82,10 @@ func newHarbour(t testing.TB, change ...func(*settings)) *harbour {
 	h := &harbour{t: t, store: db, secrets: secrets, records: &keptRecords{}}
 	clock := func() time.Time { return noon }
 	quiet := slog.New(slog.DiscardHandler)
-	set := settings{options: Options{Log: quiet, Version: "1.4.0"},
-		service: decide.Options{Secrets: secrets, Clock: clock, Audit: h.records, Log: quiet}, staleness: time.Hour}
+	set := settings{
+		options: Options{Log: quiet, Version: "1.4.0"},
+		service: decide.Options{Secrets: secrets, Clock: clock, Audit: h.records, Log: quiet}, staleness: time.Hour,
+	}
 	for _, c := range change {
 		c(&set)
 	}
@@ -148,15 +150,21 @@ func (h *harbour) fill() {
 	h.secret, hash = h.secrets.New(noon)
 	h.update(func(tx *store.Tx) error {
 		for _, err := range []error{
-			put(tx.Scopes, model.Scope{ClientID: client, EnvironmentID: harbourID, Name: "portal", Enabled: true,
-				ApplicationIDs: []model.ApplicationID{"teller-desk", "loan-desk"}, Secrets: []model.SecretHash{hash}}),
+			put(tx.Scopes, model.Scope{
+				ClientID: client, EnvironmentID: harbourID, Name: "portal", Enabled: true,
+				ApplicationIDs: []model.ApplicationID{"teller-desk", "loan-desk"}, Secrets: []model.SecretHash{hash},
+			}),
 			put(tx.AuthorizationWorkspaces, model.AuthorizationWorkspace{ID: "a0", Name: "Bank"}),
 			put(tx.IdentityWorkspaces, model.IdentityWorkspace{ID: "i0", Name: "Staff", TemplateID: "Staff"}),
 			put(tx.Applications,
-				model.Application{ID: "teller-desk", WorkspaceID: "a0", DisplayName: "Teller desk",
-					AssetTemplateIDs: []model.TemplateID{"Accounts", "CustomerColumns", "Customers"}},
-				model.Application{ID: "loan-desk", WorkspaceID: "a0", DisplayName: "Loan desk",
-					AssetTemplateIDs: []model.TemplateID{"Loans"}}),
+				model.Application{
+					ID: "teller-desk", WorkspaceID: "a0", DisplayName: "Teller desk",
+					AssetTemplateIDs: []model.TemplateID{"Accounts", "CustomerColumns", "Customers"},
+				},
+				model.Application{
+					ID: "loan-desk", WorkspaceID: "a0", DisplayName: "Loan desk",
+					AssetTemplateIDs: []model.TemplateID{"Loans"},
+				}),
 			put(tx.AssetTemplates, harbourTypes()...),
 			put(tx.IdentityTemplates, harbourStaff()),
 			put(tx.Blocks, harbourBlocks()...),
@@ -207,16 +215,25 @@ func text(ids ...model.AttributeID) []model.AssetAttribute {
 
 func harbourTypes() []model.AssetTemplate {
 	view := model.Action{ID: "View", Value: "View"}
-	accounts := model.AssetTemplate{ID: "Accounts", WorkspaceID: "a0", DisplayName: "Accounts", Source: model.SourcePlainID,
-		Attributes: text("branch", "tier", "balance"), Actions: []model.Action{view, {ID: "Edit", Value: "Edit"}}}
+	accounts := model.AssetTemplate{
+		ID: "Accounts", WorkspaceID: "a0", DisplayName: "Accounts", Source: model.SourcePlainID,
+		Attributes: text("branch", "tier", "balance"), Actions: []model.Action{view, {ID: "Edit", Value: "Edit"}},
+	}
 	accounts.Attributes[1].NameForRequest = "level"
-	return []model.AssetTemplate{accounts,
-		{ID: "CustomerColumns", WorkspaceID: "a0", DisplayName: "Columns", Source: model.SourcePlainID,
-			Attributes: text("table"), Actions: []model.Action{{ID: "Read", Value: "Read"}, {ID: "Mask", Value: "Mask"}}},
-		{ID: "Customers", WorkspaceID: "a0", DisplayName: "Customers", Source: model.SourceExternal, IsUsedForFiltering: true,
-			Attributes: text("country", "segment", "risk"), Actions: []model.Action{{ID: "Read", Value: "Read"}}},
-		{ID: "Loans", WorkspaceID: "a0", DisplayName: "Loans", Source: model.SourceRequest,
-			Attributes: text("branch", "amount"), Actions: []model.Action{view, {ID: "Approve", Value: "approve"}}},
+	return []model.AssetTemplate{
+		accounts,
+		{
+			ID: "CustomerColumns", WorkspaceID: "a0", DisplayName: "Columns", Source: model.SourcePlainID,
+			Attributes: text("table"), Actions: []model.Action{{ID: "Read", Value: "Read"}, {ID: "Mask", Value: "Mask"}},
+		},
+		{
+			ID: "Customers", WorkspaceID: "a0", DisplayName: "Customers", Source: model.SourceExternal, IsUsedForFiltering: true,
+			Attributes: text("country", "segment", "risk"), Actions: []model.Action{{ID: "Read", Value: "Read"}},
+		},
+		{
+			ID: "Loans", WorkspaceID: "a0", DisplayName: "Loans", Source: model.SourceRequest,
+			Attributes: text("branch", "amount"), Actions: []model.Action{view, {ID: "Approve", Value: "approve"}},
+		},
 	}
 }
 
@@ -253,8 +270,10 @@ func harbourBlocks() []model.Block {
 		b.Branches[0].IdentityTemplate = "Staff"
 		return b
 	}
-	own := model.Rule{Left: model.Ref{Side: model.SideAsset, Attribute: "branch"}, Op: model.OpEqual,
-		Ref: model.Ref{Side: model.SideIdentity, Attribute: "branch"}}
+	own := model.Rule{
+		Left: model.Ref{Side: model.SideAsset, Attribute: "branch"}, Op: model.OpEqual,
+		Ref: model.Ref{Side: model.SideIdentity, Attribute: "branch"},
+	}
 	return []model.Block{
 		group("g-desk", rule(model.SideIdentity, "jobTitle", model.OpIn, "Teller", "Manager")),
 		group("g-grade", rule(model.SideIdentity, "grade", model.OpGreaterEqual, "3")),
@@ -266,15 +285,19 @@ func harbourBlocks() []model.Block {
 		ruleset("r-pt", "Customers", rule(model.SideAsset, "country", model.OpEqual, "PT"), rule(model.SideAsset, "risk", model.OpLessEqual, "3")),
 		ruleset("r-private", "Customers", rule(model.SideAsset, "segment", model.OpEqual, "private")),
 		ruleset("r-columns", "CustomerColumns", rule(model.SideAsset, "table", model.OpEqual, "customers")),
-		{ID: "c-office", Kind: model.KindConditionIP, WorkspaceID: "a0", Name: "Office network",
-			IP: &model.IPCondition{Text: []string{"198.51.100.0/24"}, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}},
+		{
+			ID: "c-office", Kind: model.KindConditionIP, WorkspaceID: "a0", Name: "Office network",
+			IP: &model.IPCondition{Text: []string{"198.51.100.0/24"}, Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
+		},
 	}
 }
 
 func harbourPolicies() []model.Policy {
 	policy := func(id model.PolicyID, name string, access model.Access, group, ruleset model.BlockID, actions ...model.ActionID) model.Policy {
-		return model.Policy{ID: id, WorkspaceID: "a0", Name: name, Access: access, Use: model.PolicyUseDynamic,
-			DynamicGroups: []model.BlockID{group}, Rulesets: []model.RulesetUse{{BlockID: ruleset, ActionIDs: actions}}}
+		return model.Policy{
+			ID: id, WorkspaceID: "a0", Name: name, Access: access, Use: model.PolicyUseDynamic,
+			DynamicGroups: []model.BlockID{group}, Rulesets: []model.RulesetUse{{BlockID: ruleset, ActionIDs: actions}},
+		}
 	}
 	loans := policy("pol-40", "Small loans", model.Allow, "g-grade", "r-loan", "Approve")
 	loans.Conditions = []model.BlockID{"c-office"}

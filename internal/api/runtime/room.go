@@ -32,8 +32,10 @@ type room struct {
 func newRoom(maxBytes int64) *room {
 	// one half of the processors stays free for small bodies
 	together := int64(max(1, runtime.GOMAXPROCS(0)/2))
-	return &room{held: semaphore.NewWeighted(max(heldBodies, together) * maxBytes),
-		worked: semaphore.NewWeighted(together * maxBytes), most: maxBytes, patience: patience}
+	return &room{
+		held:   semaphore.NewWeighted(max(heldBodies, together) * maxBytes),
+		worked: semaphore.NewWeighted(together * maxBytes), most: maxBytes, patience: patience,
+	}
 }
 
 // take waits for n bytes of s and returns what gives them back. The error is 503: nothing was decided.
@@ -42,8 +44,10 @@ func (r *room) take(ctx context.Context, s *semaphore.Weighted, n int64) (releas
 	defer cancel()
 	n = min(n, r.most)
 	if s.Acquire(ctx, n) != nil {
-		return nil, &model.Error{Kind: model.KindUnavailable, Code: "AMB-503", Name: "NotReady", Message: "Not ready",
-			Err: errors.New("too many large request bodies at once")}
+		return nil, &model.Error{
+			Kind: model.KindUnavailable, Code: "AMB-503", Name: "NotReady", Message: "Not ready",
+			Err: errors.New("too many large request bodies at once"),
+		}
 	}
 	return func() { s.Release(n) }, nil
 }

@@ -28,8 +28,10 @@ func (h *harbour) putAccounts(n int) {
 			if i%3 == 0 {
 				tier = "gold"
 			}
-			_, err := tx.Assets("Accounts").Put(model.Asset{Path: fmt.Sprintf("acc-%06d", i), Name: strings.Repeat("é<", i%40),
-				Attributes: model.Attributes{"branch": {"Porto"}, "tier": {tier}, "balance": {fmt.Sprint(i)}}})
+			_, err := tx.Assets("Accounts").Put(model.Asset{
+				Path: fmt.Sprintf("acc-%06d", i), Name: strings.Repeat("é<", i%40),
+				Attributes: model.Attributes{"branch": {"Porto"}, "tier": {tier}, "balance": {fmt.Sprint(i)}},
+			})
 			if err != nil {
 				return err
 			}

@@ -116,15 +116,19 @@ func readToken(f fields, errs model.Errors) (*tokenCall, error) {
 // claim reads the fields of one identity (runtime-api.md 5.1).
 func (c *coercer) claim() (decide.Claim, valueMap) {
 	context := c.values("contextData")
-	return decide.Claim{EntityID: c.text("entityId"), Template: model.TemplateID(c.text("entityTypeId")),
-		Attributes: c.values("entityAttributes").byName(), Context: context.byName()}, context
+	return decide.Claim{
+		EntityID: c.text("entityId"), Template: model.TemplateID(c.text("entityTypeId")),
+		Attributes: c.values("entityAttributes").byName(), Context: context.byName(),
+	}, context
 }
 
 // types reads resourceTypes (runtime-api.md 8.3); absent or empty = all.
 func (c *coercer) types(req *tokenCall) {
 	c.objects("resourceTypes", func(c *coercer) {
-		req.Types = append(req.Types, decide.TypeChoice{Name: model.TemplateID(c.required("name")),
-			Attributes: c.attributeList(), Actions: c.texts("actions")})
+		req.Types = append(req.Types, decide.TypeChoice{
+			Name:       model.TemplateID(c.required("name")),
+			Attributes: c.attributeList(), Actions: c.texts("actions"),
+		})
 	}, func(name string) {
 		req.Types = append(req.Types, decide.TypeChoice{Name: model.TemplateID(name)})
 	})
@@ -166,7 +170,9 @@ func (c *coercer) assets(req *tokenCall) {
 	}
 	req.Assets = []decide.AssetClaim{}
 	c.objects("assetList", func(c *coercer) {
-		req.Assets = append(req.Assets, decide.AssetClaim{Template: model.TemplateID(c.required("template")),
-			Path: c.text("path"), Attributes: c.values("assetAttributes").byName()})
+		req.Assets = append(req.Assets, decide.AssetClaim{
+			Template: model.TemplateID(c.required("template")),
+			Path:     c.text("path"), Attributes: c.values("assetAttributes").byName(),
+		})
 	}, nil)
 }

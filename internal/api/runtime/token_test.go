@@ -29,8 +29,10 @@ func document(entries ...string) string {
 func TestTokenGolden(t *testing.T) {
 	h := newHarbour(t)
 	w := h.want(request{body: `{` + mreyes + `}`}, 200, document(acc1, acc2))
-	for name, want := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store",
-		"X-Content-Type-Options": "nosniff", "Ambit-Revision": "1", "Content-Length": fmt.Sprint(w.Body.Len())} {
+	for name, want := range map[string]string{
+		"Content-Type": "application/json", "Cache-Control": "no-store",
+		"X-Content-Type-Options": "nosniff", "Ambit-Revision": "1", "Content-Length": fmt.Sprint(w.Body.Len()),
+	} {
 		if got := w.Header().Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
@@ -81,13 +83,19 @@ func TestTokenRequests(t *testing.T) {
 		{"RT-66 asset list", `{` + mreyes + `,"assetList":[{"template":"Accounts","path":"acc-2"},{"template":"Accounts","path":"acc-3"},{"template":"Accounts","path":"none"},{"template":"None","path":"x"}]}`, document(acc2)},
 		{"RT-66 older form", `{` + mreyes + `,"assetList":{"type":[{"template":"Accounts","path":"acc-2"}]}}`, document(acc2)},
 		{"RT-66 list without entries", `{` + mreyes + `,"assetList":[]}`, empty},
-		{"RT-72 request order", `{` + mreyes + office + `,"assetList":[{"template":"Loans","path":"z","assetAttributes":{"branch":"Porto","amount":1}},{"template":"Accounts","path":"acc-2"},{"template":"Accounts","path":"acc-1"}]}`,
-			document(acc2, acc1, loan("z", "Porto", "1"))},
-		{"RT-67 request type without path", `{` + mreyes + office + `,"assetList":[{"template":"Loans","assetAttributes":{"branch":["Porto"],"amount":["4200"],"other":["x"]}}]}`,
-			document(loan("", "Porto", "4200"))},
+		{
+			"RT-72 request order", `{` + mreyes + office + `,"assetList":[{"template":"Loans","path":"z","assetAttributes":{"branch":"Porto","amount":1}},{"template":"Accounts","path":"acc-2"},{"template":"Accounts","path":"acc-1"}]}`,
+			document(acc2, acc1, loan("z", "Porto", "1")),
+		},
+		{
+			"RT-67 request type without path", `{` + mreyes + office + `,"assetList":[{"template":"Loans","assetAttributes":{"branch":["Porto"],"amount":["4200"],"other":["x"]}}]}`,
+			document(loan("", "Porto", "4200")),
+		},
 		{"RT-67 stored type without path", `{` + mreyes + `,"assetList":[{"template":"Accounts"}]}`, document(acc1, acc2)},
-		{"RT-12 literal numbers", `{` + mreyes + office + `,"assetList":[{"template":"Loans","path":"l","assetAttributes":{"branch":["Porto"],"amount":[1200.50]}},{"template":"Loans","path":"m","assetAttributes":{"branch":["Porto"],"amount":[10000000000000000000001]}},{"template":"Loans","path":"n","assetAttributes":{"branch":["Porto"],"amount":[5.000e3]}}]}`,
-			document(loan("l", "Porto", "1200.50"), loan("n", "Porto", "5.000e3"))},
+		{
+			"RT-12 literal numbers", `{` + mreyes + office + `,"assetList":[{"template":"Loans","path":"l","assetAttributes":{"branch":["Porto"],"amount":[1200.50]}},{"template":"Loans","path":"m","assetAttributes":{"branch":["Porto"],"amount":[10000000000000000000001]}},{"template":"Loans","path":"n","assetAttributes":{"branch":["Porto"],"amount":[5.000e3]}}]}`,
+			document(loan("l", "Porto", "1200.50"), loan("n", "Porto", "5.000e3")),
+		},
 		{"RT-13 bare string", `{` + mreyes + office + `,"assetList":[{"template":"Loans","path":"l","assetAttributes":{"branch":"Porto","amount":"1"}}]}`, document(loan("l", "Porto", "1"))},
 		{"RT-14 array for a map", `{` + mreyes + office + `,"assetList":[{"template":"Loans","path":"l","assetAttributes":["Porto"]}]}`, empty},
 		{"RT-14 no values", `{` + mreyes + office + `,"assetList":[{"template":"Loans","path":"l","assetAttributes":{"branch":[],"amount":"1"}}]}`, empty},
@@ -111,8 +119,10 @@ func TestTokenRequests(t *testing.T) {
 		{"RT-71 action by id", `{` + mreyes + office + `,"resourceTypes":[{"name":"Loans","attributeList":"-none","actions":"Approve"}],"assetList":[{"template":"Loans","path":"l","assetAttributes":{"branch":"Porto","amount":"1"}}]}`, document(loan("l", "Porto", "1"))},
 		{"RT-57 offset", `{` + mreyes + `,"timeZoneOffset":5.5}`, document(acc1, acc2)},
 		{"RT-57 offset as text", `{` + mreyes + `,"timeZoneOffset":"-14.0"}`, document(acc1, acc2)},
-		{"RT-78 context", `{` + mreyes + `,"includeContext":true,"contextData":{"b":[891,true,null,"x","x"],"a":1.0,"c":[]},"assetList":[]}`,
-			`{"tokenValidity":0,"response":[],"contextData":{"b":["891","true","x"],"a":["1.0"],"c":[]}}`},
+		{
+			"RT-78 context", `{` + mreyes + `,"includeContext":true,"contextData":{"b":[891,true,null,"x","x"],"a":1.0,"c":[]},"assetList":[]}`,
+			`{"tokenValidity":0,"response":[],"contextData":{"b":["891","true","x"],"a":["1.0"],"c":[]}}`,
+		},
 		{"RT-78 context not sent", `{` + mreyes + `,"includeContext":true,"contextData":["x"],"assetList":[]}`, empty},
 		{"RT-51 inactive", `{"entityId":"gone","entityTypeId":"Staff"}`, empty},
 		{"RT-7 byte order mark", "\ufeff{" + mreyes + `,"assetList":[]}`, empty},
@@ -143,8 +153,10 @@ func TestTokenRoutes(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/", "/api/runtime/token", "/api/runtime/token/v2", "/api/Runtime/token/v3", "/api/runtime/token/v3//",
-		"/api//runtime/token/v3", "/api/runtime/./token/v3", "/api%2fruntime/token/v3", "/api/runtime/token/v3;x", "/api/runtime/token/V3"} {
+	for _, path := range []string{
+		"/", "/api/runtime/token", "/api/runtime/token/v2", "/api/Runtime/token/v3", "/api/runtime/token/v3//",
+		"/api//runtime/token/v3", "/api/runtime/./token/v3", "/api%2fruntime/token/v3", "/api/runtime/token/v3;x", "/api/runtime/token/V3",
+	} {
 		h.want(request{path: path, body: `{` + mreyes + `}`}, 404, "Not found")
 	}
 	if w := h.do(request{path: "/api/runtime/5.0/nothing"}); w.Code != 404 || !strings.HasPrefix(w.Body.String(), `{"errors":[{"id":"E`) {
@@ -175,8 +187,10 @@ func TestTokenRoutes(t *testing.T) {
 func TestTokenEnvironmentAndRows(t *testing.T) {
 	h := newHarbour(t)
 	h.update(func(tx *store.Tx) error {
-		_, err := tx.Identities("Staff").Put(model.Identity{EntityID: "rows", Attributes: model.Attributes{"jobTitle": {"Teller"}},
-			Rows: []model.Attributes{{"branch": {"Porto"}, "grade": {"1"}}, {"branch": {"Lagos"}, "grade": {"5"}}}})
+		_, err := tx.Identities("Staff").Put(model.Identity{
+			EntityID: "rows", Attributes: model.Attributes{"jobTitle": {"Teller"}},
+			Rows: []model.Attributes{{"branch": {"Porto"}, "grade": {"1"}}, {"branch": {"Lagos"}, "grade": {"5"}}},
+		})
 		if err != nil {
 			return err
 		}
@@ -188,8 +202,10 @@ func TestTokenEnvironmentAndRows(t *testing.T) {
 		if _, err = tx.Policies.Put(p); err != nil {
 			return err
 		}
-		_, err = tx.Blocks.Put(model.Block{ID: "c-channel", Kind: model.KindConditionRequest, WorkspaceID: "a0", Name: "channel",
-			Branches: branches(rule(model.SideRequest, "channel", model.OpEqual, "desk"))})
+		_, err = tx.Blocks.Put(model.Block{
+			ID: "c-channel", Kind: model.KindConditionRequest, WorkspaceID: "a0", Name: "channel",
+			Branches: branches(rule(model.SideRequest, "channel", model.OpEqual, "desk")),
+		})
 		return err
 	})
 	view := strings.Replace(acc1, `,{"action":"Edit"}`, "", 1)
@@ -205,16 +221,22 @@ func TestTokenEnvironmentAndRows(t *testing.T) {
 func TestTokenIdentities(t *testing.T) {
 	h := newHarbour(t)
 	h.update(func(tx *store.Tx) error {
-		if err := put(tx.IdentityTemplates, model.IdentityTemplate{ID: "Device", WorkspaceID: "i1",
-			Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String}, {ID: "zone", Type: model.String}}}); err != nil {
+		if err := put(tx.IdentityTemplates, model.IdentityTemplate{
+			ID: "Device", WorkspaceID: "i1",
+			Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String}, {ID: "zone", Type: model.String}},
+		}); err != nil {
 			return err
 		}
-		if err := put(tx.IdentityWorkspaces, model.IdentityWorkspace{ID: "i1", Name: "Devices", TemplateID: "Device",
-			Matcher: &model.Matcher{TemplateMatcher: "$.headers.x-kind", MatcherValue: "device", IdentityIDMapper: "$.headers.x-device"}}); err != nil {
+		if err := put(tx.IdentityWorkspaces, model.IdentityWorkspace{
+			ID: "i1", Name: "Devices", TemplateID: "Device",
+			Matcher: &model.Matcher{TemplateMatcher: "$.headers.x-kind", MatcherValue: "device", IdentityIDMapper: "$.headers.x-device"},
+		}); err != nil {
 			return err
 		}
-		if err := put(tx.Blocks, model.Block{ID: "g-device", Kind: model.KindDynamicGroup, WorkspaceID: "i1", Template: "Device", Name: "desk",
-			Branches: branches(rule(model.SideIdentity, "zone", model.OpEqual, "desk"))}); err != nil {
+		if err := put(tx.Blocks, model.Block{
+			ID: "g-device", Kind: model.KindDynamicGroup, WorkspaceID: "i1", Template: "Device", Name: "desk",
+			Branches: branches(rule(model.SideIdentity, "zone", model.OpEqual, "desk")),
+		}); err != nil {
 			return err
 		}
 		for id, zone := range map[string]string{"d-1": "desk", "d-2": "home"} {

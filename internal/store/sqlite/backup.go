@@ -32,8 +32,10 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	}
 	err = errors.Join(syncFile(temporary.Name()), os.Rename(temporary.Name(), path))
 	if err != nil {
-		return &model.Error{Kind: model.KindUnavailable, Op: "sqlite.backup",
-			Err: errors.Join(err, os.Remove(temporary.Name()))}
+		return &model.Error{
+			Kind: model.KindUnavailable, Op: "sqlite.backup",
+			Err: errors.Join(err, os.Remove(temporary.Name())),
+		}
 	}
 	if err := syncDirectory(directory); err != nil {
 		return &model.Error{Kind: model.KindUnavailable, Op: "sqlite.backup", Err: err}

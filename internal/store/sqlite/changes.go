@@ -134,8 +134,10 @@ func decodeChanges(b []byte) ([]store.Change, error) {
 	var changes []store.Change
 	for range d.count() {
 		flags := d.byte()
-		c := store.Change{Deleted: flags&flagDeleted != 0, Cleared: flags&flagCleared != 0,
-			Collection: store.CollectionName(d.text()), Key: d.text(), Template: model.TemplateID(d.text())}
+		c := store.Change{
+			Deleted: flags&flagDeleted != 0, Cleared: flags&flagCleared != 0,
+			Collection: store.CollectionName(d.text()), Key: d.text(), Template: model.TemplateID(d.text()),
+		}
 		if n := d.count(); n > 0 {
 			c.Positions = make([]int64, 0, n)
 			last := int64(0)
@@ -164,14 +166,18 @@ func (s *Store) Feed(ctx context.Context, after store.Sequence, limit int) (comm
 			return store.ErrTrimmed
 		}
 		err = sqlitex.Execute(conn, `SELECT sequence, environment, revision, time, changes FROM feed WHERE sequence > ?
-			ORDER BY sequence LIMIT ?`, &sqlitex.ExecOptions{Args: []any{int64(after), max(limit, 0)},
+			ORDER BY sequence LIMIT ?`, &sqlitex.ExecOptions{
+			Args: []any{int64(after), max(limit, 0)},
 			ResultFunc: func(row *sqlite.Stmt) error {
 				changes, err := decodeChanges(columnBytes(row, 4))
-				commits = append(commits, store.Commit{Sequence: store.Sequence(row.ColumnInt64(0)),
+				commits = append(commits, store.Commit{
+					Sequence:    store.Sequence(row.ColumnInt64(0)),
 					Environment: model.EnvironmentID(row.ColumnText(1)), Revision: model.Revision(row.ColumnInt64(2)),
-					Time: fromMicro(row.ColumnInt64(3)), Changed: true, Changes: changes})
+					Time: fromMicro(row.ColumnInt64(3)), Changed: true, Changes: changes,
+				})
 				return err
-			}})
+			},
+		})
 		return translate(ctx, "feed", err)
 	})
 	if err != nil {

@@ -180,13 +180,17 @@ type form[R any] struct {
 }
 
 func assetForm() form[model.Asset] {
-	return form[model.Asset]{kind: store.Assets, encode: encodeAsset, decode: decodeAsset,
-		key: func(a *model.Asset) string { return a.Path }}
+	return form[model.Asset]{
+		kind: store.Assets, encode: encodeAsset, decode: decodeAsset,
+		key: func(a *model.Asset) string { return a.Path },
+	}
 }
 
 func identityForm() form[model.Identity] {
-	return form[model.Identity]{kind: store.Identities, encode: encodeIdentity, decode: decodeIdentity,
-		key: func(i *model.Identity) string { return i.EntityID }}
+	return form[model.Identity]{
+		kind: store.Identities, encode: encodeIdentity, decode: decodeIdentity,
+		key: func(i *model.Identity) string { return i.EntityID },
+	}
 }
 
 func encodeAsset(b []byte, a *model.Asset, ids []model.AttributeID) ([]byte, []model.AttributeID) {

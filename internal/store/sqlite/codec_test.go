@@ -55,8 +55,10 @@ func attributes() *rapid.Generator[model.Attributes] {
 func TestRecordRoundTrip(t *testing.T) {
 	shared := newDecoder(1 << 20)
 	rapid.Check(t, func(r *rapid.T) {
-		identity := model.Identity{EntityID: "id", Inactive: rapid.Bool().Draw(r, "inactive"),
-			Attributes: attributes().Draw(r, "attributes"), Rows: rapid.SliceOfN(attributes(), 0, 4).Draw(r, "rows")}
+		identity := model.Identity{
+			EntityID: "id", Inactive: rapid.Bool().Draw(r, "inactive"),
+			Attributes: attributes().Draw(r, "attributes"), Rows: rapid.SliceOfN(attributes(), 0, 4).Draw(r, "rows"),
+		}
 		body, _ := encodeIdentity(nil, &identity, nil)
 		again := identity
 		again.Attributes = maps.Clone(identity.Attributes)
@@ -93,10 +95,12 @@ func TestChangesRoundTrip(t *testing.T) {
 		for range rapid.IntRange(0, 5).Draw(r, "changes") {
 			positions := rapid.SliceOfNDistinct(rapid.Int64Range(1, maxPosition), 0, 20, rapid.ID).Draw(r, "positions")
 			slices.Sort(positions)
-			c := store.Change{Collection: store.CollectionName(rapid.String().Draw(r, "collection")),
-				Key: rapid.String().Draw(r, "key"), Deleted: rapid.Bool().Draw(r, "deleted"),
+			c := store.Change{
+				Collection: store.CollectionName(rapid.String().Draw(r, "collection")),
+				Key:        rapid.String().Draw(r, "key"), Deleted: rapid.Bool().Draw(r, "deleted"),
 				Template: model.TemplateID(rapid.String().Draw(r, "template")), Cleared: rapid.Bool().Draw(r, "cleared"),
-				Removed: rapid.SliceOf(rapid.String()).Draw(r, "removed")}
+				Removed: rapid.SliceOf(rapid.String()).Draw(r, "removed"),
+			}
 			if len(positions) > 0 {
 				c.Positions = positions
 			}

@@ -60,7 +60,8 @@ func (c collection[K, V]) load(key K) (o object, found bool, err error) {
 			found = true
 			o = object{ordinal: row.ColumnInt64(0), body: columnBytes(row, 1), stamp: store.Stamp{
 				CreatedAt: fromMicro(row.ColumnInt64(2)), UpdatedAt: fromMicro(row.ColumnInt64(3)),
-				Revision: model.Revision(row.ColumnInt64(4))}}
+				Revision: model.Revision(row.ColumnInt64(4)),
+			}}
 			return nil
 		}, c.environment, c.name, owner, id)
 	return o, found, err

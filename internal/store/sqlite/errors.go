@@ -27,8 +27,10 @@ func translate(ctx context.Context, op string, err error) error {
 			return fmt.Errorf("%s: %w", op, cause)
 		}
 	case sqlite.ResultFull:
-		return &model.Error{Kind: model.KindUnavailable, Op: op, Message: store.ErrFull.Error(),
-			Err: errors.Join(store.ErrFull, err)}
+		return &model.Error{
+			Kind: model.KindUnavailable, Op: op, Message: store.ErrFull.Error(),
+			Err: errors.Join(store.ErrFull, err),
+		}
 	case sqlite.ResultBusy, sqlite.ResultLocked:
 		return &model.Error{Kind: model.KindUnavailable, Op: op, Message: "the database is locked", Err: err}
 	}

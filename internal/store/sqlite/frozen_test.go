@@ -91,8 +91,10 @@ func putAll[K comparable, V any](c store.Collection[K, V]) error {
 
 // TestFrozenNumbers freezes the numbers that stand for sides and operators in stored blocks.
 func TestFrozenNumbers(t *testing.T) {
-	operators := []model.Operator{model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpContains,
-		model.OpStartsWith, model.OpEndsWith, model.OpLess, model.OpLessEqual, model.OpGreater, model.OpGreaterEqual}
+	operators := []model.Operator{
+		model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpContains,
+		model.OpStartsWith, model.OpEndsWith, model.OpLess, model.OpLessEqual, model.OpGreater, model.OpGreaterEqual,
+	}
 	for i, o := range operators {
 		if int(o) != i+1 {
 			t.Errorf("operator %s has number %d, is stored as %d", o, o, i+1)

@@ -136,14 +136,17 @@ func TestSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for setting, conns := range map[string]chan *sqlite.Conn{"journal_mode = wal": s.writer, "synchronous = 2": s.writer,
-		"foreign_keys = 1": s.writer, "query_only = 1": s.readers} {
+	for setting, conns := range map[string]chan *sqlite.Conn{
+		"journal_mode = wal": s.writer, "synchronous = 2": s.writer,
+		"foreign_keys = 1": s.writer, "query_only = 1": s.readers,
+	} {
 		name, want, _ := strings.Cut(setting, " = ")
 		for range cap(conns) {
 			conn := <-conns
 			got := ""
 			err := sqlitex.ExecuteTransient(conn, "PRAGMA "+name, &sqlitex.ExecOptions{
-				ResultFunc: func(row *sqlite.Stmt) error { got = row.ColumnText(0); return nil }})
+				ResultFunc: func(row *sqlite.Stmt) error { got = row.ColumnText(0); return nil },
+			})
 			if err != nil || got != want {
 				t.Errorf("%s is %s, want %s, %v", name, got, want, err)
 			}

@@ -96,8 +96,10 @@ func writeState(tx *store.Tx, r model.Revision) error {
 			return err
 		}
 	}
-	err5 := tx.Events.Append(model.ChangeEvent{ID: name, Time: time.Unix(1783324800, 0), EnvironmentID: killEnvironment,
-		Revision: r})
+	err5 := tx.Events.Append(model.ChangeEvent{
+		ID: name, Time: time.Unix(1783324800, 0), EnvironmentID: killEnvironment,
+		Revision: r,
+	})
 	return errors.Join(err1, err2, err3, err4, err5)
 }
 

@@ -64,7 +64,8 @@ func BenchmarkMillion(b *testing.B) {
 
 func benchAsset(i int) model.Asset {
 	h := uint32(i) * 2654435761
-	return model.Asset{Path: fmt.Sprintf("/account/%08x", h), Name: fmt.Sprintf("Account %d", i),
+	return model.Asset{
+		Path: fmt.Sprintf("/account/%08x", h), Name: fmt.Sprintf("Account %d", i),
 		Attributes: model.Attributes{
 			"owner":   {fmt.Sprintf("user%05d", h%50_000)},
 			"region":  {[]string{"north", "south", "east", "west"}[h>>8%4]},
@@ -72,5 +73,6 @@ func benchAsset(i int) model.Asset {
 			"tags":    {fmt.Sprintf("t%d", h>>3%40), fmt.Sprintf("t%d", h>>9%40)},
 			"branch":  {fmt.Sprintf("b%d", h>>5%1000)},
 			"status":  {[]string{"open", "closed", "frozen"}[h%3]},
-		}}
+		},
+	}
 }

@@ -131,9 +131,11 @@ func acquire(path string) (*sqlite.Conn, error) {
 	}
 	conn.SetBusyTimeout(0)
 	if err := sqlitex.Execute(conn, "BEGIN EXCLUSIVE", nil); err != nil {
-		return nil, &model.Error{Kind: model.KindUnavailable, Op: "sqlite.lock",
+		return nil, &model.Error{
+			Kind: model.KindUnavailable, Op: "sqlite.lock",
 			Message: fmt.Sprintf("the database is in use by another process (%s)", path),
-			Err:     errors.Join(err, conn.Close())}
+			Err:     errors.Join(err, conn.Close()),
+		}
 	}
 	return conn, nil
 }
@@ -224,8 +226,10 @@ func unusable(ctx context.Context, path string, err error) error {
 	case sqlite.ResultInterrupt, sqlite.ResultFull:
 		return translate(ctx, "open", err)
 	}
-	return &model.Error{Kind: model.KindUnavailable, Op: "sqlite.open",
-		Message: fmt.Sprintf("%s cannot be used as Ambit's database", path), Err: err}
+	return &model.Error{
+		Kind: model.KindUnavailable, Op: "sqlite.open",
+		Message: fmt.Sprintf("%s cannot be used as Ambit's database", path), Err: err,
+	}
 }
 
 func syncDirectory(path string) error {

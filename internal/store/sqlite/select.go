@@ -64,8 +64,10 @@ func (e events) kinds(fits func(store.EventKind) bool) (out eventKinds, err erro
 	out.all = true
 	err = e.t.exec("find", "SELECT id, action, resource_type, parent_type, client FROM event_kind WHERE environment = ?",
 		func(row *sqlite.Stmt) error {
-			kind := store.EventKind{Action: row.ColumnText(1), ResourceType: row.ColumnText(2), ParentType: row.ColumnText(3),
-				ClientID: model.ClientID(row.ColumnText(4))}
+			kind := store.EventKind{
+				Action: row.ColumnText(1), ResourceType: row.ColumnText(2), ParentType: row.ColumnText(3),
+				ClientID: model.ClientID(row.ColumnText(4)),
+			}
 			if fits == nil || fits(kind) {
 				out.ids = append(out.ids, row.ColumnInt64(0))
 			} else {

@@ -33,8 +33,10 @@ func TestEventsOfTheFirstSchema(t *testing.T) {
 	tr := &transaction{conn: conn, ctx: t.Context()}
 	const at = 1_783_324_800_000_000
 	for i := range 5 {
-		e := model.ChangeEvent{ID: fmt.Sprint(i), Time: fromMicro(at), Action: model.EventCreate, ResourceType: "ROLE",
-			ResourceID: fmt.Sprint(i % 2), EnvironmentID: benchEnvironment, ClientID: "C"}
+		e := model.ChangeEvent{
+			ID: fmt.Sprint(i), Time: fromMicro(at), Action: model.EventCreate, ResourceType: "ROLE",
+			ResourceID: fmt.Sprint(i % 2), EnvironmentID: benchEnvironment, ClientID: "C",
+		}
 		if i == 4 {
 			e = model.ChangeEvent{ID: "4", Time: fromMicro(at), EnvironmentID: benchEnvironment}
 		}
@@ -84,9 +86,11 @@ func BenchmarkEventFilters(b *testing.B) {
 	w := store.Write{Environment: benchEnvironment, Time: at(count)}
 	_, err = s.Update(b.Context(), w, func(tx *store.Tx) error {
 		for i := range count {
-			e := model.ChangeEvent{ID: fmt.Sprint(i), Time: at(i), EnvironmentID: w.Environment, ClientID: model.ClientID(fmt.Sprint("C", i%20)),
+			e := model.ChangeEvent{
+				ID: fmt.Sprint(i), Time: at(i), EnvironmentID: w.Environment, ClientID: model.ClientID(fmt.Sprint("C", i%20)),
 				Action: []string{model.EventCreate, model.EventUpdate, model.EventLogin}[i%3], ResourceType: []string{"ROLE", "SCOPE", "RULESET"}[i%3],
-				ResourceID: fmt.Sprint("r", i%50_000), ParentType: "AUTHORIZATION_WORKSPACE", After: `{"policyId":"quay_days"}`}
+				ResourceID: fmt.Sprint("r", i%50_000), ParentType: "AUTHORIZATION_WORKSPACE", After: `{"policyId":"quay_days"}`,
+			}
 			if i == 7 {
 				e.Action = model.EventDelete
 			}

@@ -34,8 +34,10 @@ type transaction struct {
 }
 
 func newTransaction(ctx context.Context, conn *sqlite.Conn, w store.Write, writable bool) (*transaction, error) {
-	t := &transaction{ctx: ctx, conn: conn, write: w, writable: writable,
-		changes: newChangeSet(), catalogues: map[catalogueKey]*catalogue{}}
+	t := &transaction{
+		ctx: ctx, conn: conn, write: w, writable: writable,
+		changes: newChangeSet(), catalogues: map[catalogueKey]*catalogue{},
+	}
 	err := t.exec("begin", `SELECT coalesce((SELECT revision FROM revision WHERE environment = ?), 0),
 		coalesce((SELECT max(sequence) FROM feed), 0)`,
 		func(row *sqlite.Stmt) error {
@@ -147,8 +149,10 @@ func (t *transaction) fail(op string, err error) error {
 
 // commit ends the transaction: with what fn wrote, or with nothing on a dry run, an error or no change.
 func (t *transaction) commit(keep int) (store.Commit, error) {
-	out := store.Commit{Sequence: t.sequence, Environment: t.write.Environment, Revision: t.revision,
-		Time: fromMicro(toMicro(t.write.Time)), Changes: t.changes.list()}
+	out := store.Commit{
+		Sequence: t.sequence, Environment: t.write.Environment, Revision: t.revision,
+		Time: fromMicro(toMicro(t.write.Time)), Changes: t.changes.list(),
+	}
 	out.Changed = len(out.Changes) > 0
 	if err := t.flush(&out, keep); err != nil {
 		return store.Commit{}, err

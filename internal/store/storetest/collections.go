@@ -25,29 +25,40 @@ func text[K ~string](k K) string { return string(k) }
 // testCollections takes an object of every collection through its life.
 func testCollections(t *testing.T, open Open) {
 	s := openWith(t, open)
-	checkCollection(t, s, collectionCase[model.EnvironmentID, model.Environment]{name: store.Environments,
+	checkCollection(t, s, collectionCase[model.EnvironmentID, model.Environment]{
+		name: store.Environments,
 		of:   func(tx *store.Tx) store.Collection[model.EnvironmentID, model.Environment] { return tx.Environments },
 		keys: [3]model.EnvironmentID{"c1", "c2", "c3"}, full: fullEnvironment, text: text[model.EnvironmentID],
-		bare: func(k model.EnvironmentID) model.Environment { return model.Environment{ID: k} }})
-	checkCollection(t, s, collectionCase[model.ClientID, model.Credential]{name: store.Credentials,
+		bare: func(k model.EnvironmentID) model.Environment { return model.Environment{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[model.ClientID, model.Credential]{
+		name: store.Credentials,
 		of:   func(tx *store.Tx) store.Collection[model.ClientID, model.Credential] { return tx.Credentials },
 		keys: [3]model.ClientID{"CRED1", "CRED2", "CRED3"}, full: fullCredential, text: text[model.ClientID],
-		bare: func(k model.ClientID) model.Credential { return model.Credential{ClientID: k, EnvironmentID: envA} }})
-	checkCollection(t, s, collectionCase[string, model.Revocation]{name: store.Revocations,
+		bare: func(k model.ClientID) model.Credential { return model.Credential{ClientID: k, EnvironmentID: envA} },
+	})
+	checkCollection(t, s, collectionCase[string, model.Revocation]{
+		name: store.Revocations,
 		of:   func(tx *store.Tx) store.Collection[string, model.Revocation] { return tx.Revocations },
 		keys: [3]string{"0", "a", "b"}, full: fullRevocation, text: text[string],
-		bare: func(k string) model.Revocation { return model.Revocation{TokenID: k} }})
-	checkCollection(t, s, collectionCase[string, model.Report]{name: store.Reports,
+		bare: func(k string) model.Revocation { return model.Revocation{TokenID: k} },
+	})
+	checkCollection(t, s, collectionCase[string, model.Report]{
+		name: store.Reports,
 		of:   func(tx *store.Tx) store.Collection[string, model.Report] { return tx.Reports },
 		keys: [3]string{"1", "2", "3"}, full: fullReport, text: text[string],
-		bare: func(k string) model.Report { return model.Report{ID: k} }})
+		bare: func(k string) model.Report { return model.Report{ID: k} },
+	})
 	checkWorkspaces(t, s)
 	checkTemplates(t, s)
-	checkCollection(t, s, collectionCase[model.ApplicationID, model.Application]{name: store.Applications,
+	checkCollection(t, s, collectionCase[model.ApplicationID, model.Application]{
+		name: store.Applications,
 		of:   func(tx *store.Tx) store.Collection[model.ApplicationID, model.Application] { return tx.Applications },
 		keys: [3]model.ApplicationID{"A b", "Z", "a"}, full: fullApplication, text: text[model.ApplicationID],
-		bare: func(k model.ApplicationID) model.Application { return model.Application{ID: k} }})
-	checkCollection(t, s, collectionCase[store.Key, model.RequestAttribute]{name: store.RequestAttributes,
+		bare: func(k model.ApplicationID) model.Application { return model.Application{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[store.Key, model.RequestAttribute]{
+		name: store.RequestAttributes,
 		of:   func(tx *store.Tx) store.Collection[store.Key, model.RequestAttribute] { return tx.RequestAttributes },
 		keys: pairs(), text: store.Key.String,
 		full: func(k store.Key) model.RequestAttribute {
@@ -55,23 +66,32 @@ func testCollections(t *testing.T, open Open) {
 		},
 		bare: func(k store.Key) model.RequestAttribute {
 			return model.RequestAttribute{WorkspaceID: model.WorkspaceID(k.Owner), ID: model.AttributeID(k.ID)}
-		}})
-	checkCollection(t, s, collectionCase[string, model.CustomAttribute]{name: store.CustomAttributes,
+		},
+	})
+	checkCollection(t, s, collectionCase[string, model.CustomAttribute]{
+		name: store.CustomAttributes,
 		of:   func(tx *store.Tx) store.Collection[string, model.CustomAttribute] { return tx.CustomAttributes },
 		keys: [3]string{"a", "é", "𝄞"}, full: fullCustomAttribute, text: text[string],
-		bare: func(k string) model.CustomAttribute { return model.CustomAttribute{Key: k} }})
-	checkCollection(t, s, collectionCase[model.BlockID, model.Block]{name: store.Blocks,
+		bare: func(k string) model.CustomAttribute { return model.CustomAttribute{Key: k} },
+	})
+	checkCollection(t, s, collectionCase[model.BlockID, model.Block]{
+		name: store.Blocks,
 		of:   func(tx *store.Tx) store.Collection[model.BlockID, model.Block] { return tx.Blocks },
 		keys: [3]model.BlockID{"1", "2", "3"}, full: fullBlock, text: text[model.BlockID],
-		bare: func(k model.BlockID) model.Block { return model.Block{ID: k} }})
-	checkCollection(t, s, collectionCase[model.PolicyID, model.Policy]{name: store.Policies,
+		bare: func(k model.BlockID) model.Block { return model.Block{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[model.PolicyID, model.Policy]{
+		name: store.Policies,
 		of:   func(tx *store.Tx) store.Collection[model.PolicyID, model.Policy] { return tx.Policies },
 		keys: [3]model.PolicyID{"P", "p", "p "}, full: fullPolicy, text: text[model.PolicyID],
-		bare: func(k model.PolicyID) model.Policy { return model.Policy{ID: k} }})
-	checkCollection(t, s, collectionCase[model.ClientID, model.Scope]{name: store.Scopes,
+		bare: func(k model.PolicyID) model.Policy { return model.Policy{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[model.ClientID, model.Scope]{
+		name: store.Scopes,
 		of:   func(tx *store.Tx) store.Collection[model.ClientID, model.Scope] { return tx.Scopes },
 		keys: [3]model.ClientID{"SCOPE1", "SCOPE2", "SCOPE3"}, full: fullScope, text: text[model.ClientID],
-		bare: func(k model.ClientID) model.Scope { return model.Scope{ClientID: k, EnvironmentID: envA} }})
+		bare: func(k model.ClientID) model.Scope { return model.Scope{ClientID: k, EnvironmentID: envA} },
+	})
 }
 
 func pairs() [3]store.Key {
@@ -85,40 +105,51 @@ func checkWorkspaces(t *testing.T, s store.Store) {
 			return tx.AuthorizationWorkspaces
 		},
 		keys: [3]model.WorkspaceID{"1", "2", "3"}, full: fullAuthorizationWorkspace, text: text[model.WorkspaceID],
-		bare: func(k model.WorkspaceID) model.AuthorizationWorkspace { return model.AuthorizationWorkspace{ID: k} }})
-	checkCollection(t, s, collectionCase[model.WorkspaceID, model.IdentityWorkspace]{name: store.IdentityWorkspaces,
+		bare: func(k model.WorkspaceID) model.AuthorizationWorkspace { return model.AuthorizationWorkspace{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[model.WorkspaceID, model.IdentityWorkspace]{
+		name: store.IdentityWorkspaces,
 		of: func(tx *store.Tx) store.Collection[model.WorkspaceID, model.IdentityWorkspace] {
 			return tx.IdentityWorkspaces
 		},
 		keys: [3]model.WorkspaceID{"1", "2", "3"}, full: fullIdentityWorkspace, text: text[model.WorkspaceID],
-		bare: func(k model.WorkspaceID) model.IdentityWorkspace { return model.IdentityWorkspace{ID: k} }})
+		bare: func(k model.WorkspaceID) model.IdentityWorkspace { return model.IdentityWorkspace{ID: k} },
+	})
 }
 
 func checkTemplates(t *testing.T, s store.Store) {
-	checkCollection(t, s, collectionCase[model.TemplateID, model.IdentityTemplate]{name: store.IdentityTemplates,
+	checkCollection(t, s, collectionCase[model.TemplateID, model.IdentityTemplate]{
+		name: store.IdentityTemplates,
 		of: func(tx *store.Tx) store.Collection[model.TemplateID, model.IdentityTemplate] {
 			return tx.IdentityTemplates
 		},
 		keys: [3]model.TemplateID{"User", "user", "user-2"}, full: fullIdentityTemplate, text: text[model.TemplateID],
-		bare: func(k model.TemplateID) model.IdentityTemplate { return model.IdentityTemplate{ID: k} }})
-	checkCollection(t, s, collectionCase[store.Key, model.IdentitySource]{name: store.IdentitySources,
+		bare: func(k model.TemplateID) model.IdentityTemplate { return model.IdentityTemplate{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[store.Key, model.IdentitySource]{
+		name: store.IdentitySources,
 		of:   func(tx *store.Tx) store.Collection[store.Key, model.IdentitySource] { return tx.IdentitySources },
 		keys: pairs(), text: store.Key.String,
 		full: func(k store.Key) model.IdentitySource { return fullIdentitySource(model.TemplateID(k.Owner), k.ID) },
 		bare: func(k store.Key) model.IdentitySource {
 			return model.IdentitySource{TemplateID: model.TemplateID(k.Owner), ID: k.ID}
-		}})
-	checkCollection(t, s, collectionCase[store.Key, model.MapperSet]{name: store.MapperSets,
+		},
+	})
+	checkCollection(t, s, collectionCase[store.Key, model.MapperSet]{
+		name: store.MapperSets,
 		of:   func(tx *store.Tx) store.Collection[store.Key, model.MapperSet] { return tx.MapperSets },
 		keys: pairs(), text: store.Key.String,
 		full: func(k store.Key) model.MapperSet { return fullMapperSet(model.TemplateID(k.Owner), k.ID) },
 		bare: func(k store.Key) model.MapperSet {
 			return model.MapperSet{TemplateID: model.TemplateID(k.Owner), ID: k.ID}
-		}})
-	checkCollection(t, s, collectionCase[model.TemplateID, model.AssetTemplate]{name: store.AssetTemplates,
+		},
+	})
+	checkCollection(t, s, collectionCase[model.TemplateID, model.AssetTemplate]{
+		name: store.AssetTemplates,
 		of:   func(tx *store.Tx) store.Collection[model.TemplateID, model.AssetTemplate] { return tx.AssetTemplates },
 		keys: [3]model.TemplateID{"Account", "Account 2", "account"}, full: fullAssetTemplate, text: text[model.TemplateID],
-		bare: func(k model.TemplateID) model.AssetTemplate { return model.AssetTemplate{ID: k} }})
+		bare: func(k model.TemplateID) model.AssetTemplate { return model.AssetTemplate{ID: k} },
+	})
 }
 
 func checkCollection[K comparable, V any](t *testing.T, s store.Store, c collectionCase[K, V]) {

@@ -23,9 +23,11 @@ func recordTemplates() []model.TemplateID { return []model.TemplateID{"t", "u", 
 
 func dump(t testing.TB, s store.Store, env model.EnvironmentID) Contents {
 	t.Helper()
-	c := Contents{Tenant: map[string]any{}, Objects: map[string]any{},
+	c := Contents{
+		Tenant: map[string]any{}, Objects: map[string]any{},
 		Assets:     map[model.TemplateID][]store.Positioned[model.Asset]{},
-		Identities: map[model.TemplateID][]store.Positioned[model.Identity]{}}
+		Identities: map[model.TemplateID][]store.Positioned[model.Identity]{},
+	}
 	view(t, s, env, func(tx *store.Tx) error {
 		c.Revision = tx.Revision
 		collect(t, c.Tenant, store.Environments, tx.Environments)

@@ -35,8 +35,10 @@ func testFeed(t *testing.T, open Open) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "changes", commit.Changes, []store.Change{{Collection: store.Environments, Key: string(envA)},
-			{Collection: store.Environments, Key: string(envB)}})
+		equal(t, "changes", commit.Changes, []store.Change{
+			{Collection: store.Environments, Key: string(envA)},
+			{Collection: store.Environments, Key: string(envB)},
+		})
 		want = append(want, commit)
 	}
 	for after := range len(want) + 1 {
@@ -58,8 +60,10 @@ func testFeed(t *testing.T, open Open) {
 		_, err5 := tx.Policies.Put(model.Policy{ID: "q", Name: "again"})
 		return errors.Join(err1, err2, err3, err4, err5)
 	})
-	equal(t, "changes", commit.Changes, []store.Change{{Collection: store.Policies, Key: "p", Deleted: true},
-		{Collection: store.Policies, Key: "q"}})
+	equal(t, "changes", commit.Changes, []store.Change{
+		{Collection: store.Policies, Key: "p", Deleted: true},
+		{Collection: store.Policies, Key: "q"},
+	})
 }
 
 // testFeedOfRecords checks what the feed tells of records that come, change and go in one transaction.
@@ -92,8 +96,10 @@ func testFeedOfRecords(t *testing.T, open Open) {
 		_, err := r.Delete("b")
 		return errors.Join(put(r, "c", "3"), put(r, "a", "3"), put(r, "a", "4"), err)
 	})
-	equal(t, "changed", second, store.Change{Collection: store.Assets, Template: "t",
-		Positions: []int64{first.Positions[0], first.Positions[2]}, Removed: []string{"b"}})
+	equal(t, "changed", second, store.Change{
+		Collection: store.Assets, Template: "t",
+		Positions: []int64{first.Positions[0], first.Positions[2]}, Removed: []string{"b"},
+	})
 	third := change(func(r store.Records[model.Asset]) error { // put and deleted: no position is left
 		err := errors.Join(put(r, "d", "1"), put(r, "a", "5"))
 		_, err1 := r.Delete("d")
@@ -113,8 +119,10 @@ func testFeedOfRecords(t *testing.T, open Open) {
 		return errors.Join(err, err1, err2, put(r, "g", "1"))
 	})
 	equal(t, "put after a clear", len(fifth.Positions), 1)
-	equal(t, "cleared in between", fifth, store.Change{Collection: store.Assets, Template: "t", Cleared: true,
-		Positions: fifth.Positions})
+	equal(t, "cleared in between", fifth, store.Change{
+		Collection: store.Assets, Template: "t", Cleared: true,
+		Positions: fifth.Positions,
+	})
 }
 
 func testWatch(t *testing.T, open Open) {

@@ -77,8 +77,10 @@ func testRandom(t *testing.T, open Open) {
 	run := 0
 	rapid.Check(t, func(r *rapid.T) {
 		run++
-		m := &machine{t: t, s: s, env: model.EnvironmentID(fmt.Sprintf("5b0c0000-0000-4000-8000-%012d", run)),
-			want: &expected{}, place: map[string]int64{}}
+		m := &machine{
+			t: t, s: s, env: model.EnvironmentID(fmt.Sprintf("5b0c0000-0000-4000-8000-%012d", run)),
+			want: &expected{}, place: map[string]int64{},
+		}
 		f := newFollower(t, s, m.env)
 		for range rapid.IntRange(1, 10).Draw(r, "transactions") {
 			m.step(r)
@@ -172,8 +174,10 @@ func (m *machine) step(r *rapid.T) {
 func randomWrite(r *rapid.T, tx *store.Tx, e *expected, touched, renewed map[string]bool) error {
 	id := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(r, "id")
 	name := rapid.SampledFrom([]string{"x", "y"}).Draw(r, "name")
-	what := rapid.SampledFrom([]store.CollectionName{store.Policies, store.IdentitySources, store.Blocks, store.Assets,
-		store.Assets, store.Assets}).Draw(r, "collection")
+	what := rapid.SampledFrom([]store.CollectionName{
+		store.Policies, store.IdentitySources, store.Blocks, store.Assets,
+		store.Assets, store.Assets,
+	}).Draw(r, "collection")
 	kind := rapid.SampledFrom([]string{"put", "put", "put", "put", "delete", "delete", "clear", "environment"}).Draw(r, "write")
 	switch {
 	case kind == "environment" && id == "a":
@@ -238,7 +242,8 @@ func (e *expected) putOrDelete(name store.CollectionName, v any, deleting bool) 
 func putOrDelete[K comparable, V any](c interface {
 	Put(v V) (store.Result, error)
 	Delete(key K) (store.Result, error)
-}, key K, v V, deleting bool) (store.Result, error) {
+}, key K, v V, deleting bool,
+) (store.Result, error) {
 	if deleting {
 		return c.Delete(key)
 	}

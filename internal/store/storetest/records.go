@@ -53,8 +53,10 @@ func testRecords(t *testing.T, open Open) {
 		if now[2].Position <= first[2].Position {
 			t.Errorf("position %d is given again", now[2].Position)
 		}
-		equal(t, "changes", commit.Changes, []store.Change{{Collection: store.Assets, Template: "t",
-			Positions: []int64{now[0].Position, now[1].Position, now[2].Position}, Removed: []string{"b"}}})
+		equal(t, "changes", commit.Changes, []store.Change{{
+			Collection: store.Assets, Template: "t",
+			Positions: []int64{now[0].Position, now[1].Position, now[2].Position}, Removed: []string{"b"},
+		}})
 		found, err := assets.Find("a")
 		equal(t, "found", found, asset("a", "p"))
 		_, missing := assets.Find("A")
@@ -149,8 +151,17 @@ func checkClear(t *testing.T, s store.Store) {
 func testRecordValues(t *testing.T, open Open) {
 	s := openWith(t, open)
 	long := strings.Repeat("é", 9_999)
-	attributes := []model.Attributes{nil, {}, {"a": nil}, {"a": {}}, {"a": {""}}, {"a": {"b", "a"}},
-		{"a": {"a", "b"}}, {"": {"x"}, "b": {long, "1.0", "1"}, "é": {"\u2028", "e\u0301"}}, manyAttributes()}
+	attributes := []model.Attributes{
+		nil,
+		{},
+		{"a": nil},
+		{"a": {}},
+		{"a": {""}},
+		{"a": {"b", "a"}},
+		{"a": {"a", "b"}},
+		{"": {"x"}, "b": {long, "1.0", "1"}, "é": {"\u2028", "e\u0301"}},
+		manyAttributes(),
+	}
 	names := []string{"", "n", " n ", long}
 	update(t, s, envA, func(tx *store.Tx) error {
 		for i, a := range attributes {
@@ -209,8 +220,10 @@ func manyAttributes() model.Attributes {
 func identities(attributes []model.Attributes) []model.Identity {
 	out := []model.Identity{{Rows: []model.Attributes{}}, {Inactive: true}, {Rows: []model.Attributes{nil, {}, {"a": {"x"}}}}}
 	for _, a := range attributes {
-		out = append(out, model.Identity{Attributes: a}, model.Identity{Inactive: true, Attributes: a,
-			Rows: []model.Attributes{a, {"r": {"1"}}}})
+		out = append(out, model.Identity{Attributes: a}, model.Identity{
+			Inactive: true, Attributes: a,
+			Rows: []model.Attributes{a, {"r": {"1"}}},
+		})
 	}
 	return slices.Clip(out)
 }

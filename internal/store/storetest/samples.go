@@ -10,18 +10,24 @@ import (
 func ptr[T any](v T) *T { return &v }
 
 func fullJWT() *model.JWTSettings {
-	return &model.JWTSettings{JWKSURLs: []string{"https://idp.example/keys"}, Issuers: []string{"https://idp.example"},
-		Audiences: []string{"ambit", ""}, ClientIDClaim: "$.azp"}
+	return &model.JWTSettings{
+		JWKSURLs: []string{"https://idp.example/keys"}, Issuers: []string{"https://idp.example"},
+		Audiences: []string{"ambit", ""}, ClientIDClaim: "$.azp",
+	}
 }
 
 func fullEnvironment(id model.EnvironmentID) model.Environment {
-	return model.Environment{ID: id, Name: "Harbour", Description: "two  blanks, \"quotes\", é, \u2028, 𝄞, <&>", Enabled: true,
-		RequireIfMatch: true, JWT: fullJWT()}
+	return model.Environment{
+		ID: id, Name: "Harbour", Description: "two  blanks, \"quotes\", é, \u2028, 𝄞, <&>", Enabled: true,
+		RequireIfMatch: true, JWT: fullJWT(),
+	}
 }
 
 func fullCredential(id model.ClientID) model.Credential {
-	return model.Credential{ClientID: id, EnvironmentID: envA, Name: "robot", Description: "d", TokenDuration: 90 * time.Minute,
-		Permission: model.PermissionAdmin, Secret: fullSecret(), Generation: 1 << 60, CreatedAt: start()}
+	return model.Credential{
+		ClientID: id, EnvironmentID: envA, Name: "robot", Description: "d", TokenDuration: 90 * time.Minute,
+		Permission: model.PermissionAdmin, Secret: fullSecret(), Generation: 1 << 60, CreatedAt: start(),
+	}
 }
 
 func fullRevocation(id string) model.Revocation {
@@ -29,21 +35,27 @@ func fullRevocation(id string) model.Revocation {
 }
 
 func fullReport(id string) model.Report {
-	return model.Report{ID: id, Type: "policies_by_attribute", Attribute: "level", Format: "PDF", CreatedAt: start(),
-		Content: []byte{0, 255}}
+	return model.Report{
+		ID: id, Type: "policies_by_attribute", Attribute: "level", Format: "PDF", CreatedAt: start(),
+		Content: []byte{0, 255},
+	}
 }
 
 func fullSecret() model.SecretHash {
-	return model.SecretHash{ID: "s1", Form: "argon2id", Hash: []byte{0, 1, 254, 255}, Salt: []byte("salt"), CreatedAt: start(),
-		ExpiresAt: start().Add(time.Hour)}
+	return model.SecretHash{
+		ID: "s1", Form: "argon2id", Hash: []byte{0, 1, 254, 255}, Salt: []byte("salt"), CreatedAt: start(),
+		ExpiresAt: start().Add(time.Hour),
+	}
 }
 
 func fullScope(id model.ClientID) model.Scope {
-	return model.Scope{ClientID: id, EnvironmentID: envA, Name: "web", Description: "d", Enabled: true,
+	return model.Scope{
+		ClientID: id, EnvironmentID: envA, Name: "web", Description: "d", Enabled: true,
 		AuthMethods: []model.AuthMethod{model.AuthJWT, model.AuthSecretHeader}, IdentityMatching: model.MatchMatcher,
 		ApplicationIDs: []model.ApplicationID{"b", "a"}, JWT: fullJWT(), CacheSeconds: 5, TokenValidity: 60,
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")},
-		Secrets:        []model.SecretHash{fullSecret()}}
+		Secrets:        []model.SecretHash{fullSecret()},
+	}
 }
 
 func fullAuthorizationWorkspace(id model.WorkspaceID) model.AuthorizationWorkspace {
@@ -51,21 +63,29 @@ func fullAuthorizationWorkspace(id model.WorkspaceID) model.AuthorizationWorkspa
 }
 
 func fullIdentityWorkspace(id model.WorkspaceID) model.IdentityWorkspace {
-	return model.IdentityWorkspace{ID: id, Name: "People", Description: ptr("d"), LogoURL: ptr(""), TemplateID: "User",
-		Matcher: &model.Matcher{TemplateMatcher: "$.iss", MatcherValue: "v", IdentityIDMapper: "$.sub",
+	return model.IdentityWorkspace{
+		ID: id, Name: "People", Description: ptr("d"), LogoURL: ptr(""), TemplateID: "User",
+		Matcher: &model.Matcher{
+			TemplateMatcher: "$.iss", MatcherValue: "v", IdentityIDMapper: "$.sub",
 			ClaimMappings: map[model.AttributeID]string{"b": "$.b", "a": "$.a"}, TokenHeader: "X-Token", ValidateJWT: true,
-			JWT: fullJWT()}}
+			JWT: fullJWT(),
+		},
+	}
 }
 
 func fullIdentityTemplate(id model.TemplateID) model.IdentityTemplate {
-	return model.IdentityTemplate{ID: id, WorkspaceID: "w", Attributes: []model.IdentityAttribute{{ID: "uid",
+	return model.IdentityTemplate{ID: id, WorkspaceID: "w", Attributes: []model.IdentityAttribute{{
+		ID:          "uid",
 		DisplayName: "User ID", Description: "d", Type: model.Numeric, IsAvailableForPolicies: true,
-		IsUsedInAccessRequest: true, NameForRequest: "n"}}}
+		IsUsedInAccessRequest: true, NameForRequest: "n",
+	}}}
 }
 
 func fullIdentitySource(template model.TemplateID, id string) model.IdentitySource {
-	return model.IdentitySource{ID: id, TemplateID: template, Name: "n", Type: "EXTERNAL_INPUT",
-		Metadata: []byte("{\n \"a\" : 1.0}")}
+	return model.IdentitySource{
+		ID: id, TemplateID: template, Name: "n", Type: "EXTERNAL_INPUT",
+		Metadata: []byte("{\n \"a\" : 1.0}"),
+	}
 }
 
 func fullMapperSet(template model.TemplateID, id string) model.MapperSet {
@@ -73,57 +93,81 @@ func fullMapperSet(template model.TemplateID, id string) model.MapperSet {
 }
 
 func fullAssetTemplate(id model.TemplateID) model.AssetTemplate {
-	return model.AssetTemplate{ID: id, WorkspaceID: "w", DisplayName: "Account", Description: ptr(""), LogoURL: ptr("u"),
+	return model.AssetTemplate{
+		ID: id, WorkspaceID: "w", DisplayName: "Account", Description: ptr(""), LogoURL: ptr("u"),
 		Source: model.SourceExternal, IsAttributeSentInRequest: true, IsUsedForFiltering: true, PAAGroupID: "p", ViewName: "v",
-		Attributes: []model.AssetAttribute{{ID: "owner", DisplayName: "Owner", Type: model.Numeric,
+		Attributes: []model.AssetAttribute{{
+			ID: "owner", DisplayName: "Owner", Type: model.Numeric,
 			IsAvailableForPolicies: true, NameForRequest: "o", IsMultiValue: true, SourceAttribute: "OWNER",
 			IsCalculated: true, CalculationFunction: ptr("f()"), DefaultValue: []string{"", "x"}, MaxLength: 7,
-			IsRequired: true, CanBeUpdated: model.UpdateNever}},
-		Actions: []model.Action{{ID: "r", Value: "READ"}}}
+			IsRequired: true, CanBeUpdated: model.UpdateNever,
+		}},
+		Actions: []model.Action{{ID: "r", Value: "READ"}},
+	}
 }
 
 func fullApplication(id model.ApplicationID) model.Application {
-	return model.Application{ID: id, WorkspaceID: "w", DisplayName: "Bank", Description: ptr(""), LogoURL: ptr("u"),
-		ColorIndication: "#AbCdEf", AssetTemplateIDs: []model.TemplateID{"b", "a"}}
+	return model.Application{
+		ID: id, WorkspaceID: "w", DisplayName: "Bank", Description: ptr(""), LogoURL: ptr("u"),
+		ColorIndication: "#AbCdEf", AssetTemplateIDs: []model.TemplateID{"b", "a"},
+	}
 }
 
 func fullRequestAttribute(workspace model.WorkspaceID, id model.AttributeID) model.RequestAttribute {
-	return model.RequestAttribute{ID: id, WorkspaceID: workspace, DisplayName: "n", Description: "d",
-		Mappings: []byte(`[{"source":"PATH"}]`)}
+	return model.RequestAttribute{
+		ID: id, WorkspaceID: workspace, DisplayName: "n", Description: "d",
+		Mappings: []byte(`[{"source":"PATH"}]`),
+	}
 }
 
 func fullCustomAttribute(key string) model.CustomAttribute {
-	return model.CustomAttribute{Key: key, Name: "n", DisplayOrder: 1.5, Type: "number", Required: true, MaxLength: 9,
+	return model.CustomAttribute{
+		Key: key, Name: "n", DisplayOrder: 1.5, Type: "number", Required: true, MaxLength: 9,
 		MaxValue: ptr(0.1), AvailableForPDP: true, OnlyOnCreate: true, MultiValue: true, ListAttribute: true,
-		Options: []string{"b", "a"}, Definition: []byte(`{"key":"k","more":[1]}`)}
+		Options: []string{"b", "a"}, Definition: []byte(`{"key":"k","more":[1]}`),
+	}
 }
 
 func fullBlock(id model.BlockID) model.Block {
-	rule := model.Rule{Left: model.Ref{Side: model.SideAsset, Attribute: "owner"}, Op: model.OpGreaterEqual,
+	rule := model.Rule{
+		Left: model.Ref{Side: model.SideAsset, Attribute: "owner"}, Op: model.OpGreaterEqual,
 		Ref:      model.Ref{Side: model.SideIdentity, Attribute: "uid"},
-		Literals: []model.Literal{{Text: "1.0", Number: true}, {Text: ""}}}
-	return model.Block{ID: id, Kind: model.KindRuleset, WorkspaceID: "w", Template: "account", Name: "Own",
+		Literals: []model.Literal{{Text: "1.0", Number: true}, {Text: ""}},
+	}
+	return model.Block{
+		ID: id, Kind: model.KindRuleset, WorkspaceID: "w", Template: "account", Name: "Own",
 		Description: ptr(""), Predefined: true,
 		Branches: []model.Branch{{IdentityTemplate: "User", Rules: []model.Rule{rule}}, {}},
-		Ranges: []model.TimeRange{{Zone: "Europe/Berlin", Days: []time.Weekday{time.Monday, time.Sunday},
+		Ranges: []model.TimeRange{{
+			Zone: "Europe/Berlin", Days: []time.Weekday{time.Monday, time.Sunday},
 			Months: []time.Month{time.May}, Start: 1, End: 86_399,
 			StartDate: model.Date{Year: 2026, Month: time.July, Day: 6},
-			EndDate:   model.Date{Year: 2027, Month: time.July, Day: 6}}, {Start: -1, End: -1}, {}},
-		IP: &model.IPCondition{Restrict: true, Text: []string{"::ffff:192.0.2.1/128"},
-			Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}}}
+			EndDate:   model.Date{Year: 2027, Month: time.July, Day: 6},
+		}, {Start: -1, End: -1}, {}},
+		IP: &model.IPCondition{
+			Restrict: true, Text: []string{"::ffff:192.0.2.1/128"},
+			Prefixes: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")},
+		},
+	}
 }
 
 func fullPolicy(id model.PolicyID) model.Policy {
-	return model.Policy{ID: id, WorkspaceID: "w", Name: "Quay days", Description: ptr(""), Access: model.Restrict,
+	return model.Policy{
+		ID: id, WorkspaceID: "w", Name: "Quay days", Description: ptr(""), Access: model.Restrict,
 		Use: model.PolicyUseDynamic, Inactive: true, DynamicGroups: []model.BlockID{"b", "a"},
 		Rulesets:   []model.RulesetUse{{BlockID: "r", AllActions: true, ActionIDs: []model.ActionID{"x"}}},
 		Conditions: []model.BlockID{"c"}, Applications: []model.ApplicationID{"app"},
-		CustomAttributes: []model.CustomValue{{Key: "k", List: true,
-			Values: []model.Literal{{Text: "1", Number: true}}}}}
+		CustomAttributes: []model.CustomValue{{
+			Key: "k", List: true,
+			Values: []model.Literal{{Text: "1", Number: true}},
+		}},
+	}
 }
 
 func fullEvent(id string) model.ChangeEvent {
-	return model.ChangeEvent{ID: id, Time: start(), Action: model.EventUpdate, ResourceType: "ROLE", ResourceID: "r",
+	return model.ChangeEvent{
+		ID: id, Time: start(), Action: model.EventUpdate, ResourceType: "ROLE", ResourceID: "r",
 		ResourceName: "n", ParentType: "p", ParentID: "i", EnvironmentID: envA, ClientID: "c", ClientIP: "192.0.2.10",
-		RequestID: "q", Revision: 412, Before: "{}\n", After: "é"}
+		RequestID: "q", Revision: 412, Before: "{}\n", After: "é",
+	}
 }

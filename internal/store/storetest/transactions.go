@@ -209,9 +209,11 @@ func testRevisions(t *testing.T, open Open) {
 		revisions[env]++
 		sequence++
 		equal(t, "calls of the function", n, 1)
-		equal(t, "commit", commit, store.Commit{Sequence: sequence, Environment: env, Revision: revisions[env],
+		equal(t, "commit", commit, store.Commit{
+			Sequence: sequence, Environment: env, Revision: revisions[env],
 			Time: start(), Changed: true,
-			Changes: []store.Change{{Collection: store.Credentials, Key: fmt.Sprint(i)}}})
+			Changes: []store.Change{{Collection: store.Credentials, Key: fmt.Sprint(i)}},
+		})
 
 		nothing := update(t, s, env, func(tx *store.Tx) error {
 			_, err := tx.Credentials.Delete("nobody")
