@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -105,6 +106,6 @@ func (versionCommand) Run(s Streams) error {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		goVersion = info.GoVersion
 	}
-	_, err := fmt.Fprintf(s.Out, "ambit %s %s\n", Version, goVersion)
+	_, err := fmt.Fprintf(s.Out, "ambit %s %s %s/%s\n", Version, goVersion, runtime.GOOS, runtime.GOARCH)
 	return err
 }
