@@ -143,7 +143,7 @@ func (c *demoCommand) prepare(ctx context.Context, s Streams, kept *demo, base s
 			return err
 		}
 	}
-	if err := kept.waitAnswer(ctx, base, revision); err != nil {
+	if err := kept.ask(ctx, base, revision); err != nil {
 		return fmt.Errorf("asking the first question: %w", err)
 	}
 	if c.EnvFile != "" {
@@ -228,23 +228,7 @@ func (c *client) newScopeSecret(ctx context.Context, clientID string) (secret, r
 	return made.Data.Secret, header.Get("Ambit-Revision"), err
 }
 
-// waitAnswer asks the sample question at the revision that holds everything. Decisions follow writes a moment later, so
-// a secret that was just made may still be unknown to them.
-func (d *demo) waitAnswer(ctx context.Context, base, revision string) error {
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := d.ask(ctx, base, revision)
-		if status(err) != http.StatusUnauthorized || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-}
-
+// ask asks the sample question at the revision that holds everything, the secret included.
 func (d *demo) ask(ctx context.Context, base, revision string) error {
 	q, err := postJSON("/api/runtime/token/v3", map[string]string{"entityId": bank.SampleUser, "entityTypeId": bank.SampleTemplate})
 	if err != nil {

@@ -90,6 +90,7 @@ type Call struct {
 	in       Incoming
 	started  time.Time
 	address  netip.Addr // by the server's own trust; for the rate limit
+	looked   bool       // at the store, for a caller that asks for a revision
 	decided  bool       // authenticated or refused
 	state    *state
 	env      *environment

@@ -171,6 +171,19 @@ func notReached(revision model.Revision, err error) error {
 	}
 }
 
+// look catches up with the store, waiting for it at most for the given time. What takes longer goes on by itself.
+func (d *Directory) look(wait time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = d.CatchUp(context.Background()) // logged
+	}()
+	select {
+	case <-done:
+	case <-time.After(wait):
+	}
+}
+
 // Nudge makes Run look at the store now.
 func (d *Directory) Nudge() {
 	select {

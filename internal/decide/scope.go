@@ -21,6 +21,7 @@ func (c *Call) AuthenticateHeaders() error {
 	if head.ClientID == "" {
 		return nil
 	}
+	c.look()
 	_, _, scope := c.service.options.Directory.find(head.ClientID)
 	// nothing tells an unknown scope from one that allows every method
 	secretDecides := head.Secret != "" && (scope == nil || scope.Allows(model.AuthSecretHeader))
@@ -28,6 +29,15 @@ func (c *Call) AuthenticateHeaders() error {
 		return nil
 	}
 	return c.Authenticate(Credentials{})
+}
+
+// look brings the directory up to the store, once and for as long as the call may wait, when the caller asks for a revision:
+// the scope, or its secret, may be part of that very revision (management-api.md 1.7).
+func (c *Call) look() {
+	if c.in.MinRevision > 0 && !c.looked {
+		c.looked = true
+		c.service.options.Directory.look(c.in.Wait)
+	}
 }
 
 // Authenticate checks the scope by the credentials of the headers and, where these do not decide, of the body. It does
@@ -48,6 +58,7 @@ func (c *Call) Authenticate(body Credentials) error {
 	if !c.service.limits.allow(id, c.address) {
 		return &model.Error{Kind: model.KindTooMany, Code: "AMB-429", Name: "TooManyRequests", Message: "Too many requests"}
 	}
+	c.look()
 	env, st, scope := c.service.options.Directory.find(id)
 	secret, err := c.check(scope, body.Secret)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -405,4 +406,25 @@ func TestMinRevision(t *testing.T) {
 		t.Errorf("Ambit-Revision %s", w.Header().Get("Ambit-Revision"))
 	}
 	h.want(request{body: `{` + mreyes + `}`}, 200, document(strings.Replace(acc1, `,{"action":"Edit"}`, "", 1), acc2))
+}
+
+// Management-api.md 1.7.3 (MG-20): a secret made by the very revision that is asked for counts, without anybody else
+// following the store; without Ambit-Min-Revision the node answers from what it has.
+func TestMinRevisionOfTheScope(t *testing.T) {
+	h := newHarbour(t)
+	fresh, hash := h.secrets.New(noon)
+	commit, err := h.store.Update(t.Context(), store.Write{Environment: harbourID, Time: noon}, func(tx *store.Tx) error {
+		s, err := tx.Scopes.Find(client)
+		if err != nil {
+			return err
+		}
+		s.Secrets = []model.SecretHash{hash}
+		_, err = tx.Scopes.Put(s)
+		return err
+	})
+	check(t, err)
+	q := request{body: `{` + mreyes + `,"assetList":[]}`, anonymous: true, headers: []string{"X-Client-Id: " + string(client), "X-Client-Secret: " + fresh}}
+	h.want(q, 401, "Invalid api key")
+	q.headers = append(q.headers, "Ambit-Min-Revision: "+strconv.FormatInt(int64(commit.Revision), 10))
+	h.want(q, 200, empty)
 }
