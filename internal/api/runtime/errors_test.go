@@ -428,3 +428,18 @@ func TestMinRevisionOfTheScope(t *testing.T) {
 	q.headers = append(q.headers, "Ambit-Min-Revision: "+strconv.FormatInt(int64(commit.Revision), 10))
 	h.want(q, 200, empty)
 }
+
+// The server counts requests by the route that matched: one series a route, whatever stands behind it.
+func TestRequestsNameTheirRoute(t *testing.T) {
+	h := newHarbour(t)
+	for path, want := range map[string]string{
+		"/api/runtime/token/v3": "/api/runtime/token/v3", "/runtime/token/v4/": "/runtime/token/v4",
+		"/api/runtime_health_check": "/api/runtime_health_check", "/api/runtime/nothing": "",
+	} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		h.handler.ServeHTTP(httptest.NewRecorder(), r)
+		if r.Pattern != want {
+			t.Errorf("%s is counted as %q, want %q", path, r.Pattern, want)
+		}
+	}
+}

@@ -85,6 +85,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.problems(path).Write(w, r, problem.RouteNotFound())
 		return
 	}
+	r.Pattern = strings.TrimSuffix(path, "/") // names the route in metrics and logs
 	serve, ok := route[r.Method]
 	if !ok {
 		setRequestID(w, r)
