@@ -71,11 +71,14 @@ func (b *builder) add(o Ordinal, row Row) {
 // segment finishes the builder. Of rows with equal ordinals the last one counts.
 func (b *builder) segment() *segment {
 	order := b.order()
+	if len(order) < len(b.ordinals) {
+		return b.without(order).segment()
+	}
 	s := &segment{rows: len(order), blobs: b.blobs, columns: make([]column, len(b.columns))}
 	if len(order) > 0 {
 		s.setOrdinals(b.ordinals, order)
 	}
-	if len(order) != len(b.ordinals) || !slices.IsSorted(order) {
+	if !slices.IsSorted(order) {
 		s.blobs = blobs{}
 		for _, row := range order {
 			s.blobs.append(b.blobs.at(int(row)))
@@ -100,6 +103,24 @@ func (b *builder) segment() *segment {
 
 // manyRows is the number of rows from which columns are built side by side.
 const manyRows = 50_000
+
+// without is a builder of the rows to keep only: a dictionary must not hold a text that no row has.
+func (b *builder) without(order []uint32) *builder {
+	out := newBuilder(b.defs)
+	row := Row{Values: make([][]string, len(b.columns))}
+	for _, from := range order {
+		for i := range b.columns {
+			c := &b.columns[i]
+			row.Values[i] = row.Values[i][:0]
+			for _, place := range c.row(from) {
+				row.Values[i] = append(row.Values[i], c.texts[place])
+			}
+		}
+		row.Blob = b.blobs.at(int(from))
+		out.add(b.ordinals[from], row)
+	}
+	return out
+}
 
 // order lists the rows to keep by ordinal.
 func (b *builder) order() []uint32 {

@@ -274,3 +274,26 @@ func TestPutErrorEndsNext(t *testing.T) {
 		t.Fatalf("Next = %v, %v", next, err)
 	}
 }
+
+// TestReplacedInOneChange: a text that only a replaced row had is in no dictionary: nothing has it, and everything else is
+// unequal to it.
+func TestReplacedInOneChange(t *testing.T) {
+	row := func(key, colour string) index.Row { return index.Row{Values: [][]string{{key}, {colour}, nil, nil}} }
+	table, err := index.New(columns()).Next(index.Change{Put: rows(row("a", "red"), row("b", "blue"), row("a", "blue"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range []index.Op{index.Equal, index.Prefix, index.Suffix, index.Substring} {
+		p := index.Predicate{Column: 1, Op: op, Operands: []string{"red"}}
+		if got := table.Select([]index.Predicate{p}, nil); got.Len() != 0 {
+			t.Errorf("%d: red is found in %v", op, got.Ordinals())
+		}
+		p.Negate = true
+		if got := table.Select([]index.Predicate{p}, nil); got.Len() != 2 {
+			t.Errorf("%d: not red is found in %v", op, got.Ordinals())
+		}
+	}
+	if o, ok := table.Find("a"); !ok || o != 0 {
+		t.Errorf("a is found at %d %v", o, ok)
+	}
+}
