@@ -110,6 +110,9 @@ type Record struct {
 
 // Record gives access to the record with an ordinal that the table holds.
 func (t *Table) Record(o Ordinal) Record {
+	if len(t.parts) == 1 && t.parts[0].seg.ordinals == nil {
+		return Record{seg: t.parts[0].seg, row: int(o - t.parts[0].seg.base)}
+	}
 	for i := len(t.parts) - 1; i >= 0; i-- {
 		p := &t.parts[i]
 		if row, ok := p.seg.row(o); ok && (p.live == nil || p.live.Contains(o)) {
