@@ -40,7 +40,7 @@ bench-full: ## up to 1,000,000 assets, upload and restart
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./report -full
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./load
 
-fuzz: ## every fuzz target for FUZZTIME (20s)
+fuzz: ## every fuzz target, FUZZFACTOR times its usual number of executions
 	scripts/fuzz.sh
 
 lint: ## formatting, static analysis, known vulnerabilities
