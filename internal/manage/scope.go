@@ -132,12 +132,9 @@ func (w *writer) checkScope(scope *model.Scope) error {
 
 // FindScope reads one scope.
 func (s *Service) FindScope(ctx context.Context, env model.EnvironmentID, id model.ClientID) (ScopeView, error) {
-	var out ScopeView
-	err := s.view(ctx, env, func(tx *store.Tx) (err error) {
-		out, err = viewScope(tx, id)
-		return err
-	})
-	return out, err
+	found, err := findObject(ctx, s, env, scopeKind(), id)
+	found.Object.Secrets = nil
+	return ScopeView{Scope: found.Object, Seen: found.Seen}, err
 }
 
 func viewScope(tx *store.Tx, id model.ClientID) (ScopeView, error) {
@@ -209,56 +206,36 @@ func scopeOf(f *ScopeForm, env model.EnvironmentID, id model.ClientID) (model.Sc
 	return f.scope(env)
 }
 
+func scopeKind() *kind[model.ClientID, model.Scope] {
+	return &kind[model.ClientID, model.Scope]{
+		name: "Scope", subject: scopeSubject(),
+		in: func(tx *store.Tx) store.Collection[model.ClientID, model.Scope] { return tx.Scopes },
+		id: func(id model.ClientID) string { return string(id) },
+	}
+}
+
 func (s *Service) changeScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID,
 	change func(before *model.Scope, found bool) (model.Scope, error),
 ) (ScopeView, Done, error) {
-	var out ScopeView
-	var done Done
-	revision, err := s.update(ctx, &call, env, func(w *writer) error {
-		before, err := w.Scopes.Find(id)
-		found := err == nil
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
+	out, done, err := changeObject(ctx, s, &call, env, scopeKind(), id, func(w *writer, before *model.Scope) (model.Scope, error) {
+		found := before != nil
+		if !found {
+			before = &model.Scope{}
 		}
-		if err := precondition(w, w.Scopes, id, "Scope", string(id)); err != nil {
-			return err
-		}
-		scope, err := change(&before, found)
+		scope, err := change(before, found)
 		if err != nil {
-			return err
+			return scope, err
 		}
 		scope.Secrets = before.Secrets
-		if err := w.checkScope(&scope); err != nil {
-			return err
-		}
-		if done.Result, err = w.putScope(scope); err != nil {
-			return err
-		}
-		if done.Version, err = doneVersion(w, w.Scopes, id, done.Result); err != nil {
-			return err
-		}
-		out, err = viewScope(w.Tx, id)
-		return err
+		return scope, w.checkScope(&scope)
 	})
-	done.Revision = revision
-	return out, done, err
+	out.Object.Secrets = nil
+	return ScopeView{Scope: out.Object, Seen: out.Seen}, done, err
 }
 
 // DeleteScope ends a scope with its secrets.
 func (s *Service) DeleteScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID) (Done, error) {
-	done := Done{Result: Deleted}
-	var err error
-	done.Revision, err = s.update(ctx, &call, env, func(w *writer) error {
-		if err := precondition(w, w.Scopes, id, "Scope", string(id)); err != nil {
-			return err
-		}
-		result, err := remove(w, scopeSubject(), w.Scopes, id)
-		if err == nil && result == Unchanged {
-			return missingResource("Scope", string(id))
-		}
-		return err
-	})
-	return done, err
+	return removeObject(ctx, s, &call, env, scopeKind(), id, nil)
 }
 
 // LinkApplication adds an application to a scope, or with link false takes it away.
