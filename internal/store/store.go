@@ -145,6 +145,11 @@ type Tx struct {
 	Assets     func(model.TemplateID) Records[model.Asset]
 	Identities func(model.TemplateID) Records[model.Identity]
 
+	// MoveRecords makes all records of one template those of another, which must have none (else ErrTaken), and returns
+	// how many there were. kind is Assets or Identities. Records keep their positions; the feed tells the old template as
+	// cleared and the new one as cleared and put. The cost of writing does not follow the number of records.
+	MoveRecords func(kind CollectionName, from, to model.TemplateID) (int64, error)
+
 	Events Events
 }
 

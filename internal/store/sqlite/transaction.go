@@ -79,7 +79,8 @@ func (t *transaction) tx() *store.Tx {
 		Identities: func(template model.TemplateID) store.Records[model.Identity] {
 			return openRecords(t, template, identityForm())
 		},
-		Events: events{t},
+		MoveRecords: t.moveRecords,
+		Events:      events{t},
 	}
 }
 

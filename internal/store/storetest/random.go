@@ -62,13 +62,16 @@ func (e *expected) objects() map[string]any {
 	out := map[string]any{}
 	for name, list := range e.lists {
 		for _, v := range list {
-			if name != store.Assets {
+			if name != store.Assets && name != otherAssets {
 				out[string(name)+" "+keyOf(v)] = v
 			}
 		}
 	}
 	return out
 }
+
+// otherAssets is the list of the assets of template u; store.Assets is that of template t.
+const otherAssets store.CollectionName = "assets of u"
 
 // testRandom runs random transactions against the reference, and beside them a follower that knows only the feed: the
 // store, the reference and the follower must agree.
@@ -91,7 +94,8 @@ func testRandom(t *testing.T, open Open) {
 		}
 		f.follow(r)
 		same(r, "the follower's objects", f.objects, m.want.objects())
-		same(r, "the follower's assets", f.list(), m.want.lists[store.Assets])
+		same(r, "the follower's assets", f.list("t"), m.want.lists[store.Assets])
+		same(r, "the follower's other assets", f.list("u"), m.want.lists[otherAssets])
 	})
 }
 
@@ -178,7 +182,7 @@ func randomWrite(r *rapid.T, tx *store.Tx, e *expected, touched, renewed map[str
 		store.Policies, store.IdentitySources, store.Blocks, store.Assets,
 		store.Assets, store.Assets,
 	}).Draw(r, "collection")
-	kind := rapid.SampledFrom([]string{"put", "put", "put", "put", "delete", "delete", "clear", "environment"}).Draw(r, "write")
+	kind := rapid.SampledFrom([]string{"put", "put", "put", "put", "delete", "delete", "clear", "move", "environment"}).Draw(r, "write")
 	switch {
 	case kind == "environment" && id == "a":
 		for _, v := range e.lists[store.Assets] {
@@ -187,6 +191,8 @@ func randomWrite(r *rapid.T, tx *store.Tx, e *expected, touched, renewed map[str
 		e.exists, e.lists = false, map[store.CollectionName][]any{}
 		touched["environment "+string(tx.Environment)] = true
 		return result("delete environment", store.Deleted)(tx.Environments.Delete(tx.Environment))
+	case kind == "move":
+		return randomMove(tx, e, id < "c", touched, renewed)
 	case kind == "clear":
 		n, err := tx.Assets("t").Clear()
 		for _, v := range e.lists[store.Assets] {
@@ -230,6 +236,34 @@ func randomWrite(r *rapid.T, tx *store.Tx, e *expected, touched, renewed map[str
 		touched[string(what)+" "+change] = true
 	}
 	return result(kind+" "+string(what)+" "+id, want)(got, err)
+}
+
+// randomMove moves the assets of t to u, or back.
+func randomMove(tx *store.Tx, e *expected, back bool, touched, renewed map[string]bool) error {
+	from, to := model.TemplateID("t"), model.TemplateID("u")
+	source, target := store.Assets, otherAssets
+	if back {
+		from, to, source, target = to, from, target, source
+	}
+	n, err := tx.MoveRecords(store.Assets, from, to)
+	moved := e.lists[source]
+	switch {
+	case len(moved) > 0 && len(e.lists[target]) > 0:
+		if !errors.Is(err, store.ErrTaken) {
+			return fmt.Errorf("moved over other records: %w", err)
+		}
+		return nil
+	case err != nil || n != int64(len(moved)):
+		return fmt.Errorf("moved %d of %d: %w", n, len(moved), err)
+	case n == 0:
+		return nil
+	}
+	for _, v := range moved {
+		renewed[keyOf(v)] = true
+	}
+	touched["asset "] = true
+	e.lists[target], e.lists[source] = moved, nil
+	return nil
 }
 
 func (e *expected) putOrDelete(name store.CollectionName, v any, deleting bool) store.Result {
@@ -282,6 +316,11 @@ func (m *machine) compare(r *rapid.T) {
 		}
 	}
 	same(r, "assets", assets, m.want.lists[store.Assets])
+	var others []any
+	for _, a := range got.Assets["u"] {
+		others = append(others, a.Record)
+	}
+	same(r, "assets of u", others, m.want.lists[otherAssets])
 	m.place, m.renewed = place, nil
 }
 
@@ -292,11 +331,11 @@ type follower struct {
 	env     model.EnvironmentID
 	seen    store.Sequence
 	objects map[string]any
-	assets  map[int64]model.Asset
+	assets  map[model.TemplateID]map[int64]model.Asset
 }
 
 func newFollower(t *testing.T, s store.Store, env model.EnvironmentID) *follower {
-	f := &follower{t: t, s: s, env: env, objects: map[string]any{}, assets: map[int64]model.Asset{}}
+	f := &follower{t: t, s: s, env: env, objects: map[string]any{}, assets: map[model.TemplateID]map[int64]model.Asset{}}
 	view(t, s, env, func(tx *store.Tx) error { f.seen = tx.Sequence; return nil })
 	return f
 }
@@ -342,15 +381,15 @@ func (f *follower) apply(tx *store.Tx, c store.Change) error {
 		clear(f.assets)
 		return nil
 	}
-	if c.Cleared {
-		clear(f.assets)
+	if c.Cleared || f.assets[c.Template] == nil {
+		f.assets[c.Template] = map[int64]model.Asset{}
 	}
-	maps.DeleteFunc(f.assets, func(_ int64, a model.Asset) bool { return slices.Contains(c.Removed, a.Path) })
+	maps.DeleteFunc(f.assets[c.Template], func(_ int64, a model.Asset) bool { return slices.Contains(c.Removed, a.Path) })
 	for a, err := range tx.Assets(c.Template).At(c.Positions) {
 		if err != nil {
 			return err
 		}
-		f.assets[a.Position] = a.Record
+		f.assets[c.Template][a.Position] = a.Record
 	}
 	return nil
 }
@@ -366,10 +405,10 @@ func fetch[K comparable, V any](f *follower, c store.Change, from store.Collecti
 	return err
 }
 
-func (f *follower) list() []any {
+func (f *follower) list(template model.TemplateID) []any {
 	var out []any
-	for _, position := range slices.Sorted(maps.Keys(f.assets)) {
-		out = append(out, f.assets[position])
+	for _, position := range slices.Sorted(maps.Keys(f.assets[template])) {
+		out = append(out, f.assets[template][position])
 	}
 	return out
 }

@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open) {
 		{"Records", testRecords},
 		{"RecordValues", testRecordValues},
 		{"RecordPages", testRecordPages},
+		{"MoveRecords", testMoveRecords},
 		{"WriteWhileReading", testWriteWhileReading},
 		{"Feed", testFeed},
 		{"FeedOfRecords", testFeedOfRecords},
