@@ -102,6 +102,25 @@ func putItems(tx *store.Tx, id model.TemplateID, items ...model.Asset) error {
 	return nil
 }
 
+// renameType gives an asset type another id with all that hangs on it (MG-43), unless the id has an own type or records.
+func renameType(tx *store.Tx, from, to model.TemplateID) error {
+	if _, err := tx.AssetTemplates.Find(from); err != nil {
+		return nil
+	}
+	switch _, err := tx.MoveRecords(store.Assets, from, to); {
+	case errors.Is(err, store.ErrTaken):
+		return nil
+	case err != nil:
+		return err
+	}
+	ruleset := rulesetOn("A")
+	ruleset.Template = to
+	_, e1 := tx.AssetTemplates.Delete(from)
+	_, e2 := tx.AssetTemplates.Put(itemType(to))
+	_, e3 := tx.Blocks.Put(ruleset)
+	return errors.Join(e1, e2, e3)
+}
+
 // seen lists what everybody may see, in the order of the answer.
 func seen(t testing.TB, s *engine.Snapshot) string {
 	t.Helper()
@@ -163,18 +182,29 @@ func TestFollow(t *testing.T) {
 			_, e3 := tx.Policies.Put(policyOn("B"))
 			return errors.Join(e1, e2, e3)
 		}), "6 A:a A:d A:b B:z", true},
-		{"policy gone", in(env(1), func(tx *store.Tx) error { _, err := tx.Policies.Delete("p-A"); return err }), "7 B:z", true},
+		{"renamed", in(env(1), func(tx *store.Tx) error {
+			return renameType(tx, "A", "C")
+		}), "7 B:z", true},
+		{"renamed to what an application holds", in(env(1), func(tx *store.Tx) error {
+			_, err := tx.Applications.Put(model.Application{ID: "app", WorkspaceID: "a", AssetTemplateIDs: []model.TemplateID{"A", "B", "C"}})
+			return errors.Join(err, putItems(tx, "C", item("e", "A")))
+		}), "8 B:z C:a C:d C:b C:e", true},
+		{"renamed back", in(env(1), func(tx *store.Tx) error {
+			_, err := tx.Assets("C").Delete("e")
+			return errors.Join(err, renameType(tx, "C", "A"))
+		}), "9 A:a A:d A:b B:z", true},
+		{"policy gone", in(env(1), func(tx *store.Tx) error { _, err := tx.Policies.Delete("p-A"); return err }), "10 B:z", true},
 		{"cleared and filled", in(env(1), func(tx *store.Tx) error {
 			_, err := tx.Assets("B").Clear()
 			return errors.Join(err, putItems(tx, "B", item("y", "A")))
-		}), "8 B:y", true},
-		{"scope gone", in(env(1), func(tx *store.Tx) error { _, err := tx.Scopes.Delete(model.ClientID("client-" + env(1))); return err }), "9 B:y", false},
+		}), "11 B:y", true},
+		{"scope gone", in(env(1), func(tx *store.Tx) error { _, err := tx.Scopes.Delete(model.ClientID("client-" + env(1))); return err }), "12 B:y", false},
 		{"scope back", in(env(1), func(tx *store.Tx) error {
 			_, err := tx.Scopes.Put(model.Scope{ClientID: model.ClientID("client-" + env(1)), EnvironmentID: env(1), Enabled: true})
 			return err
-		}), "10 B:y", true},
-		{"disabled", tenant(env(1), false), "10 B:y", false},
-		{"enabled", tenant(env(1), true), "10 B:y", true},
+		}), "13 B:y", true},
+		{"disabled", tenant(env(1), false), "13 B:y", false},
+		{"enabled", tenant(env(1), true), "13 B:y", true},
 		{"deleted", func() {
 			update(t, db, "", func(tx *store.Tx) error { _, err := tx.Environments.Delete(env(1)); return err })
 		}, "no snapshot", false},
@@ -219,7 +249,7 @@ func TestFollowRandom(t *testing.T) {
 					path := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "path")
 					shelf := rapid.SampledFrom([]string{"A", "B"}).Draw(rt, "shelf")
 					var err error
-					switch rapid.IntRange(0, 7).Draw(rt, "kind") {
+					switch rapid.IntRange(0, 9).Draw(rt, "kind") {
 					case 0:
 						_, err = tx.Assets("A").Delete(path)
 					case 1:
@@ -228,6 +258,10 @@ func TestFollowRandom(t *testing.T) {
 						_, err = tx.Policies.Delete("p-A")
 					case 3:
 						_, err = tx.Policies.Put(policyOn("A"))
+					case 4:
+						err = renameType(tx, "A", "B")
+					case 5:
+						err = renameType(tx, "B", "A")
 					default:
 						err = putItems(tx, "A", item(path, shelf))
 					}
