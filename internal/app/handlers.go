@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ambit-authz/ambit/docs/api"
 	"github.com/ambit-authz/ambit/internal/api/manage"
 	"github.com/ambit-authz/ambit/internal/api/problem"
+	"github.com/ambit-authz/ambit/internal/api/reference"
 	"github.com/ambit-authz/ambit/internal/identity"
 )
 
@@ -27,6 +29,9 @@ func form(path string) problem.Form {
 
 // isManagement tells the planes apart by path, for when they share a listener.
 func isManagement(path string) bool {
+	if reference.Serves(path) {
+		return true
+	}
 	for _, prefix := range []string{"/api/1.0/", "/api/2.0/", "/ambit/", "/env-mgmt/", "/policy-mgmt/", "/internal-assets/", "/auth/", "/oauth2/", "/.well-known/"} {
 		if strings.HasPrefix(path, prefix) {
 			return !strings.HasPrefix(path, "/api/1.0/runtime/") || strings.HasPrefix(path, "/api/1.0/runtime/caches/")
@@ -52,12 +57,16 @@ func fail(log *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 	}
 }
 
-// management is the handler of the management API.
+// management is the handler of the management API and of its description.
 func (a *App) management(trust identity.Trust) http.Handler {
-	return manage.Handler(manage.Options{
+	calls := manage.Handler(manage.Options{
 		Service: a.service, Log: a.options.Log, TempDir: filepath.Join(a.options.Config.Data, uploadDir),
 		ClientIP: func(r *http.Request) string { return clientIP(r, trust) },
 	})
+	if !a.options.Config.APIReference {
+		return calls
+	}
+	return reference.Handler(api.Description(), calls)
 }
 
 // clientIP is the caller's address as trusted proxies tell it, for the administration audit and the limit of failed

@@ -51,6 +51,8 @@ type Config struct {
 	TrustedProxies []string `koanf:"trusted_proxies" yaml:"trusted_proxies"`
 	// TrustAll believes the left-most X-Forwarded-For entry of every peer. Callers can then choose their source IP.
 	TrustAll bool `koanf:"trust_all" yaml:"trust_all"`
+	// APIReference serves the description of the API beside the management API: /openapi.yaml, /openapi.json, /docs/api.
+	APIReference bool `koanf:"api_reference" yaml:"api_reference"`
 	// V3Errors is the form of v3 errors: text or json.
 	V3Errors string `koanf:"v3_errors" yaml:"v3_errors"`
 	// MaxStaleness is how long decisions go on while the store cannot be read.
@@ -118,6 +120,7 @@ func Default() Config {
 		Audit:           Audit{Mode: "off"},
 		MaxRequestBytes: 8 << 20,
 		MaxConnections:  10_000,
+		APIReference:    true,
 		V3Errors:        "text",
 		MaxStaleness:    time.Hour,
 		ShutdownTimeout: 20 * time.Second,
