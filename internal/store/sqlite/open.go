@@ -47,6 +47,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		readers:     make(chan *sqlite.Conn, o.Readers),
 		closed:      make(chan struct{}),
 		watchers:    watchers{channels: map[chan struct{}]struct{}{}},
+		holds:       holds{all: map[*held]struct{}{}},
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.abandon())

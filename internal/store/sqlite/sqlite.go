@@ -50,6 +50,7 @@ type Store struct {
 	close   sync.Once
 
 	watchers watchers
+	holds    holds
 }
 
 var _ store.Store = (*Store)(nil)
@@ -94,14 +95,8 @@ func (s *Store) Update(ctx context.Context, w store.Write, fn func(*store.Tx) er
 	if commit.Changed && !w.DryRun {
 		s.watchers.notify()
 	}
+	s.bound()
 	return commit, nil
-}
-
-// Ping implements store.Store.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.read(ctx, func(conn *sqlite.Conn) error {
-		return translate(ctx, "ping", sqlitex.Execute(conn, "SELECT count(*) FROM sqlite_schema", nil))
-	})
 }
 
 // Check reads the whole database and reports every damage that SQLite finds in it, as one error.
@@ -128,6 +123,8 @@ func (s *Store) Close() error {
 	var errs []error
 	s.close.Do(func() {
 		close(s.closed)
+		s.holds.releaseAll(true)
+		s.holds.open.Wait()
 		// All connections back means that no transaction runs. The writer closes last: it folds the log into the file.
 		for range cap(s.readers) {
 			errs = append(errs, (<-s.readers).Close())

@@ -43,6 +43,8 @@ func Run(t *testing.T, open Open) {
 		{"ReadOnly", testReadOnly},
 		{"Ended", testEnded},
 		{"Isolation", testIsolation},
+		{"Hold", testHold},
+		{"HoldEnds", testHoldEnds},
 		{"SerialUpdates", testSerialUpdates},
 		{"Cancel", testCancel},
 		{"Close", testClose},
