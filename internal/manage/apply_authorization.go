@@ -125,7 +125,7 @@ func (a *applier) replaceAssetType(path string, before, t *model.AssetTemplate) 
 	if before.Source != t.Source && before.Source != model.SourceRequest {
 		return model.Invalidf("/source: %s cannot become %s; only REQUEST may change", before.Source, t.Source)
 	}
-	return a.dropAssetAttributes(path, before, t)
+	return a.replaces(kindAssetTypes, path, assetTemplateChange(before, t))
 }
 
 // checkTypeNames: display names of asset types are unique in the environment (policy-model.md 3.2).

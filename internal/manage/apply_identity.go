@@ -94,7 +94,7 @@ func (a *applier) identityTemplate(f *folder, path, name string, ws *model.Ident
 	}
 	t.WorkspaceID = ws.ID
 	if found {
-		if err := a.dropIdentityAttributes(path, &before, &t); err != nil {
+		if err := a.replaces(kindIdentityTemplates, path, identityTemplateChange(&before, &t)); err != nil {
 			return id, err
 		}
 	}

@@ -117,13 +117,13 @@ func (a *applier) pruneBlocks() error {
 	if len(inside) == 0 {
 		return nil
 	}
-	users, err := a.policyUsers()
+	users, err := a.usage()
 	if err != nil {
 		return err
 	}
 	for _, k := range a.resolver.oldestFirst() {
 		b := &k.block
-		if b.Predefined || !inside[b.WorkspaceID] || len(users.ofBlock[b.ID]) > 0 ||
+		if b.Predefined || !inside[b.WorkspaceID] || len(users.ofBlock(b.ID)) > 0 ||
 			a.seen[objectRef{kindBuildingBlocks, string(b.ID)}] != "" {
 			continue
 		}
@@ -209,7 +209,7 @@ func (a *applier) pruneAssetTypes() error {
 	if len(inside) == 0 {
 		return nil
 	}
-	users, err := a.policyUsers()
+	users, err := a.usage()
 	if err != nil {
 		return err
 	}
@@ -222,13 +222,13 @@ func (a *applier) pruneAssetTypes() error {
 
 // emptyAssetType deletes what goes with an asset type; it is refused while a policy uses one of its rulesets
 // (policy-model.md 3.12).
-func (a *applier) emptyAssetType(t *model.AssetTemplate, users policyUsers) error {
+func (a *applier) emptyAssetType(t *model.AssetTemplate, users *usage) error {
 	var rulesets []model.BlockID
 	var policies []string
 	for _, k := range a.resolver.blocks {
 		if k.block.Kind == model.KindRuleset && k.block.Template == t.ID {
 			rulesets = append(rulesets, k.block.ID)
-			policies = append(policies, users.ofBlock[k.block.ID]...)
+			policies = append(policies, users.ofBlock(k.block.ID)...)
 		}
 	}
 	if len(policies) > 0 {
