@@ -73,11 +73,7 @@ func inUse(resource, id, kind string, users []string) *model.Error {
 }
 
 func limitExceeded(what string, n, limit int64) *model.Error {
-	return &model.Error{
-		Kind: model.KindInvalid, Code: "MGT-018", Name: "LimitExceededError",
-		Args:    []string{what, fmt.Sprint(n), fmt.Sprint(limit)},
-		Message: fmt.Sprintf("%s: %d, the limit is %d", what, n, limit),
-	}
+	return model.LimitExceeded(what, n, limit)
 }
 
 // InvalidParameter is MGT-003.

@@ -150,6 +150,15 @@ func NotFound(resource, id string) *Error {
 	}
 }
 
+// LimitExceeded is MGT-018: there are n of what, and only limit may be.
+func LimitExceeded(what string, n, limit int64) *Error {
+	return &Error{
+		Kind: KindInvalid, Code: "MGT-018", Name: "LimitExceededError",
+		Args:    []string{what, fmt.Sprint(n), fmt.Sprint(limit)},
+		Message: fmt.Sprintf("%s: %d, the limit is %d", what, n, limit),
+	}
+}
+
 // Internal wraps an unexpected failure. It returns nil for a nil error and keeps an error that is classified already.
 func Internal(op string, err error) error {
 	if err == nil {

@@ -24,7 +24,6 @@ var (
 	ErrFull     = errors.New("no space left for the database")
 	ErrTaken    = errors.New("the id is taken") // by an object of another environment (scopes, credentials, environments)
 	ErrClosed   = errors.New("the store is closed")
-	ErrReleased = errors.New("the state is not held any more")
 )
 
 // Sequence numbers the commits of all environments together, without gaps, from 1.
@@ -54,21 +53,10 @@ type Store interface {
 	// appears complete or not at all.
 	Backup(ctx context.Context, path string) error
 
-	// Hold keeps the current state of env ("" = the tenant only) readable while others write, until it is closed. It costs
-	// a connection, and the store may have to keep what was replaced since: callers bound number and age of what they
-	// hold. The store may release a state before that when keeping it costs too much.
-	Hold(ctx context.Context, env model.EnvironmentID) (Held, error)
+	// Ping reports whether the store can be read now.
+	Ping(ctx context.Context) error
 
-	// Close releases what is held, waits for running transactions and releases the store.
-	Close() error
-}
-
-// Held is a state of one environment that is kept. It is safe for concurrent use; views run one after the other.
-type Held interface {
-	// View is Store.View on the state that is held. It returns ErrReleased, also in the middle of fn's reading, once the
-	// state is closed or released by the store.
-	View(ctx context.Context, fn func(*Tx) error) error
-	// Close gives the state up and waits for a running View, whose reads fail. It may be called again.
+	// Close waits for running transactions and releases the store.
 	Close() error
 }
 
@@ -102,6 +90,7 @@ const (
 	AssetTemplates          CollectionName = "asset template"
 	Applications            CollectionName = "application"
 	RequestAttributes       CollectionName = "request attribute"
+	APIMapperSets           CollectionName = "API mapper set"
 	CustomAttributes        CollectionName = "custom attribute"
 	Blocks                  CollectionName = "building block"
 	Policies                CollectionName = "policy"
@@ -147,6 +136,7 @@ type Tx struct {
 	AssetTemplates          Collection[model.TemplateID, model.AssetTemplate]
 	Applications            Collection[model.ApplicationID, model.Application]
 	RequestAttributes       Collection[Key, model.RequestAttribute] // authorization workspace, id
+	APIMapperSets           Collection[model.ApplicationID, model.APIMapperSet]
 	CustomAttributes        Collection[string, model.CustomAttribute]
 	Blocks                  Collection[model.BlockID, model.Block] // FindAll in order of first insertion
 	Policies                Collection[model.PolicyID, model.Policy]

@@ -51,7 +51,7 @@ func TestFrozenObjects(t *testing.T) {
 		}
 	}
 	s.writer <- conn
-	if count != 16 {
+	if count != 17 {
 		t.Errorf("%d objects, want one of each collection", count)
 	}
 	commit, err := s.Update(t.Context(), store.Write{Environment: benchEnvironment, Time: time.Unix(0, 0)}, putBack)
@@ -68,6 +68,7 @@ func putBack(tx *store.Tx) error {
 		putAll[model.TemplateID](tx.IdentityTemplates), putAll[store.Key](tx.IdentitySources),
 		putAll[store.Key](tx.MapperSets), putAll[model.TemplateID](tx.AssetTemplates),
 		putAll[model.ApplicationID](tx.Applications), putAll[store.Key](tx.RequestAttributes),
+		putAll[model.ApplicationID](tx.APIMapperSets),
 		putAll[string](tx.CustomAttributes), putAll[model.BlockID](tx.Blocks), putAll[model.PolicyID](tx.Policies),
 		putAll[model.ClientID](tx.Scopes))
 }

@@ -97,6 +97,13 @@ func requestAttributeShape() shape[store.Key, model.RequestAttribute] {
 	}
 }
 
+func apiMapperSetShape() shape[model.ApplicationID, model.APIMapperSet] {
+	return shape[model.ApplicationID, model.APIMapperSet]{
+		name: store.APIMapperSets,
+		key:  func(v *model.APIMapperSet) model.ApplicationID { return v.ID }, parts: single[model.ApplicationID],
+	}
+}
+
 func customAttributeShape() shape[string, model.CustomAttribute] {
 	return shape[string, model.CustomAttribute]{
 		name: store.CustomAttributes,

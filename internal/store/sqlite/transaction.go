@@ -67,6 +67,7 @@ func (t *transaction) tx() *store.Tx {
 		AssetTemplates:          open(t, assetTemplateShape()),
 		Applications:            open(t, applicationShape()),
 		RequestAttributes:       open(t, requestAttributeShape()),
+		APIMapperSets:           open(t, apiMapperSetShape()),
 		CustomAttributes:        open(t, customAttributeShape()),
 		Blocks:                  open(t, blockShape()),
 		Policies:                open(t, policyShape()),

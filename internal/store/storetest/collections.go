@@ -68,6 +68,12 @@ func testCollections(t *testing.T, open Open) {
 			return model.RequestAttribute{WorkspaceID: model.WorkspaceID(k.Owner), ID: model.AttributeID(k.ID)}
 		},
 	})
+	checkCollection(t, s, collectionCase[model.ApplicationID, model.APIMapperSet]{
+		name: store.APIMapperSets,
+		of:   func(tx *store.Tx) store.Collection[model.ApplicationID, model.APIMapperSet] { return tx.APIMapperSets },
+		keys: [3]model.ApplicationID{"A b", "Z", "a"}, full: fullAPIMapperSet, text: text[model.ApplicationID],
+		bare: func(k model.ApplicationID) model.APIMapperSet { return model.APIMapperSet{ID: k} },
+	})
 	checkCollection(t, s, collectionCase[string, model.CustomAttribute]{
 		name: store.CustomAttributes,
 		of:   func(tx *store.Tx) store.Collection[string, model.CustomAttribute] { return tx.CustomAttributes },

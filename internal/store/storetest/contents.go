@@ -42,6 +42,7 @@ func dump(t testing.TB, s store.Store, env model.EnvironmentID) Contents {
 		collect(t, c.Objects, store.AssetTemplates, tx.AssetTemplates)
 		collect(t, c.Objects, store.Applications, tx.Applications)
 		collect(t, c.Objects, store.RequestAttributes, tx.RequestAttributes)
+		collect(t, c.Objects, store.APIMapperSets, tx.APIMapperSets)
 		collect(t, c.Objects, store.CustomAttributes, tx.CustomAttributes)
 		collect(t, c.Objects, store.Policies, tx.Policies)
 		collect(t, c.Objects, store.Scopes, tx.Scopes)
@@ -112,6 +113,8 @@ func keyOf(v any) string {
 		return string(v.ID)
 	case model.RequestAttribute:
 		return store.Key{Owner: string(v.WorkspaceID), ID: string(v.ID)}.String()
+	case model.APIMapperSet:
+		return string(v.ID)
 	case model.CustomAttribute:
 		return v.Key
 	case model.Block:

@@ -120,6 +120,22 @@ func fullRequestAttribute(workspace model.WorkspaceID, id model.AttributeID) mod
 	}
 }
 
+func fullAPIMapperSet(id model.ApplicationID) model.APIMapperSet {
+	return model.APIMapperSet{
+		ID: id, WorkspaceID: "w", ApplicationIDs: []model.ApplicationID{id}, PathIndexing: model.PathSegments,
+		Mappers: []model.APIMapper{{
+			ID: "m", DisplayName: "n", IsActive: true, MatchPattern: "/a/*", MatchType: model.MatchWildcards,
+			RestMethods: []string{"GET"}, Priority: -1, IsRequireIdentitySourcesFiltering: true,
+			FilteringType: model.FilterExclude, IdentitySourceIDs: []string{"s"},
+			AssetTemplates: []model.TemplateMapping{{
+				TemplateID: "t",
+				Attributes: []model.AttributeMapping{{AttributeID: "owner", Source: model.FromPath, Path: "[2]"}},
+				Actions:    []model.ActionMapping{{ActionID: "r", Source: model.FromBody, Value: ptr(""), Path: "$.mode"}},
+			}},
+		}},
+	}
+}
+
 func fullCustomAttribute(key string) model.CustomAttribute {
 	return model.CustomAttribute{
 		Key: key, Name: "n", DisplayOrder: 1.5, Type: "number", Required: true, MaxLength: 9,

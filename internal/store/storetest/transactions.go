@@ -179,6 +179,7 @@ func fill(tx *store.Tx, tag string) error {
 		created(tx.AssetTemplates.Put(fullAssetTemplate("t"))),
 		created(tx.Applications.Put(fullApplication("app"))),
 		created(tx.RequestAttributes.Put(fullRequestAttribute("w", "r"))),
+		created(tx.APIMapperSets.Put(fullAPIMapperSet("app"))),
 		created(tx.CustomAttributes.Put(fullCustomAttribute("k"))),
 		created(tx.Blocks.Put(fullBlock("b"))),
 		created(tx.Policies.Put(fullPolicy("p"))),
@@ -243,7 +244,7 @@ func testDryRun(t *testing.T, open Open) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !commit.Changed || len(commit.Changes) != 16 || commit.Revision != 1 {
+		if !commit.Changed || len(commit.Changes) != 17 || commit.Revision != 1 {
 			t.Errorf("dry run: %+v", commit)
 		}
 		equal(t, "contents", dump(t, s, envA), before)
@@ -458,6 +459,9 @@ func testCancel(t *testing.T, open Open) {
 
 func testClose(t *testing.T, open Open) {
 	s := openWith(t, open)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("ping: %v", err)
+	}
 	inside, goOn, closed := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
 		_, err := s.Update(t.Context(), write(envA), func(tx *store.Tx) error {
@@ -481,6 +485,7 @@ func testClose(t *testing.T, open Open) {
 			t.Errorf("close: %v", err)
 		}
 	}
+	wantError(t, "ping", s.Ping(t.Context()), store.ErrClosed)
 	wantError(t, "view", s.View(t.Context(), envA, func(*store.Tx) error { return nil }), store.ErrClosed)
 	_, err := s.Update(t.Context(), write(envA), func(*store.Tx) error { return nil })
 	wantError(t, "update", err, store.ErrClosed)
