@@ -24,6 +24,7 @@ var (
 	ErrFull     = errors.New("no space left for the database")
 	ErrTaken    = errors.New("the id is taken") // by an object of another environment (scopes, credentials, environments)
 	ErrClosed   = errors.New("the store is closed")
+	ErrReleased = errors.New("the state is not held any more")
 )
 
 // Sequence numbers the commits of all environments together, without gaps, from 1.
@@ -53,10 +54,21 @@ type Store interface {
 	// appears complete or not at all.
 	Backup(ctx context.Context, path string) error
 
-	// Ping reports whether the store can be read now.
-	Ping(ctx context.Context) error
+	// Hold keeps the current state of env ("" = the tenant only) readable while others write, until it is closed. It costs
+	// a connection, and the store may have to keep what was replaced since: callers bound number and age of what they
+	// hold. The store may release a state before that when keeping it costs too much.
+	Hold(ctx context.Context, env model.EnvironmentID) (Held, error)
 
-	// Close waits for running transactions and releases the store.
+	// Close releases what is held, waits for running transactions and releases the store.
+	Close() error
+}
+
+// Held is a state of one environment that is kept. It is safe for concurrent use; views run one after the other.
+type Held interface {
+	// View is Store.View on the state that is held. It returns ErrReleased, also in the middle of fn's reading, once the
+	// state is closed or released by the store.
+	View(ctx context.Context, fn func(*Tx) error) error
+	// Close gives the state up and waits for a running View, whose reads fail. It may be called again.
 	Close() error
 }
 

@@ -459,9 +459,6 @@ func testCancel(t *testing.T, open Open) {
 
 func testClose(t *testing.T, open Open) {
 	s := openWith(t, open)
-	if err := s.Ping(t.Context()); err != nil {
-		t.Errorf("ping: %v", err)
-	}
 	inside, goOn, closed := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
 		_, err := s.Update(t.Context(), write(envA), func(tx *store.Tx) error {
@@ -485,7 +482,6 @@ func testClose(t *testing.T, open Open) {
 			t.Errorf("close: %v", err)
 		}
 	}
-	wantError(t, "ping", s.Ping(t.Context()), store.ErrClosed)
 	wantError(t, "view", s.View(t.Context(), envA, func(*store.Tx) error { return nil }), store.ErrClosed)
 	_, err := s.Update(t.Context(), write(envA), func(*store.Tx) error { return nil })
 	wantError(t, "update", err, store.ErrClosed)
