@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -76,9 +77,17 @@ func (s *Service) CreateEnvironment(ctx context.Context, call Call, n NewEnviron
 			}
 		}
 		var err error
-		out, err = viewEnvironment(w.Tx, e)
+		_, out.Seen, err = find(w.Tx, w.Environments, e.ID, "Environment", string(e.ID))
 		out.Seen.Revision++ // the commit's own
-		return err
+		if err != nil {
+			return err
+		}
+		cat, err := readCatalog(w.Tx)
+		if err != nil {
+			return err
+		}
+		out.Environment, out.Counts = e, countsOf(cat)
+		return nil
 	})
 	out.idOff = n.ID == "" && call.DryRun
 	return out, err
@@ -94,13 +103,23 @@ func NotUUID(text string) *model.Error {
 
 // freeEnvironment refuses an id or a name that is taken.
 func (w *writer) freeEnvironment(e *model.Environment) error {
+	taken, err := exists(w.Environments, e.ID)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return alreadyExists("Environment", string(e.ID))
+	}
+	return w.freeEnvironmentName(e)
+}
+
+// freeEnvironmentName refuses a name that another environment has.
+func (w *writer) freeEnvironmentName(e *model.Environment) error {
 	for other, err := range w.Environments.FindAll() {
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case other.ID == e.ID:
-			return alreadyExists("Environment", string(e.ID))
-		case other.Name == e.Name:
+		}
+		if other.Name == e.Name && other.ID != e.ID {
 			return alreadyExists("Environment", e.Name)
 		}
 	}
@@ -110,12 +129,11 @@ func (w *writer) freeEnvironment(e *model.Environment) error {
 // FindEnvironment reads one environment.
 func (s *Service) FindEnvironment(ctx context.Context, env model.EnvironmentID) (EnvironmentView, error) {
 	var out EnvironmentView
-	err := s.view(ctx, env, func(tx *store.Tx) error {
-		e, err := tx.Environments.Find(env)
-		if err != nil {
+	err := s.view(ctx, env, func(tx *store.Tx) (err error) {
+		if out.Environment, out.Seen, err = find(tx, tx.Environments, env, "Environment", string(env)); err != nil {
 			return err
 		}
-		out, err = viewEnvironment(tx, e)
+		out.Counts, err = s.counts(ctx, tx)
 		return err
 	})
 	return out, err
@@ -150,44 +168,155 @@ func (s *Service) FindEnvironments(ctx context.Context, caller *Caller, name str
 	return out, err
 }
 
-func viewEnvironment(tx *store.Tx, e model.Environment) (EnvironmentView, error) {
-	_, seen, err := find(tx, tx.Environments, e.ID, "Environment", string(e.ID))
+// counts looks at the mirror: an environment with many policies is not read to be counted.
+func (s *Service) counts(ctx context.Context, tx *store.Tx) (Counts, error) {
+	m, err := s.mirrorOf(ctx, tx)
 	if err != nil {
-		return EnvironmentView{}, err
+		return Counts{}, err
 	}
-	out := EnvironmentView{Environment: e, Seen: seen}
-	for p, err := range tx.Policies.FindAll() {
-		if err != nil {
-			return out, err
-		}
-		out.Counts.Policies++
-		if p.Inactive {
-			out.Counts.InactivePolicies++
+	m.mu.RLock()
+	out := countsOf(m.catalog)
+	out.Policies = len(m.policies)
+	for i := range m.policies {
+		if m.policies[i].inactive {
+			out.InactivePolicies++
 		}
 	}
-	for _, c := range []struct {
-		n     *int
-		count func() (int, error)
-	}{
-		{&out.Counts.Applications, func() (int, error) { return count(tx.Applications) }},
-		{&out.Counts.AssetTemplates, func() (int, error) { return count(tx.AssetTemplates) }},
-		{&out.Counts.IdentityTemplates, func() (int, error) { return count(tx.IdentityTemplates) }},
-		{&out.Counts.Scopes, func() (int, error) { return count(tx.Scopes) }},
-	} {
-		if *c.n, err = c.count(); err != nil {
-			return out, err
-		}
-	}
-	return out, nil
+	m.mu.RUnlock()
+	err = each(tx.Scopes.FindAll(), func(model.Scope) { out.Scopes++ })
+	return out, err
 }
 
-func count[K comparable, V any](c store.Collection[K, V]) (int, error) {
-	n := 0
-	for _, err := range c.FindAll() {
-		if err != nil {
-			return 0, err
-		}
-		n++
+func countsOf(c *catalog) Counts {
+	return Counts{
+		Applications: len(c.applications), AssetTemplates: len(c.assetTypes), IdentityTemplates: len(c.identityTemplates),
 	}
-	return n, nil
+}
+
+func environmentKind() *kind[model.EnvironmentID, model.Environment] {
+	return &kind[model.EnvironmentID, model.Environment]{
+		name: "Environment", subject: environmentSubject(),
+		in: func(tx *store.Tx) store.Collection[model.EnvironmentID, model.Environment] { return tx.Environments },
+		id: func(id model.EnvironmentID) string { return string(id) },
+	}
+}
+
+// PutEnvironment replaces name, description and settings of an environment (management-api.md 16).
+func (s *Service) PutEnvironment(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (EnvironmentView, Done, error) {
+	return s.changeEnvironment(ctx, &call, env, func(before *model.Environment) (model.Environment, error) {
+		return parseEnvironment(before, body)
+	})
+}
+
+// PatchEnvironment changes name, description or settings by a JSON merge patch (RFC 7396).
+func (s *Service) PatchEnvironment(ctx context.Context, call Call, env model.EnvironmentID, patch []byte) (EnvironmentView, Done, error) {
+	return s.changeEnvironment(ctx, &call, env, func(before *model.Environment) (model.Environment, error) {
+		merged, err := mergePatch(encode(environmentForm(before)), patch)
+		if err != nil {
+			return model.Environment{}, err
+		}
+		return parseEnvironment(before, merged)
+	})
+}
+
+// parseEnvironment reads the form of an environment. What the form does not have stays as it was before.
+func parseEnvironment(before *model.Environment, body []byte) (model.Environment, error) {
+	var f struct {
+		ID          *string `json:"id"`
+		Name        string  `json:"name"`
+		Description string  `json:"description"`
+		Settings    struct {
+			Enabled        *bool `json:"enabled"`
+			RequireIfMatch bool  `json:"requireIfMatch"`
+		} `json:"settings"`
+	}
+	if err := decode(body, &f); err != nil {
+		return model.Environment{}, err
+	}
+	e := *before
+	e.Name, e.Description = f.Name, f.Description
+	e.Enabled, e.RequireIfMatch = orDefault(f.Settings.Enabled, true), f.Settings.RequireIfMatch
+	var errs model.Errors
+	if f.ID != nil && !strings.EqualFold(*f.ID, string(e.ID)) {
+		errs.Add("/id", "differs from that of the path")
+	}
+	collect(&errs, e.Validate())
+	return e, errs.OrNil()
+}
+
+func (s *Service) changeEnvironment(ctx context.Context, call *Call, env model.EnvironmentID,
+	change func(before *model.Environment) (model.Environment, error),
+) (EnvironmentView, Done, error) {
+	stored, done, err := changeObject(ctx, s, call, env, environmentKind(), env, func(w *writer, before *model.Environment) (model.Environment, error) {
+		if before == nil {
+			return model.Environment{}, missingResource("Environment", string(env))
+		}
+		e, err := change(before)
+		if err != nil {
+			return e, err
+		}
+		return e, w.freeEnvironmentName(&e)
+	})
+	out := EnvironmentView{Environment: stored.Object, Seen: stored.Seen}
+	if err != nil {
+		return out, done, err
+	}
+	out.Seen.Revision = done.Revision
+	err = s.view(ctx, env, func(tx *store.Tx) (err error) {
+		out.Counts, err = s.counts(ctx, tx)
+		return err
+	})
+	return out, done, err
+}
+
+// DeleteEnvironment ends an environment with everything in it, records, scopes and credentials included; name must be its
+// name (management-api.md 16). The event is the tenant's, and so is the revision.
+func (s *Service) DeleteEnvironment(ctx context.Context, call Call, env model.EnvironmentID, name string) (Done, error) {
+	done, err := removeObject(ctx, s, &call, "", environmentKind(), env, func(w *writer, e *model.Environment) error {
+		if e.RequireIfMatch && w.call.lacksMatch() {
+			return matchRequired()
+		}
+		if e.Name != name {
+			return InvalidParameter("name", "it is not the environment's name")
+		}
+		return nil
+	})
+	if err == nil && !call.DryRun {
+		s.mirrors.forget(env)
+	}
+	return done, err
+}
+
+// FindJWTSettings reads how tokens are judged where neither scope nor identity template says so (runtime-api.md 4.3).
+func (s *Service) FindJWTSettings(ctx context.Context, env model.EnvironmentID) (JWTSettingsForm, Seen, error) {
+	found, err := findObject(ctx, s, env, environmentKind(), env)
+	return environmentJWT(&found.Object), found.Seen, err
+}
+
+// PutJWTSettings replaces them. They are a part of the environment and share its version.
+func (s *Service) PutJWTSettings(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (JWTSettingsForm, Done, error) {
+	stored, done, err := changeObject(ctx, s, &call, env, environmentKind(), env, func(_ *writer, before *model.Environment) (model.Environment, error) {
+		if before == nil {
+			return model.Environment{}, missingResource("Environment", string(env))
+		}
+		var f JWTSettingsForm
+		if err := decode(body, &f); err != nil {
+			return *before, err
+		}
+		e := *before
+		if e.JWT = f.settings(); e.JWT.IsZero() {
+			e.JWT = nil
+			return e, nil
+		}
+		return e, e.JWT.Validate()
+	})
+	return environmentJWT(&stored.Object), done, err
+}
+
+// environmentJWT shows settings that were never made as empty ones.
+func environmentJWT(e *model.Environment) JWTSettingsForm {
+	if e.JWT == nil {
+		return *jwtForm(&model.JWTSettings{})
+	}
+	return *jwtForm(e.JWT)
 }

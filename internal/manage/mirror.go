@@ -87,6 +87,13 @@ func (s *Service) mirrorOf(ctx context.Context, tx *store.Tx) (*mirror, error) {
 	return m, nil
 }
 
+// forget drops the mirror of an environment that is gone.
+func (all *mirrors) forget(env model.EnvironmentID) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.all, env)
+}
+
 // news is what a mirror has to read again.
 type news struct {
 	reload   bool

@@ -238,15 +238,13 @@ func precondition[K comparable, V any](w *writer, c store.Collection[K, V], key 
 // meets checks IfMatch and IfNoneMatch of the call against the stored version, "" when there is no such object.
 func (w *writer) meets(version, resource, id string) error {
 	call := w.call
-	if call.MatchRequired && version != "" && len(call.IfMatch) == 0 && len(call.IfNoneMatch) == 0 {
+	if version != "" && call.lacksMatch() {
 		e, err := w.Environments.Find(w.Environment)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		if e.RequireIfMatch {
-			return &model.Error{
-				Kind: model.KindPrecondition, Code: "MGT-013", Name: "PreconditionRequiredError", Message: "If-Match is required",
-			}
+			return matchRequired()
 		}
 	}
 	if len(call.IfMatch) > 0 && (version == "" || !matches(call.IfMatch, version)) ||
@@ -257,6 +255,17 @@ func (w *writer) meets(version, resource, id string) error {
 		}
 	}
 	return nil
+}
+
+// lacksMatch reports whether the call is one that the setting requireIfMatch is for and states no version.
+func (c *Call) lacksMatch() bool {
+	return c.MatchRequired && len(c.IfMatch) == 0 && len(c.IfNoneMatch) == 0
+}
+
+func matchRequired() *model.Error {
+	return &model.Error{
+		Kind: model.KindPrecondition, Code: "MGT-013", Name: "PreconditionRequiredError", Message: "If-Match is required",
+	}
 }
 
 func matches(versions []string, version string) bool {

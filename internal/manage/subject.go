@@ -31,7 +31,12 @@ func environmentSubject() *subject[model.Environment] {
 		resource: always[model.Environment](resourceEnvironment),
 		id:       func(e *model.Environment) string { return string(e.ID) },
 		name:     func(e *model.Environment) string { return e.Name },
-		format:   func(e *model.Environment) []byte { return encode(environmentForm(e)) },
+		format: func(e *model.Environment) []byte {
+			return encode(struct {
+				EnvironmentForm `json:",inline"`
+				JWTSettings     *JWTSettingsForm `json:"jwtSettings"`
+			}{environmentForm(e), jwtForm(e.JWT)})
+		},
 	}
 }
 

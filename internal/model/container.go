@@ -23,6 +23,11 @@ type JWTSettings struct {
 	ClientIDClaim string // JSONPath; "" = the client id is not checked
 }
 
+// IsZero reports whether nothing is set.
+func (j *JWTSettings) IsZero() bool {
+	return len(j.JWKSURLs) == 0 && len(j.Issuers) == 0 && len(j.Audiences) == 0 && j.ClientIDClaim == ""
+}
+
 // AuthorizationWorkspace holds applications, asset types, conditions and policies.
 type AuthorizationWorkspace struct {
 	ID          WorkspaceID

@@ -134,6 +134,13 @@ func (e *Environment) Validate() error {
 	return es.OrNil()
 }
 
+// Validate checks settings on their own (management-api.md 16).
+func (j *JWTSettings) Validate() error {
+	var es Errors
+	es.checkJWT("", j)
+	return es.OrNil()
+}
+
 // checkJWT refuses settings that would leave a check out: URLs need issuers and audiences (management-api.md 16).
 func (es *Errors) checkJWT(field string, j *JWTSettings) {
 	for i, text := range j.JWKSURLs {

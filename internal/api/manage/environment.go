@@ -2,6 +2,7 @@ package manage
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -87,16 +88,86 @@ func createEnvironment(x *exchange) error {
 	if out.ID != nil {
 		x.w.Header().Set("Location", environments+"/"+*out.ID)
 	}
-	x.done(manage.Done{Result: manage.Created, Revision: v.Seen.Revision, Version: v.Seen.Version})
+	x.doneAs(manage.Done{Result: manage.Created, Revision: v.Seen.Revision, Version: v.Seen.Version}, variant(&v))
 	return x.data(http.StatusCreated, out)
 }
 
+// addEnvironments makes the routes of single environments and their token settings (management-api.md 16).
+func addEnvironments(t *router) {
+	write := manage.RightWrite
+	t.add("GET", environment, route{resource: "Environment", right: manage.RightRead, serve: getEnvironment})
+	t.add("PUT", environment, route{resource: "Environment", right: write, serve: putEnvironment})
+	t.add("PATCH", environment, route{resource: "Environment", right: write, serve: patchEnvironment})
+	t.add("DELETE", environment, route{resource: "Environment", right: manage.RightTenant, serve: deleteEnvironment})
+	t.add("GET", environment+"/jwt-settings", route{resource: "JWTSettings", right: manage.RightRead, serve: getJWTSettings})
+	t.add("PUT", environment+"/jwt-settings", route{resource: "JWTSettings", right: write, serve: putJWTSettings})
+}
+
+// variant tells two answers about one version of the environment apart: its counters and its revision move with what is
+// inside.
+func variant(v *manage.EnvironmentView) string { return strconv.FormatInt(int64(v.Seen.Revision), 10) }
+
 func getEnvironment(x *exchange) error {
 	v, err := x.api.service.FindEnvironment(x.r.Context(), x.env)
-	if err != nil || x.seen(v.Seen) {
+	if err != nil || x.seenAs(v.Seen, variant(&v)) {
 		return err
 	}
 	return x.data(http.StatusOK, environmentOf(&v))
+}
+
+func putEnvironment(x *exchange) error {
+	text, err := x.readJSON()
+	if err != nil {
+		return err
+	}
+	v, done, err := x.api.service.PutEnvironment(x.r.Context(), x.call, x.env, text)
+	return changedEnvironment(x, &v, done, err)
+}
+
+func patchEnvironment(x *exchange) error {
+	text, err := x.readJSON(mergePatch)
+	if err != nil {
+		return err
+	}
+	v, done, err := x.api.service.PatchEnvironment(x.r.Context(), x.call, x.env, text)
+	return changedEnvironment(x, &v, done, err)
+}
+
+func changedEnvironment(x *exchange, v *manage.EnvironmentView, done manage.Done, err error) error {
+	if err != nil {
+		return err
+	}
+	x.doneAs(done, variant(v))
+	return x.data(http.StatusOK, environmentOf(v))
+}
+
+func deleteEnvironment(x *exchange) error {
+	q := x.r.URL.Query()
+	if !q.Has("name") {
+		return manage.MissingParameter("name")
+	}
+	return x.noContent(x.api.service.DeleteEnvironment(x.r.Context(), x.call, x.env, q.Get("name")))
+}
+
+func getJWTSettings(x *exchange) error {
+	form, seen, err := x.api.service.FindJWTSettings(x.r.Context(), x.env)
+	if err != nil || x.seen(seen) {
+		return err
+	}
+	return x.data(http.StatusOK, form)
+}
+
+func putJWTSettings(x *exchange) error {
+	text, err := x.readJSON()
+	if err != nil {
+		return err
+	}
+	form, done, err := x.api.service.PutJWTSettings(x.r.Context(), x.call, x.env, text)
+	if err != nil {
+		return err
+	}
+	x.done(done)
+	return x.data(http.StatusOK, form)
 }
 
 func getRevision(x *exchange) error {

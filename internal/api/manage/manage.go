@@ -84,7 +84,6 @@ func (a *api) routes() http.Handler {
 	t.add("GET", base+"/whoami", route{resource: "Whoami", anyone: true, serve: whoami})
 	t.add("GET", environments, route{resource: "Environment", anyone: true, serve: listEnvironments})
 	t.add("POST", environments, route{resource: "Environment", right: manage.RightTenant, serve: createEnvironment})
-	t.add("GET", environment, route{resource: "Environment", right: read, serve: getEnvironment})
 	t.add("GET", environment+"/revision", route{resource: "Environment", right: read, serve: getRevision})
 	t.add("POST", environment+"/apply", route{resource: "Environment", right: write, serve: apply})
 	t.add("POST", environment+"/impact", route{resource: "Environment", right: read, forms: []string{mediaNDJSON}, serve: impact})
@@ -101,6 +100,7 @@ func (a *api) routes() http.Handler {
 	t.add("PUT", scope+"/applications/{appId}", route{resource: "Scope", right: write, serve: linkApplication})
 	t.add("DELETE", scope+"/applications/{appId}", route{resource: "Scope", right: write, serve: unlinkApplication})
 
+	addEnvironments(t)
 	addCredentials(t)
 	addAudit(t)
 	addOAuth(t)

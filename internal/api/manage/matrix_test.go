@@ -12,7 +12,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows()} {
+	for _, part := range []map[string]string{coreRows(), environmentRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -22,7 +22,14 @@ func coreRows() map[string]string {
 	return map[string]string{
 		"POST /api/1.0/api-key/token": "open",
 		"GET /ambit/1.0/whoami":       "any", "GET /ambit/1.0/environments": "any", "POST /ambit/1.0/environments": "tenant",
-		"GET " + environment: "read", "GET " + environment + "/revision": "read", "POST " + environment + "/apply": "write", "POST " + environment + "/impact": "read",
+		"GET " + environment + "/revision": "read", "POST " + environment + "/apply": "write", "POST " + environment + "/impact": "read",
+	}
+}
+
+func environmentRows() map[string]string {
+	return map[string]string{
+		"GET " + environment: "read", "PUT " + environment: "write", "PATCH " + environment: "write", "DELETE " + environment: "tenant",
+		"GET " + environment + "/jwt-settings": "read", "PUT " + environment + "/jwt-settings": "write",
 	}
 }
 
