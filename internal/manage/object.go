@@ -14,6 +14,21 @@ type kind[K comparable, V any] struct {
 	in      func(*store.Tx) store.Collection[K, V]
 	id      func(K) string
 	subject *subject[V]
+	missing func(*store.Tx, K) error // the error of a key that is not stored; nil = MGT-006
+}
+
+// notFound is the error of a key that is not stored, with a hint when an id is close (management-api.md 1.3).
+func (k *kind[K, V]) notFound(tx *store.Tx, key K) error {
+	if k.missing != nil {
+		return k.missing(tx, key)
+	}
+	var ids []string
+	if err := each(k.in(tx).FindAll(), func(v V) { ids = append(ids, k.subject.id(&v)) }); err != nil {
+		return err
+	}
+	e := missingResource(k.name, k.id(key))
+	e.Message += hint(closeTo(k.id(key), ids))
+	return e
 }
 
 // Stored is an object with the labels of its state.
@@ -26,9 +41,20 @@ type Stored[V any] struct {
 func findObject[K comparable, V any](ctx context.Context, s *Service, env model.EnvironmentID, k *kind[K, V], key K) (Stored[V], error) {
 	var out Stored[V]
 	err := s.view(ctx, env, func(tx *store.Tx) (err error) {
-		out.Object, out.Seen, err = find(tx, k.in(tx), key, k.name, k.id(key))
+		out, err = readObject(tx, k, key)
 		return err
 	})
+	return out, err
+}
+
+// readObject is findObject inside a transaction.
+func readObject[K comparable, V any](tx *store.Tx, k *kind[K, V], key K) (out Stored[V], err error) {
+	if found, err := exists(k.in(tx), key); err != nil {
+		return out, err
+	} else if !found {
+		return out, k.notFound(tx, key)
+	}
+	out.Object, out.Seen, err = find(tx, k.in(tx), key, k.name, k.id(key))
 	return out, err
 }
 
@@ -87,7 +113,7 @@ func removeObject[K comparable, V any](ctx context.Context, s *Service, call *Ca
 		}
 		object, err := c.Find(key)
 		if errors.Is(err, store.ErrNotFound) {
-			return missingResource(k.name, k.id(key))
+			return k.notFound(w.Tx, key)
 		}
 		if err == nil && last != nil {
 			err = last(w, &object)
@@ -99,4 +125,56 @@ func removeObject[K comparable, V any](ctx context.Context, s *Service, call *Ca
 		return err
 	})
 	return done, err
+}
+
+// renameObject is the use case of every change of an id: it checks the call's precondition and that the new id is free,
+// lets rename give the object its new id and change what names the old one, and stores it under the new id with one audit
+// event. An id that stays as it is changes nothing.
+func renameObject[K comparable, V any](ctx context.Context, s *Service, call *Call, env model.EnvironmentID, k *kind[K, V], from, to K,
+	rename func(w *writer, object *V) error,
+) (Done, error) {
+	var done Done
+	var err error
+	if problem := model.CheckExternalID(k.id(to)); problem != "" {
+		return done, model.Invalidf("/0/value: %s", problem)
+	}
+	done.Revision, err = s.update(ctx, call, env, func(w *writer) error {
+		c := k.in(w.Tx)
+		if err := precondition(w, c, from, k.name, k.id(from)); err != nil {
+			return err
+		}
+		before, err := readObject(w.Tx, k, from)
+		if err != nil {
+			return err
+		}
+		done.Version = before.Seen.Version
+		if from == to {
+			return nil
+		}
+		if taken, err := exists(c, to); err != nil {
+			return err
+		} else if taken {
+			return alreadyExists(k.name, k.id(to))
+		}
+		after := before.Object
+		if err := rename(w, &after); err != nil {
+			return err
+		}
+		done.Result, done.Version = Updated, version(w.Revision+1)
+		return move(w, k.subject, c, from, &before.Object, &after)
+	})
+	return done, err
+}
+
+// move stores under its own key what stood under from, as one change.
+func move[K comparable, V any](w *writer, s *subject[V], c store.Collection[K, V], from K, before, after *V) error {
+	if _, err := c.Delete(from); err != nil {
+		return err
+	}
+	if _, err := c.Put(*after); err != nil {
+		return err
+	}
+	e := s.event(after, model.EventUpdate)
+	e.Before, e.After = string(s.format(before)), string(s.format(after))
+	return w.event(e)
 }
