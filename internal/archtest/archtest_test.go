@@ -40,6 +40,7 @@ var rooms = map[string][]string{
 	"internal/api/runtime":     {"internal/model", "internal/decide", "internal/engine", "internal/api/problem"},
 	"internal/api/manage":      {"internal/model", "internal/manage", "internal/api/problem"},
 	"internal/api/reference":   {},
+	"internal/api/apitest":     {"docs/api"},
 	"internal/server":          {},
 	"internal/config":          {},
 	"internal/app":             {"internal/...", "examples/bank", "docs/api"},
@@ -53,7 +54,7 @@ var rooms = map[string][]string{
 }
 
 // testOnly are rooms that product code never imports.
-var testOnly = []string{"internal/archtest", "internal/casefile", "internal/store/storetest", "e2e"}
+var testOnly = []string{"internal/archtest", "internal/casefile", "internal/store/storetest", "internal/api/apitest", "e2e"}
 
 // Package is the part of `go list -json` that the tests read.
 type Package struct {

@@ -124,7 +124,9 @@ func (w *world) do(as, method, target string, body string, headers ...string) an
 	res := rec.Result()
 	text, err := io.ReadAll(res.Body)
 	w.must(err)
-	return answer{res, string(text)}
+	a := answer{res, string(text)}
+	w.check(r, a)
+	return a
 }
 
 func (a answer) want(t testing.TB, status int, parts ...string) answer {

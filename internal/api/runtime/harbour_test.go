@@ -346,6 +346,7 @@ func (h *harbour) do(q request) *httptest.ResponseRecorder {
 	}
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, r)
+	described(h.t, r, w)
 	return w
 }
 
