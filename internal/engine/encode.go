@@ -75,6 +75,19 @@ func (t *assetType) appendRecord(dst []byte, path string, p *Projection, values 
 	return append(dst, '}')
 }
 
+// AppendAttributes appends the JSON object of an asset's attributes as answers show it, {} for an asset that is not
+// known and for a type as a whole.
+func (s *Snapshot) AppendAttributes(dst []byte, a Asset) []byte {
+	dst = append(dst, '{')
+	if full, ok := s.complete(&a); ok {
+		t, start := s.assets[a.Template], len(dst)
+		for _, id := range t.order {
+			dst = appendMember(dst, start, id, t.assetValues(full, id))
+		}
+	}
+	return append(dst, '}')
+}
+
 // appendMember appends an attribute with its values to an object that began at start, if it has any.
 func appendMember(dst []byte, start int, id model.AttributeID, vs []string) []byte {
 	if len(vs) == 0 {

@@ -22,10 +22,11 @@ const (
 
 // stream sends an answer through one buffer. An answer that fits into it goes out with its length.
 type stream struct {
-	w     http.ResponseWriter
-	buf   []byte
-	sent  int64
-	begun bool
+	w      http.ResponseWriter
+	buf    []byte
+	pooled *[]byte // where buf came from
+	sent   int64
+	begun  bool
 }
 
 // full sends the buffer when little room is left.
@@ -55,12 +56,7 @@ func (s *stream) end() {
 
 // writeToken writes the JSON answer (runtime-api.md 8.5). Nothing of it is ever held whole.
 func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) error {
-	h := x.w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	pooled := x.h.buffers.Get().(*[]byte)
-	s := &stream{w: x.w, buf: (*pooled)[:0]}
+	s := x.openStream()
 	s.buf = append(s.buf, `{"tokenValidity":`...)
 	s.buf = strconv.AppendInt(s.buf, int64(a.TokenValidity), 10)
 	s.buf = append(s.buf, `,"response":[`...)
@@ -69,23 +65,47 @@ func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) error {
 	if req.identity {
 		s.identities(a.Identities)
 	}
-	s.buf = append(s.buf, `,"contextData":`...)
-	if req.echo && req.context != nil {
-		s.values(req.context)
-	} else {
-		s.buf = append(s.buf, "null"...)
+	context := req.context
+	if !req.echo {
+		context = nil
 	}
+	s.context(context)
 	s.buf = append(s.buf, '}')
+	x.closeStream(s)
+	return nil
+}
+
+// openStream begins a JSON answer (runtime-api.md 3.5).
+func (x *exchange) openStream() *stream {
+	h := x.w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	pooled := x.h.buffers.Get().(*[]byte)
+	return &stream{w: x.w, buf: (*pooled)[:0], pooled: pooled}
+}
+
+// closeStream sends the rest of an answer.
+func (x *exchange) closeStream(s *stream) {
 	s.end()
 	if s.sent > clientLimit {
-		x.h.options.Log.Info("an answer is larger than some clients read", "bytes", s.sent, "assets", a.Access.Len(),
-			"request_id", h.Get("X-Request-ID"))
+		x.h.options.Log.Info("an answer is larger than some clients read", "bytes", s.sent,
+			"request_id", x.w.Header().Get("X-Request-ID"))
 	}
 	if cap(s.buf) <= 4*bufferSize {
-		*pooled = s.buf
-		x.h.buffers.Put(pooled)
+		*s.pooled = s.buf
+		x.h.buffers.Put(s.pooled)
 	}
-	return nil
+}
+
+// context writes the member contextData.
+func (s *stream) context(m valueMap) {
+	s.buf = append(s.buf, `,"contextData":`...)
+	if m == nil {
+		s.buf = append(s.buf, "null"...)
+		return
+	}
+	s.values(m)
 }
 
 // access writes the one element of response, nothing when nothing is allowed.

@@ -70,6 +70,7 @@ func (r *caseRun) run(number int) {
 	}
 	for _, k := range r.c.Checks {
 		r.check(k)
+		r.permit(k)
 	}
 	if r.c.List != nil {
 		r.list(number%3 == 0)

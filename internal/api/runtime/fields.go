@@ -21,24 +21,25 @@ const maxDepth = 64
 // values lie in the body's memory.
 type fields map[string]jsontext.Value
 
-// known reports whether a member of a token request means anything to this server. Everything else is ignored, so that
+// known reports whether a member of a request means anything to an endpoint of this server. Everything else is ignored, so that
 // a body full of unknown members costs no memory.
 func known(name string) bool {
 	switch name {
 	case "entityId", "entityTypeId", "entityAttributes", "contextData", "additionalIdentities", "clientId",
 		"clientSecret", "assetList", "resourceTypes", "environment", "remoteIp", "remoteIP", "timeZoneOffset",
 		"includeContext", "includeAccessPolicy", "includeAccessPolicyId", "includeIdentity",
-		"includeAssetAttributes", "accessTokenFormat", "useCache", "combinedMultiValue", "assetContext":
+		"includeAssetAttributes", "accessTokenFormat", "useCache", "combinedMultiValue", "assetContext",
+		"listOfResources", "includeDetails", "includeDenyReason":
 		return true
 	}
 	return false
 }
 
-// nested reports whether a member of an object inside a token request means anything, like known.
+// nested reports whether a member of an object inside a request means anything, like known.
 func nested(name string) bool {
 	switch name {
 	case "entityId", "entityTypeId", "entityAttributes", "contextData", "template", "path", "assetAttributes", "name",
-		"attributeList", "actions":
+		"attributeList", "actions", "resourceType", "resources", "action":
 		return true
 	}
 	return false
@@ -47,7 +48,7 @@ func nested(name string) bool {
 // inQuery reports whether a known field can stand in a query (runtime-api.md 3.4): scalars and resourceTypes.
 func inQuery(name string) bool {
 	switch name {
-	case "entityAttributes", "contextData", "additionalIdentities", "assetList", "environment":
+	case "entityAttributes", "contextData", "additionalIdentities", "assetList", "environment", "listOfResources":
 		return false
 	}
 	return known(name)

@@ -22,6 +22,7 @@ func FuzzBody(f *testing.F) {
 		`{"resourceTypes":[{"name":"T","attributeList":"-a, -b","actions":"x"},"y",null],"timeZoneOffset":"-5.5"}`,
 		`{"remoteIp":"1.2.3.4","accessTokenFormat":"jwt","combinedMultiValue":"TRUE","assetContext":{}}`,
 		`{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"entityId":"\ud800"}`, "\ufeff{}", `{"clientId":"c","clientSecret":"s"} `,
+		`{"listOfResources":[{"resourceType":"T","resources":[{"path":"p","action":"a","assetAttributes":{"b":1}},{}]},{"resources":{}}]}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -39,6 +40,9 @@ func FuzzBody(f *testing.F) {
 			t.Fatalf("read %q", body)
 		}
 		got.credentials()
+		if permit, err := readPermit(got, nil); err == nil && len(permit.Resources) == 0 {
+			t.Fatal("a question about nothing was read")
+		}
 		req, err := readToken(got, nil)
 		if !bytes.Equal(sent, body) {
 			t.Fatal("the body was changed")

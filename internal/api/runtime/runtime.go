@@ -43,6 +43,7 @@ func Handler(o Options) http.Handler {
 	for _, base := range []string{"/api/runtime", "/runtime"} {
 		for _, version := range []string{"v1", "v3", "v4"} {
 			h.routes[base+"/token/"+version] = methods{http.MethodGet: h.call((*exchange).token), http.MethodPost: h.call((*exchange).token)}
+			h.routes[base+"/permit-deny/"+version] = methods{http.MethodPost: h.call((*exchange).permit)}
 		}
 	}
 	for _, path := range []string{"/api/runtime_health_check", "/runtime_health_check"} {

@@ -155,6 +155,7 @@ func compare(t *testing.T, s *stack, types, who []model.TemplateID, texts []stri
 			if status != 200 || got != want {
 				rt.Fatalf("asked %s\ngot  %d %s\nwant %s", plainJSON(plan.body()), status, got, want)
 			}
+			s.permits(rt, x, plan)
 			asked++
 			if x.entries > before {
 				granting++

@@ -108,12 +108,18 @@ func (s *stack) write(env model.EnvironmentID, fn func(*store.Tx) error) {
 
 func (s *stack) snapshot() *engine.Snapshot { return s.directory.Snapshot(stackEnvironment) }
 
-// ask sends a body, an object for encoding/json, over TCP.
+// ask sends a User Access Token request, an object for encoding/json, over TCP.
 func (s *stack) ask(body any) (status int, answer, revision string) {
+	s.t.Helper()
+	return s.askAt("/api/runtime/token/v3", body)
+}
+
+// askAt is ask of another endpoint.
+func (s *stack) askAt(path string, body any) (status int, answer, revision string) {
 	s.t.Helper()
 	text, err := json.Marshal(body)
 	check(s.t, err)
-	r, err := http.NewRequest(http.MethodPost, s.server.URL+"/api/runtime/token/v3", bytes.NewReader(text))
+	r, err := http.NewRequest(http.MethodPost, s.server.URL+path, bytes.NewReader(text))
 	check(s.t, err)
 	r.Header.Set("X-Client-Id", string(s.scope.ClientID))
 	r.Header.Set("X-Client-Secret", s.secret)

@@ -97,29 +97,12 @@ func readToken(f fields, errs model.Errors) (*tokenCall, error) {
 	if format := c.choice("accessTokenFormat", formatJSON, formatJWT, formatStandardJWT); format != "" {
 		req.format = format
 	}
-	req.Primary, req.context = c.claim()
-	c.objects("additionalIdentities", func(c *coercer) {
-		claim, _ := c.claim()
-		req.Additional = append(req.Additional, claim)
-	}, nil)
-	req.Environment = c.values("environment").byName()
-	req.RemoteIP = c.address("remoteIp", "remoteIP")
-	req.ZoneOffset = c.offset("timeZoneOffset")
-	req.CombinedMultiValue = c.strictFlag("combinedMultiValue")
+	req.Situation, req.context = c.situation()
 	req.Policies = req.policyNames || req.policyIDs
 	req.Attributes = c.flag("includeAssetAttributes", true)
 	c.types(req)
 	c.assets(req)
 	return req, errs.OrNil()
-}
-
-// claim reads the fields of one identity (runtime-api.md 5.1).
-func (c *coercer) claim() (decide.Claim, valueMap) {
-	context := c.values("contextData")
-	return decide.Claim{
-		EntityID: c.text("entityId"), Template: model.TemplateID(c.text("entityTypeId")),
-		Attributes: c.values("entityAttributes").byName(), Context: context.byName(),
-	}, context
 }
 
 // types reads resourceTypes (runtime-api.md 8.3); absent or empty = all.
@@ -170,9 +153,6 @@ func (c *coercer) assets(req *tokenCall) {
 	}
 	req.Assets = []decide.AssetClaim{}
 	c.objects("assetList", func(c *coercer) {
-		req.Assets = append(req.Assets, decide.AssetClaim{
-			Template: model.TemplateID(c.required("template")),
-			Path:     c.text("path"), Attributes: c.values("assetAttributes").byName(),
-		})
+		req.Assets = append(req.Assets, c.asset(model.TemplateID(c.required("template"))))
 	}, nil)
 }

@@ -1,0 +1,110 @@
+package decide
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// PermitRequest is the question of a Permit/Deny call (runtime-api.md 9.1), coerced. Nothing asked is never permitted.
+type PermitRequest struct {
+	Situation
+	Resources []ResourceClaim
+}
+
+// ResourceClaim is one entry of resources. Action is the wire name, "" = every action of the type.
+type ResourceClaim struct {
+	AssetClaim
+	Action string
+}
+
+// Pair is an asset and an action that were asked about, with the verdict. Action is as the request spells it, or the wire
+// name of the action when the request asked for every one.
+type Pair struct {
+	Template model.TemplateID
+	Path     string
+	Action   string
+	Decision engine.Decision
+	asset    engine.Asset
+}
+
+// PermitAnswer is the verdict on every pair, in the order of the request, at one revision.
+type PermitAnswer struct {
+	Revision   model.Revision
+	Identities []Identity
+	Pairs      []Pair
+	snapshot   *engine.Snapshot
+}
+
+// Permitted reports whether every pair is allowed.
+func (a *PermitAnswer) Permitted() bool {
+	for i := range a.Pairs {
+		if !a.Pairs[i].Decision.Allowed {
+			return false
+		}
+	}
+	return len(a.Pairs) > 0
+}
+
+// AppendAttributes appends the JSON object of the attributes of a pair's asset, {} for a type as a whole.
+func (a *PermitAnswer) AppendAttributes(dst []byte, p *Pair) []byte {
+	return a.snapshot.AppendAttributes(dst, p.asset)
+}
+
+// Permit judges every pair of req. The call must be authenticated. The audit record is written before it returns. Errors:
+// those of Token.
+func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, error) {
+	ctx, cancel, b, err := c.bind(ctx, &req.Situation)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	answer := &PermitAnswer{Revision: b.snapshot.Revision(), Identities: b.identities, snapshot: b.snapshot}
+	for i := range req.Resources {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		r := &req.Resources[i]
+		asset := engine.Asset{Template: r.Template, Path: r.Path}
+		t, ok := b.snapshot.AssetTemplate(r.Template)
+		if ok {
+			asset.Attributes = sentAttributes(t, r.Attributes)
+		}
+		actions := asked(t, r.Action)
+		if len(answer.Pairs)+len(actions) > maxPairs {
+			return nil, model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxPairs)
+		}
+		for _, action := range actions {
+			answer.Pairs = append(answer.Pairs, Pair{
+				Template: r.Template, Path: r.Path, Action: action,
+				Decision: b.residual.Evaluate(asset, action), asset: asset,
+			})
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	verdict := "DENY"
+	if answer.Permitted() {
+		verdict = "PERMIT"
+	}
+	return answer, c.keep(ctx, 200, fmt.Sprintf("%s of %d pairs", verdict, len(answer.Pairs)))
+}
+
+// maxPairs is how many pairs one call may ask about: an entry without an action stands for every action of its type, so
+// that a body of the usual size could ask for any amount of work.
+const maxPairs = 100_000
+
+// asked are the actions that a claim asks about: the one it names, else every one of the type, else "" (9.2).
+func asked(t *model.AssetTemplate, action string) []string {
+	if action != "" || t == nil || len(t.Actions) == 0 {
+		return []string{action}
+	}
+	all := make([]string, len(t.Actions))
+	for i, a := range t.Actions {
+		all[i] = a.Value
+	}
+	return all
+}

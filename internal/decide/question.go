@@ -1,0 +1,151 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ambit-authz/ambit/internal/audit"
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/identity"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Situation is who asks, and in which circumstances: what every question has in common (runtime-api.md 5, 6).
+type Situation struct {
+	Primary    Claim
+	Additional []Claim
+	// Environment holds the request attributes.
+	Environment map[string][]string
+	// RemoteIP is the source address that the caller states; the zero Addr = none stated.
+	RemoteIP           netip.Addr
+	ZoneOffset         time.Duration
+	CombinedMultiValue bool
+}
+
+// maxDecision is how long one decision may take. An answer that was not found by then is an error, never a part.
+const maxDecision = 30 * time.Second
+
+// binding is a question whose identities and circumstances are bound: what is left to ask are assets and actions.
+type binding struct {
+	snapshot   *engine.Snapshot
+	identities []Identity
+	residual   *engine.Residual
+}
+
+// bind settles the call, finds the identities and binds them. The returned context ends when the caller leaves or the
+// decision takes too long; cancel releases it once the answer is found.
+func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cancel context.CancelFunc, b binding, err error) {
+	if err := c.settle(ctx); err != nil {
+		return ctx, nil, b, err
+	}
+	ctx, cancel = context.WithTimeoutCause(ctx, maxDecision, notReady(fmt.Errorf("no answer within %s", maxDecision)))
+	defer func() {
+		if err != nil {
+			cancel()
+		}
+	}()
+	b.snapshot = c.state.snapshot
+	if b.identities, err = c.identify(s); err != nil {
+		return ctx, cancel, b, err
+	}
+	question := engine.Question{
+		Applications: c.scope.ApplicationIDs, Environment: s.Environment,
+		SourceIP: c.source(s.RemoteIP), Instant: c.started, ZoneOffset: s.ZoneOffset,
+		CombinedMultiValue: s.CombinedMultiValue, Done: ctx.Done(),
+	}
+	for _, id := range b.identities {
+		question.Identities = append(question.Identities, engine.Identity{
+			Template: id.Template.ID,
+			EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows,
+		})
+	}
+	b.residual, err = b.snapshot.Bind(question)
+	if errors.Is(err, engine.ErrStopped) {
+		err = context.Cause(ctx)
+	}
+	return ctx, cancel, b, err
+}
+
+// settle waits for the revision that the caller demands and sees to it that the call is authenticated at the revision
+// that will answer: what was revoked meanwhile is refused.
+func (c *Call) settle(ctx context.Context) error {
+	if c.scope == nil {
+		return &model.Error{Op: "decide", Err: errors.New("the call is not authenticated")}
+	}
+	if c.Revision() < c.in.MinRevision {
+		wait, cancel := context.WithTimeout(ctx, c.in.Wait)
+		defer cancel()
+		if err := c.service.options.Directory.WaitRevision(wait, c.env.id, c.in.MinRevision); err != nil {
+			return err
+		}
+		env, st, scope := c.service.options.Directory.find(c.scope.ClientID)
+		if scope == nil || env != c.env {
+			return unknownClient()
+		}
+		if !c.service.options.Secrets.Check(scope.Secrets, c.secret, c.service.options.Clock()) {
+			return wrongSecret()
+		}
+		c.state, c.scope = st, scope
+	}
+	if c.state.snapshot == nil {
+		return notReady(errors.New("the environment has never compiled"))
+	}
+	return nil
+}
+
+// identify finds out who is asking and notes it for the audit.
+func (c *Call) identify(s *Situation) ([]Identity, error) {
+	// what was asked for is noted first, so that the record of a refusal tells it
+	for _, claim := range append([]Claim{s.Primary}, s.Additional...) {
+		if claim.EntityID != "" {
+			c.record.Subjects = append(c.record.Subjects, audit.Subject{
+				Template: model.TemplateID(firstRunes(string(claim.Template), 128)), EntityID: firstRunes(claim.EntityID, 512),
+			})
+		}
+	}
+	evidence := identity.Evidence{Token: hasToken(c.in.Authorization)}
+	if len(c.state.matchers) > 0 {
+		evidence.Headers = lowerHeaders(c.in.Headers)
+	}
+	found, err := identity.Resolve(c.state.snapshot, c.state.matchers, identity.Request{
+		Matching: c.scope.IdentityMatching, Primary: s.Primary, Additional: s.Additional, Evidence: evidence,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.record.Subjects = c.record.Subjects[:0]
+	for _, id := range found {
+		c.record.Subjects = append(c.record.Subjects, audit.Subject{Template: id.Template.ID, EntityID: id.EntityID})
+	}
+	return found, nil
+}
+
+func lowerHeaders(headers map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(headers))
+	for name, values := range headers {
+		values = slices.DeleteFunc(slices.Clone(values), func(v string) bool { return v == "" })
+		if len(values) > 0 {
+			out[strings.ToLower(name)] = values
+		}
+	}
+	return out
+}
+
+// source is the address that the question comes from (E29), by the scope's own list of proxies if it has one.
+func (c *Call) source(stated netip.Addr) netip.Addr {
+	source := stated.Unmap()
+	if !source.IsValid() {
+		trust := c.service.options.Trust
+		if c.scope.TrustedProxies != nil {
+			trust = Trust{Proxies: c.scope.TrustedProxies}
+		}
+		source = identity.Source(c.in.Peer, c.in.Forwarded, trust)
+	}
+	c.setSource(source)
+	return source
+}
