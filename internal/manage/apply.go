@@ -82,7 +82,7 @@ func (s *Service) Apply(ctx context.Context, call Call, env model.EnvironmentID,
 			maps.Copy(out, a.late)
 			continue
 		case errors.Is(err, errRefused):
-			a.report.Refused = true
+			a.report.Refused, a.report.Affected = true, nil // nothing was changed
 			if revision, err = s.Revision(ctx, env); err != nil {
 				return ApplyReport{}, err
 			}
@@ -146,7 +146,7 @@ func (a *applier) run() error {
 		a.authorizationWorkspaces, a.assetTypes, a.requestAttributes, a.applications,
 		a.readCatalog, a.buildingBlocks, a.readStates, a.policies, a.states,
 		a.scopes, a.records,
-		a.prune, a.checkUses,
+		a.prune, a.checkUses, a.affected,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -294,6 +294,7 @@ func (a *applier) event() error {
 func (a *applier) finish() {
 	a.report.Errors.Sort()
 	slices.Sort(a.report.Notes)
+	a.report.Notes = slices.Compact(a.report.Notes)
 	if a.report.DryRun {
 		for i := range a.report.Blocks {
 			if a.report.Blocks[i].made {
@@ -310,30 +311,4 @@ func (a *applier) applied(kind, path, id string, result Result, err error) error
 	}
 	a.done(kind, path, id, result, nil)
 	return nil
-}
-
-// within reports whether a workspace is among those that the call is limited to.
-func within(names []string, folder, workspace string) bool {
-	return len(names) == 0 || slices.Contains(names, folder) || slices.Contains(names, workspace)
-}
-
-// workspaceName is the name in the environment of a workspace folder: renamed, else that of the one workspace whose name
-// gives the folder's, else the folder's own.
-func (a *applier) workspaceName(folder string, stored []string) string {
-	if name, ok := a.o.Rename[folder]; ok {
-		return name
-	}
-	if slices.Contains(stored, folder) {
-		return folder
-	}
-	var fits []string
-	for _, name := range stored {
-		if folderName(name) == folder {
-			fits = append(fits, name)
-		}
-	}
-	if len(fits) == 1 {
-		return fits[0]
-	}
-	return folder
 }

@@ -45,28 +45,49 @@ func (a *applier) authorizationWorkspaces() error {
 		return err
 	}
 	for _, f := range a.layout.authorization {
-		name := a.workspaceName(f.name, names)
-		if !within(a.o.AuthWs, f.name, name) {
-			f.skip()
+		about, ok, err := a.about(kindAuthorizationWorkspaces, f)
+		if err != nil {
+			return err
+		}
+		if !ok {
 			continue
 		}
-		ws := stored[name]
-		if ws == nil {
-			ws = &model.AuthorizationWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name}
-			if err := ws.Validate(); err != nil {
-				a.fail(kindAuthorizationWorkspaces, f.path, name, err)
-				continue
-			}
-			result, err := put(a.w, authorizationWorkspaceSubject(), a.w.AuthorizationWorkspaces, ws.ID, *ws)
-			if err != nil {
-				return err
-			}
-			a.done(kindAuthorizationWorkspaces, f.path, name, result, nil)
-			stored[name] = ws // two folders can be renamed to one workspace
+		name := a.workspaceName(f, about, names)
+		if !within(a.o.AuthWs, f.name, name) {
+			a.skip(f, "authWs")
+			continue
 		}
-		a.authorization[f] = ws
+		ws, err := a.authorizationWorkspace(f, name, stored[name], about)
+		if err != nil {
+			return err
+		}
+		if ws != nil {
+			stored[name] = ws // two folders can be renamed to one workspace
+			a.authorization[f] = ws
+		}
 	}
 	return nil
+}
+
+// authorizationWorkspace makes a workspace that is not there, and gives one that is there what its file says. It returns
+// nil when the workspace has errors.
+func (a *applier) authorizationWorkspace(f *folder, name string, before *model.AuthorizationWorkspace, about *workspaceAbout) (*model.AuthorizationWorkspace, error) {
+	if before != nil && about == nil {
+		return before, nil
+	}
+	ws := model.AuthorizationWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name}
+	if before != nil {
+		ws = *before
+	}
+	if about != nil {
+		ws.Description, ws.LogoURL = about.Description, about.LogoURL
+	}
+	if err := ws.Validate(); err != nil {
+		a.fail(kindAuthorizationWorkspaces, f.path, name, err)
+		return nil, nil
+	}
+	result, err := put(a.w, authorizationWorkspaceSubject(), a.w.AuthorizationWorkspaces, ws.ID, ws)
+	return &ws, a.applied(kindAuthorizationWorkspaces, f.path, name, result, err)
 }
 
 // authorizationFiles runs fn on all files of a kind below the authorization workspaces.

@@ -24,45 +24,73 @@ func (a *applier) identityWorkspaces() error {
 		return err
 	}
 	for _, f := range a.layout.identity {
-		name := a.workspaceName(f.name, names)
+		about, ok, err := a.about(kindIdentityWorkspaces, f)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		name := a.workspaceName(f, about, names)
 		if existing, ok := ofTemplate[f.name]; ok && f.byTemplate {
 			name = existing
 		}
 		if !within(a.o.IdentityWs, f.name, name) {
-			f.skip()
+			a.skip(f, "identityWs")
 			continue
 		}
-		ws := stored[name]
-		templates := f.files[kindIdentityTemplates]
-		if len(templates) == 0 && ws == nil {
-			a.fail(kindIdentityWorkspaces, f.path, f.name, model.Invalidf("the workspace is new and has no identity template"))
-			continue
-		}
-		if ws != nil {
-			a.identity[f] = ws
-		}
-		for i, file := range templates {
-			err := a.file(kindIdentityTemplates, file, func(body []byte) (string, error) {
-				if i > 0 {
-					return "", model.Invalidf("an identity workspace has one identity template, the first is %s", templates[0].path)
-				}
-				return a.identityTemplate(f, file.path, name, ws, body)
-			})
-			if err != nil {
-				return err
-			}
+		if err := a.identityWorkspace(f, name, stored[name], about); err != nil {
+			return err
 		}
 		stored[name] = a.identity[f] // two folders can be renamed to one workspace
 	}
 	return nil
 }
 
-// skip empties a folder that the call is not about.
-func (f *folder) skip() {
-	f.files, f.present = map[string][]archiveFile{}, map[string]bool{}
+// identityWorkspace brings one workspace: what its file says, if it is there, and its template. One that is not there is
+// made together with its template.
+func (a *applier) identityWorkspace(f *folder, name string, ws *model.IdentityWorkspace, about *workspaceAbout) error {
+	templates := f.files[kindIdentityTemplates]
+	switch {
+	case ws == nil && len(templates) == 0:
+		a.fail(kindIdentityWorkspaces, f.path, f.name, model.Invalidf("the workspace is new and has no identity template"))
+		return nil
+	case ws == nil:
+		made := model.IdentityWorkspace{Name: name}
+		about.describe(&made)
+		ws = &made
+	default:
+		next := *ws
+		about.describe(&next)
+		if err := next.Validate(); err != nil {
+			a.fail(kindIdentityWorkspaces, f.path, name, err)
+			return nil
+		}
+		if about != nil {
+			result, err := put(a.w, identityWorkspaceSubject(), a.w.IdentityWorkspaces, ws.ID, next)
+			if err := a.applied(kindIdentityWorkspaces, f.path, name, result, err); err != nil {
+				return err
+			}
+		}
+		ws = &next
+		a.identity[f] = ws
+	}
+	for i, file := range templates {
+		err := a.file(kindIdentityTemplates, file, func(body []byte) (string, error) {
+			if i > 0 {
+				return "", model.Invalidf("an identity workspace has one identity template, the first is %s", templates[0].path)
+			}
+			return a.identityTemplate(f, file.path, ws, body)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (a *applier) identityTemplate(f *folder, path, name string, ws *model.IdentityWorkspace, body []byte) (string, error) {
+// identityTemplate stores the template of a workspace; one without an id is made.
+func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWorkspace, body []byte) (string, error) {
 	t, err := ParseIdentityTemplate(body)
 	id := string(t.ID)
 	if err != nil {
@@ -77,11 +105,11 @@ func (a *applier) identityTemplate(f *folder, path, name string, ws *model.Ident
 		return id, err
 	}
 	// the workspace's template has another id, or the id is that of another workspace's template
-	if ws != nil && ws.TemplateID != t.ID || found && (ws == nil || before.WorkspaceID != ws.ID) {
+	if ws.ID != "" && ws.TemplateID != t.ID || found && before.WorkspaceID != ws.ID {
 		return id, alreadyExists("IdentityTemplate", id)
 	}
-	if ws == nil {
-		ws = &model.IdentityWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name, TemplateID: t.ID}
+	if ws.ID == "" {
+		ws.ID, ws.TemplateID = model.WorkspaceID(uuid.NewString()), t.ID
 		if err := ws.Validate(); err != nil {
 			return id, err
 		}
@@ -89,7 +117,7 @@ func (a *applier) identityTemplate(f *folder, path, name string, ws *model.Ident
 		if err != nil {
 			return id, err
 		}
-		a.done(kindIdentityWorkspaces, f.path, name, result, nil)
+		a.done(kindIdentityWorkspaces, f.path, ws.Name, result, nil)
 		a.identity[f] = ws
 	}
 	t.WorkspaceID = ws.ID

@@ -71,6 +71,20 @@ const (
 	topEnvironment   = "environment"
 )
 
+// Files that have a name of their own.
+const (
+	fileCustomAttributes  = "custom-policy-attributes.json"
+	fileScopes            = "scopes.json"
+	filePolicyStates      = "policy-states.json"
+	fileBuildingBlocks    = "building-blocks.rego"
+	fileRequestAttributes = "request-attributes.json"
+	fileMatcher           = "matcher.json"
+	fileWorkspace         = "workspace.json"
+)
+
+// macFolder is what one operating system adds to its archives.
+const macFolder = "__MACOSX"
+
 // readLayout sorts the files of an archive. Everything may lie below one common folder.
 func readLayout(a *Archive) (*layout, error) {
 	l := &layout{environment: *newFolder(topEnvironment, "")}
@@ -129,9 +143,9 @@ func commonFolder(a *Archive) string {
 	return common + "/"
 }
 
-// hidden names begin with a point, or are what one operating system adds to its archives.
+// hidden names begin with a point, or are macFolder.
 func hidden(parts []string) bool {
-	return slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, ".") || p == "__MACOSX" })
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, ".") || p == macFolder })
 }
 
 func (l *layout) folder(folders map[string]*folder, top, name string) *folder {
@@ -173,11 +187,11 @@ func (l *layout) place(folders map[string]*folder, parts []string, f archiveFile
 
 func environmentFiles(name string) (kind string, ok bool) {
 	switch name {
-	case "custom-policy-attributes.json":
+	case fileCustomAttributes:
 		return kindCustomAttributes, true
-	case "scopes.json":
+	case fileScopes:
 		return kindScopes, true
-	case "policy-states.json":
+	case filePolicyStates:
 		return kindPolicyStates, true
 	}
 	return "", false
@@ -186,12 +200,14 @@ func environmentFiles(name string) (kind string, ok bool) {
 func workspaceFiles(top string, parts []string) (kind string, ok bool) {
 	if len(parts) == 1 {
 		switch {
-		case parts[0] == "building-blocks.rego":
+		case parts[0] == fileBuildingBlocks:
 			return kindBuildingBlocks, true
-		case parts[0] == "request-attributes.json" && top == topAuthorization:
+		case parts[0] == fileRequestAttributes && top == topAuthorization:
 			return kindRequestAttributes, true
-		case parts[0] == "matcher.json" && top == topIdentity:
+		case parts[0] == fileMatcher && top == topIdentity:
 			return kindMatchers, true
+		case parts[0] == fileWorkspace:
+			return top, true // the kind has the name of its top folder
 		}
 		return "", false
 	}
@@ -220,14 +236,4 @@ func baseID(file string) string {
 		return name[:i]
 	}
 	return name
-}
-
-// folderName is how a workspace's name stands in file names: characters that those cannot have are underscores.
-func folderName(name string) string {
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(`/\:*?"<>|`, r) || r < ' ' || r >= 0x7f && r <= 0x9f {
-			return '_'
-		}
-		return r
-	}, name)
 }

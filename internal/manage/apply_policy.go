@@ -28,7 +28,9 @@ func (a *applier) readCatalog() error {
 		}
 	}
 	a.cat = cat
-	a.resolver, err = newResolver(a.w, cat, a.o.ByName)
+	if a.resolver, err = newResolver(a.w, cat, a.o.ByName); err == nil {
+		a.resolver.own = map[model.BlockID]bool{}
+	}
 	return err
 }
 
@@ -144,11 +146,10 @@ func (a *applier) readStates() error {
 	return nil
 }
 
-func (a *applier) policies() error {
-	err := a.authorizationFiles(kindPolicies, a.policy)
-	if err != nil {
-		return err
-	}
+func (a *applier) policies() error { return a.authorizationFiles(kindPolicies, a.policy) }
+
+// affected lists the policies that share a changed block, as they are at the end: none that was deleted.
+func (a *applier) affected() (err error) {
 	a.report.Affected, err = a.resolver.affected(a.w.Policies)
 	return err
 }

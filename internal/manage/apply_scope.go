@@ -75,10 +75,21 @@ func (a *applier) scopeFile(path string, body []byte) error {
 
 // records stores the assets and identities of the archive.
 func (a *applier) records() error {
+	types := map[model.WorkspaceID][]string{}
+	err := each(a.w.AssetTemplates.FindAll(), func(t model.AssetTemplate) {
+		types[t.WorkspaceID] = append(types[t.WorkspaceID], string(t.ID))
+	})
+	if err != nil {
+		return err
+	}
 	for _, f := range a.layout.authorization {
+		var known []string
+		if ws := a.authorization[f]; ws != nil {
+			known = types[ws.ID]
+		}
 		for _, file := range f.files[kindAssets] {
-			template := model.TemplateID(baseID(file.path))
-			err := importFile(a, kindAssets, file, resourceAsset, func() (schema[model.Asset], store.Records[model.Asset], error) {
+			template := templateOf(file, known)
+			err := importFile(a, kindAssets, file, template, resourceAsset, func() (schema[model.Asset], store.Records[model.Asset], error) {
 				if err := a.needs(kindAssetTypes, string(template)); err != nil {
 					return nil, nil, err
 				}
@@ -95,13 +106,18 @@ func (a *applier) records() error {
 	}
 	for _, f := range a.layout.identity {
 		for _, file := range f.files[kindIdentities] {
-			err := importFile(a, kindIdentities, file, resourceIdentity, func() (schema[model.Identity], store.Records[model.Identity], error) {
+			var known []string
+			if ws := a.identity[f]; ws != nil {
+				known = []string{string(ws.TemplateID)}
+			}
+			template := templateOf(file, known)
+			err := importFile(a, kindIdentities, file, template, resourceIdentity, func() (schema[model.Identity], store.Records[model.Identity], error) {
 				ws, err := a.identityWorkspaceOf(f)
 				if err != nil {
 					return nil, nil, err
 				}
-				if template := baseID(file.path); template != string(ws.TemplateID) {
-					return nil, nil, missingResource("IdentityTemplate", template)
+				if template != ws.TemplateID {
+					return nil, nil, missingResource("IdentityTemplate", string(template))
 				}
 				return openIdentities(a.w.Tx, ws.TemplateID)
 			})
@@ -113,11 +129,20 @@ func (a *applier) records() error {
 	return nil
 }
 
+// templateOf is the template whose records a file has: its name says it.
+func templateOf(file archiveFile, known []string) model.TemplateID {
+	id := baseID(file.path)
+	if name, ok := nameOfFile(id, known); ok {
+		id = name
+	}
+	return model.TemplateID(id)
+}
+
 // importFile stores one file of records. When errors are skipped it is read twice, so that nothing of a bad file stays.
-func importFile[R any](a *applier, kind string, file archiveFile, resource string,
+func importFile[R any](a *applier, kind string, file archiveFile, template model.TemplateID, resource string,
 	open func() (schema[R], store.Records[R], error),
 ) error {
-	id := baseID(file.path)
+	id := string(template)
 	if b, left := a.broken[file.path]; left {
 		a.fail(kind, file.path, b.id, b.errs)
 		return nil

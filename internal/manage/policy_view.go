@@ -186,22 +186,30 @@ func findPolicy(tx *store.Tx, workspace model.WorkspaceID, id model.PolicyID) (m
 func authorizationWorkspace(tx *store.Tx, id model.WorkspaceID) error {
 	_, err := tx.AuthorizationWorkspaces.Find(id)
 	if errors.Is(err, store.ErrNotFound) {
-		return &model.Error{
-			Kind: model.KindInvalid, Code: "PAC-001", Name: "AuthorizationWsNotFound", Args: []string{string(id)},
-			Message: "AuthorizationWs: [" + string(id) + "] not found",
-		}
+		return authorizationWorkspaceMissing(string(id))
 	}
 	return err
+}
+
+func authorizationWorkspaceMissing(id string) error {
+	return &model.Error{
+		Kind: model.KindInvalid, Code: "PAC-001", Name: "AuthorizationWsNotFound", Args: []string{id},
+		Message: "AuthorizationWs: [" + id + "] not found",
+	}
 }
 
 // identityWorkspace reports a workspace that does not exist (PAC-005).
 func identityWorkspace(tx *store.Tx, id model.WorkspaceID) error {
 	_, err := tx.IdentityWorkspaces.Find(id)
 	if errors.Is(err, store.ErrNotFound) {
-		return &model.Error{
-			Kind: model.KindInvalid, Code: "PAC-005", Name: "IdentityWsNotFound", Args: []string{string(id)},
-			Message: "IdentityWs: [" + string(id) + "] not found",
-		}
+		return identityWorkspaceMissing(string(id))
 	}
 	return err
+}
+
+func identityWorkspaceMissing(id string) error {
+	return &model.Error{
+		Kind: model.KindInvalid, Code: "PAC-005", Name: "IdentityWsNotFound", Args: []string{id},
+		Message: "IdentityWs: [" + id + "] not found",
+	}
 }

@@ -35,6 +35,9 @@ type resolver struct {
 	cat     *catalog
 	byName  bool // evaluateByBBName
 	editing bool // an import of building blocks, which edits a block by its id
+	// own are the blocks that an apply brought under their ids: two blocks of one archive are two, whatever their rules,
+	// or the archive of an environment would make another one. Nil outside an apply.
+	own map[model.BlockID]bool
 
 	*blockIndex
 
@@ -62,6 +65,14 @@ func (r *resolver) find(id model.BlockID) (model.Block, bool) {
 
 // resolve stores an incoming block or finds the one it means.
 func (r *resolver) resolve(in *rego.ParsedBlock) (BlockOutcome, error) {
+	out, err := r.match(in)
+	if r.own != nil && err == nil && out.ID == in.Block.ID {
+		r.own[out.ID] = !r.block(out.ID).block.Predefined // that one stands for all blocks of its rules
+	}
+	return out, err
+}
+
+func (r *resolver) match(in *rego.ParsedBlock) (BlockOutcome, error) {
 	b := in.Block
 	sameID := r.block(b.ID)
 	if b.ID == "" || sameID != nil && !sameOwner(&sameID.block, &b) {
@@ -85,7 +96,7 @@ func (r *resolver) resolve(in *rego.ParsedBlock) (BlockOutcome, error) {
 	case sameID != nil && r.editing:
 		return r.overwrite(in, sameID, key)
 	}
-	if k := r.sameRules(key, b.Name); k != nil {
+	if k := r.sameRules(key, &b); k != nil {
 		return reused(k), nil
 	}
 	if b.Name == "" {
@@ -102,11 +113,14 @@ func reused(k *knownBlock) BlockOutcome {
 	return BlockOutcome{Kind: k.block.Kind, Name: k.block.Name, ID: k.block.ID, Result: blockReused}
 }
 
-// sameRules is a block with the rules: the one of that name, else the oldest (8.2 rule 2).
-func (r *resolver) sameRules(key, name string) *knownBlock {
+// sameRules is a block with the rules of b: the one of b's name, else the oldest (8.2 rule 2).
+func (r *resolver) sameRules(key string, b *model.Block) *knownBlock {
 	list := r.withRules(key)
+	if b.ID != "" && r.block(b.ID) == nil {
+		list = slices.DeleteFunc(slices.Clone(list), func(k *knownBlock) bool { return r.own[k.block.ID] })
+	}
 	for _, k := range list {
-		if k.block.Name == name {
+		if k.block.Name == b.Name {
 			return k
 		}
 	}
