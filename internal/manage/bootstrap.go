@@ -132,12 +132,28 @@ func (w *writer) putAssetTemplate(t model.AssetTemplate) (Result, error) {
 	if err != nil {
 		return result, err
 	}
-	b := model.Block{
+	return result, w.putPredefined(predefinedRuleset(&t))
+}
+
+func predefinedRuleset(t *model.AssetTemplate) model.Block {
+	return model.Block{
 		ID: model.PredefinedBlockID(model.KindRuleset, t.ID), Kind: model.KindRuleset, WorkspaceID: t.WorkspaceID,
 		Template: t.ID, Name: "All", Predefined: true, Branches: []model.Branch{{}},
 	}
-	_, err = w.Blocks.Put(b) // part of its template's event
-	return result, err
+}
+
+// putPredefined stores a predefined block as a part of its template, whose event tells of it. Another block that was
+// given its id is not replaced: its policies would grant more.
+func (w *writer) putPredefined(b model.Block) error {
+	other, err := w.Blocks.Find(b.ID)
+	switch {
+	case err == nil && !other.Predefined:
+		return alreadyExists(blockResource(b.Kind), string(b.ID))
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	_, err = w.Blocks.Put(b)
+	return err
 }
 
 // addIdentityWorkspace makes a workspace with its template, predefined group and empty mapper set (policy-model.md 3.4).
@@ -164,12 +180,10 @@ func (w *writer) putIdentityTemplate(ws *model.IdentityWorkspace, t model.Identi
 	if err != nil {
 		return result, err
 	}
-	b := model.Block{
+	return result, w.putPredefined(model.Block{
 		ID: model.PredefinedBlockID(model.KindDynamicGroup, t.ID), Kind: model.KindDynamicGroup, WorkspaceID: ws.ID,
 		Template: t.ID, Name: ws.Name + " All Users", Predefined: true, Branches: []model.Branch{{}},
-	}
-	_, err = w.Blocks.Put(b) // part of its template's event
-	return result, err
+	})
 }
 
 func exists[K comparable, V any](c store.Collection[K, V], key K) (bool, error) {

@@ -14,7 +14,18 @@ type kind[K comparable, V any] struct {
 	in      func(*store.Tx) store.Collection[K, V]
 	id      func(K) string
 	subject *subject[V]
+	first   func(*store.Tx) error    // checks of a write that come before those of the object; nil = none
 	missing func(*store.Tx, K) error // the error of a key that is not stored; nil = MGT-006
+}
+
+// admit makes the checks of a write that come before those of the model, in the order of management-api.md 1.4.
+func (k *kind[K, V]) admit(w *writer, key K) error {
+	if k.first != nil {
+		if err := k.first(w.Tx); err != nil {
+			return err
+		}
+	}
+	return precondition(w, k.in(w.Tx), key, k.name, k.id(key))
 }
 
 // notFound is the error of a key that is not stored, with a hint when an id is close (management-api.md 1.3).
@@ -67,7 +78,7 @@ func changeObject[K comparable, V any](ctx context.Context, s *Service, call *Ca
 	var done Done
 	revision, err := s.update(ctx, call, env, func(w *writer) error {
 		c := k.in(w.Tx)
-		if err := precondition(w, c, key, k.name, k.id(key)); err != nil {
+		if err := k.admit(w, key); err != nil {
 			return err
 		}
 		var before *V
@@ -108,7 +119,7 @@ func removeObject[K comparable, V any](ctx context.Context, s *Service, call *Ca
 	var err error
 	done.Revision, err = s.update(ctx, call, env, func(w *writer) error {
 		c := k.in(w.Tx)
-		if err := precondition(w, c, key, k.name, k.id(key)); err != nil {
+		if err := k.admit(w, key); err != nil {
 			return err
 		}
 		object, err := c.Find(key)
@@ -140,7 +151,7 @@ func renameObject[K comparable, V any](ctx context.Context, s *Service, call *Ca
 	}
 	done.Revision, err = s.update(ctx, call, env, func(w *writer) error {
 		c := k.in(w.Tx)
-		if err := precondition(w, c, from, k.name, k.id(from)); err != nil {
+		if err := k.admit(w, from); err != nil {
 			return err
 		}
 		before, err := readObject(w.Tx, k, from)
