@@ -123,6 +123,7 @@ type applier struct {
 	inactive      map[model.PolicyID]bool
 	hasStates     bool
 	changed       []changedTemplate
+	redefined     []model.CustomAttribute
 }
 
 type objectRef struct{ kind, id string }
@@ -146,7 +147,7 @@ func (a *applier) run() error {
 		a.authorizationWorkspaces, a.assetTypes, a.requestAttributes, a.applications,
 		a.readCatalog, a.buildingBlocks, a.readStates, a.policies, a.states,
 		a.scopes, a.records,
-		a.prune, a.checkUses, a.affected,
+		a.prune, a.checkUses, a.checkCustomValues, a.affected,
 	} {
 		if err := step(); err != nil {
 			return err

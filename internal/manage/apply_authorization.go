@@ -21,6 +21,9 @@ func (a *applier) customAttributes() error {
 					return "", err
 				}
 				result, err := put(a.w, customAttributeSubject(), a.w.CustomAttributes, d.Key, d)
+				if result == Updated {
+					a.redefined = append(a.redefined, d)
+				}
 				if err := a.applied(kindCustomAttributes, file.path, d.Key, result, err); err != nil {
 					return "", err
 				}

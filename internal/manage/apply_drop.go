@@ -31,6 +31,19 @@ func (a *applier) checkUses() error {
 	return nil
 }
 
+// checkCustomValues is checkUses for the custom attributes of policies.
+func (a *applier) checkCustomValues() error {
+	misfits, err := a.w.misfits(a.redefined)
+	for _, d := range a.redefined {
+		if e := misfits[d.Key]; e != nil {
+			path := a.seen[objectRef{kindCustomAttributes, d.Key}]
+			a.fail(kindCustomAttributes, path, d.Key, e)
+			a.lateFailure(path, d.Key, e)
+		}
+	}
+	return err
+}
+
 // usage is that of what the transaction shows now.
 func (a *applier) usage() (*usage, error) {
 	ofBlock, ofAction := map[model.BlockID][]string{}, map[actionKey][]string{}

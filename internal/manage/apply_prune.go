@@ -298,23 +298,5 @@ func (a *applier) pruneCustomAttributes() error {
 	return pruneOf(a, kindCustomAttributes, customAttributeSubject(), a.w.CustomAttributes,
 		func(c *model.CustomAttribute) string { return c.Key }, func(c *model.CustomAttribute) string { return c.Key },
 		func(*model.CustomAttribute) bool { return true },
-		func(c *model.CustomAttribute) error {
-			for p, err := range a.w.Policies.FindAll() {
-				if err != nil {
-					return err
-				}
-				if customValue(&p, c.Key) == nil {
-					continue
-				}
-				p.CustomAttributes = slices.DeleteFunc(slices.Clone(p.CustomAttributes),
-					func(v model.CustomValue) bool { return v.Key == c.Key })
-				if len(p.CustomAttributes) == 0 {
-					p.CustomAttributes = nil
-				}
-				if _, err := put(a.w, a.policySubject(), a.w.Policies, p.ID, p); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		func(c *model.CustomAttribute) error { return a.w.dropCustomValues(a.policySubject(), c.Key) })
 }

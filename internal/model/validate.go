@@ -3,6 +3,8 @@ package model
 import (
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -218,9 +220,6 @@ const (
 // CheckValue says what is wrong with a policy's value for the attribute, or "" (policy-model.md 3.13). Whether a missing
 // or changed value is wrong depends on the policy and is not seen here.
 func (a *CustomAttribute) CheckValue(v CustomValue) string {
-	if len(v.Values) == 0 {
-		return "has no value"
-	}
 	if len(v.Values) > 1 && !a.MultiValue {
 		return "takes one value"
 	}
@@ -233,31 +232,26 @@ func (a *CustomAttribute) CheckValue(v CustomValue) string {
 }
 
 func (a *CustomAttribute) checkLiteral(l Literal) string {
-	if a.Type == CustomNumber {
-		n, ok := ParseNumber(l.Text)
-		if !ok {
-			return fmt.Sprintf("%q is not a number", l.Text)
-		}
-		if a.MaxValue != nil {
-			if limit, ok := ParseNumber(fmt.Sprintf("%v", *a.MaxValue)); ok && n.Compare(limit) > 0 {
-				return fmt.Sprintf("%s is above %v", l.Text, *a.MaxValue)
-			}
-		}
-	} else if l.Number {
-		return "takes texts; write the value in quotes"
-	}
-	if n := utf8.RuneCountInString(l.Text); a.MaxLength > 0 && n > a.MaxLength {
-		return fmt.Sprintf("has %d characters, the limit is %d", n, a.MaxLength)
-	}
-	if a.ListAttribute {
-		for _, key := range a.Options {
-			if key == l.Text {
-				return ""
-			}
-		}
-		return fmt.Sprintf("%q is not one of its options", l.Text)
+	n, isNumber := utf8.RuneCountInString(l.Text), a.Type == CustomNumber
+	switch {
+	case isNumber && !l.Number:
+		return strconv.Quote(l.Text) + " must be a number"
+	case !isNumber && l.Number:
+		return l.Text + " must be a text; write it in quotes"
+	case !isNumber && a.MaxLength > 0 && n > a.MaxLength:
+		return fmt.Sprintf("a value has %d characters, the limit is %d", n, a.MaxLength)
+	case isNumber && a.MaxValue != nil && above(l.Text, *a.MaxValue):
+		return l.Text + " is above the limit of " + strconv.FormatFloat(*a.MaxValue, 'f', -1, 64)
+	case a.ListAttribute && !slices.Contains(a.Options, l.Text):
+		return strconv.Quote(l.Text) + " is not one of its options"
 	}
 	return ""
+}
+
+func above(text string, limit float64) bool {
+	n, ok := ParseNumber(text)
+	m, _ := ParseNumber(strconv.FormatFloat(limit, 'f', -1, 64))
+	return !ok || n.Compare(m) > 0
 }
 
 // hasControl reports whether s has a control character.

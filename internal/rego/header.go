@@ -1,7 +1,6 @@
 package rego
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,37 +179,8 @@ func (b *builder) customAttribute(h *header, key, value *yaml.Node, definitions 
 		b.fault("RG-110", h.source.place(key.Line, key.Column), v.Key)
 		return v, false
 	}
-	if problem := customProblem(&definitions[i], &v); problem != "" {
+	if problem := definitions[i].CheckValue(v); problem != "" {
 		b.fault("RG-111", at, v.Key, problem)
 	}
 	return v, true
-}
-
-// customProblem says what is wrong with a value of a custom attribute, or "".
-func customProblem(d *model.CustomAttribute, v *model.CustomValue) string {
-	if len(v.Values) > 1 && !d.MultiValue {
-		return "takes one value"
-	}
-	for _, l := range v.Values {
-		n := utf8.RuneCountInString(l.Text)
-		switch {
-		case d.Type == "number" && !l.Number:
-			return strconv.Quote(l.Text) + " must be a number"
-		case d.Type != "number" && l.Number:
-			return l.Text + " must be a text; write it in quotes"
-		case d.Type != "number" && d.MaxLength > 0 && n > d.MaxLength:
-			return fmt.Sprintf("a value has %d characters, the limit is %d", n, d.MaxLength)
-		case d.Type == "number" && d.MaxValue != nil && above(l.Text, *d.MaxValue):
-			return l.Text + " is above the limit of " + strconv.FormatFloat(*d.MaxValue, 'f', -1, 64)
-		case d.ListAttribute && !slices.Contains(d.Options, l.Text):
-			return strconv.Quote(l.Text) + " is not one of its options"
-		}
-	}
-	return ""
-}
-
-func above(text string, limit float64) bool {
-	n, ok := model.ParseNumber(text)
-	m, _ := model.ParseNumber(strconv.FormatFloat(limit, 'f', -1, 64))
-	return !ok || n.Compare(m) > 0
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
@@ -137,7 +138,8 @@ func (x *exchange) spool(limit int64) (*os.File, int64, error) {
 
 // answer writes a JSON body.
 func (x *exchange) answer(status int, v any) error {
-	out, err := json.Marshal(v, json.Deterministic(true))
+	// JSON that is kept as imported leaves as it came
+	out, err := json.Marshal(v, json.Deterministic(true), jsontext.PreserveRawStrings(true))
 	if err != nil {
 		return model.Internal("manage.answer", err)
 	}

@@ -22,17 +22,7 @@ type harbour struct {
 func newHarbour(t testing.TB) *harbour {
 	t.Helper()
 	h := &harbour{world: newWorld(t)}
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	contents := harbourFiles()
-	for _, path := range slices.Sorted(maps.Keys(contents)) {
-		out, err := z.Create(path)
-		h.must(err)
-		_, err = out.Write([]byte(contents[path]))
-		h.must(err)
-	}
-	h.must(z.Close())
-	h.do("admin", "POST", env+"/apply", b.String(), "Content-Type: application/zip").want(t, 200, `"committed":true`)
+	h.apply(t, harbourFiles()).want(t, 200, `"committed":true`)
 	h.read(func(tx *store.Tx) error {
 		for ws, err := range tx.AuthorizationWorkspaces.FindAll() {
 			h.must(err)
@@ -51,6 +41,21 @@ func newHarbour(t testing.TB) *harbour {
 		return nil
 	})
 	return h
+}
+
+// apply applies a directory.
+func (h *harbour) apply(t testing.TB, contents map[string]string) answer {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, path := range slices.Sorted(maps.Keys(contents)) {
+		out, err := z.Create(path)
+		h.must(err)
+		_, err = out.Write([]byte(contents[path]))
+		h.must(err)
+	}
+	h.must(z.Close())
+	return h.do("admin", "POST", env+"/apply", b.String(), "Content-Type: application/zip")
 }
 
 func harbourFiles() map[string]string {

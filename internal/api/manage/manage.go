@@ -101,6 +101,7 @@ func (a *api) routes() http.Handler {
 	t.add("DELETE", scope+"/applications/{appId}", route{resource: "Scope", right: write, serve: unlinkApplication})
 
 	addEnvironments(t)
+	addCustomAttributes(t)
 	addCredentials(t)
 	addAudit(t)
 	addOAuth(t)

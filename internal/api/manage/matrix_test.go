@@ -30,6 +30,8 @@ func environmentRows() map[string]string {
 	return map[string]string{
 		"GET " + environment: "read", "PUT " + environment: "write", "PATCH " + environment: "write", "DELETE " + environment: "tenant",
 		"GET " + environment + "/jwt-settings": "read", "PUT " + environment + "/jwt-settings": "write",
+		"GET " + customAttributes: "read", "PUT " + customAttributes: "write",
+		"GET " + customAttribute: "read", "PUT " + customAttribute: "write", "DELETE " + customAttribute: "write",
 	}
 }
 
