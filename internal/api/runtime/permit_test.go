@@ -115,7 +115,7 @@ func TestPermitGolden(t *testing.T) {
 			`"attributes":{"branch":["Porto"],"tier":["basic"],"balance":["1200.50"],"name":["acc-1"],"path":["acc-1"]}}],"denied":[],"not_applicable":[]}],"contextData":{"a":["b"]}}`)
 }
 
-// Each row is one question of mreyes and the whole answer, with details and reasons: RT-85 to RT-89.
+// RT-2. Each row is one question of mreyes and the whole answer, with details and reasons: RT-85 to RT-89.
 func TestPermitQuestions(t *testing.T) {
 	h := newHarbour(t)
 	entry := func(path, action, template, reason string) string {
@@ -155,7 +155,10 @@ func TestPermitQuestions(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h.t = t
-			for _, path := range []string{permitPath, "/runtime/permit-deny/v1", "/api/runtime/permit-deny/v4/"} {
+			for _, path := range []string{
+				permitPath, "/api/runtime/permit-deny/v1", "/api/runtime/permit-deny/v4/",
+				"/runtime/permit-deny/v1", "/runtime/permit-deny/v3", "/runtime/permit-deny/v4",
+			} {
 				h.want(request{path: path, body: `{` + mreyes + `,"remoteIp":"192.0.2.1","includeDetails":true,"includeDenyReason":true,"listOfResources":[` + tt.list + `]}`}, 200, tt.want)
 			}
 		})
