@@ -119,12 +119,9 @@ func (x *exchange) spool(limit int64) (*os.File, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	f, err := os.CreateTemp(x.api.tempDir, "ambit-body-*")
+	f, err := x.unnamed()
 	if err != nil {
-		return nil, 0, manage.FileError("manage.spool", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, 0, errors.Join(model.Internal("manage.spool", err), f.Close())
+		return nil, 0, err
 	}
 	n, err := io.Copy(f, in)
 	if err == nil {
@@ -134,6 +131,19 @@ func (x *exchange) spool(limit int64) (*os.File, int64, error) {
 		return nil, 0, errors.Join(manage.FileError("manage.spool", err), f.Close())
 	}
 	return f, n, nil
+}
+
+// unnamed makes a file without a name, which is gone when it is closed.
+func (x *exchange) unnamed() (*os.File, error) {
+	f, err := os.CreateTemp(x.api.tempDir, "ambit-body-*")
+	if err != nil {
+		return nil, manage.FileError("manage.unnamed", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		_ = f.Close() // the first error counts
+		return nil, model.Internal("manage.unnamed", err)
+	}
+	return f, nil
 }
 
 // answer writes a JSON body.

@@ -110,6 +110,7 @@ func (a *api) routes() http.Handler {
 	addPolicies(t)
 	addPolicyLists(t)
 	addBlocks(t)
+	addExport(t)
 	addRecords(t, assets, "Asset", assetRecords())
 	addRecords(t, identities, "Identity", identityRecords())
 	return t

@@ -22,7 +22,7 @@ func coreRows() map[string]string {
 	return map[string]string{
 		"POST /api/1.0/api-key/token": "open",
 		"GET /ambit/1.0/whoami":       "any", "GET /ambit/1.0/environments": "any", "POST /ambit/1.0/environments": "tenant",
-		"GET " + environment + "/revision": "read", "POST " + environment + "/apply": "write", "POST " + environment + "/impact": "read",
+		"GET " + environment + "/revision": "read", "POST " + environment + "/apply": "write", "GET " + environment + "/export": "read", "POST " + environment + "/impact": "read",
 	}
 }
 
