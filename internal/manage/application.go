@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -83,7 +84,7 @@ func (s *Service) DeleteApplication(ctx context.Context, call Call, env model.En
 
 // swapApplication puts another application, or with "" none, in the place of one in scopes and in the headers of the
 // given policies (policy-model.md 3.12).
-func (w *writer) swapApplication(from, to model.ApplicationID, policies func(yield func(*model.Policy) bool)) error {
+func (w *writer) swapApplication(from, to model.ApplicationID, policies iter.Seq[*model.Policy]) error {
 	for scope, err := range w.Scopes.FindAll() {
 		if err != nil {
 			return err
@@ -113,7 +114,7 @@ func (w *writer) swapApplication(from, to model.ApplicationID, policies func(yie
 }
 
 // allPolicies are those of the mirror, by id.
-func (m *mirror) allPolicies() func(yield func(*model.Policy) bool) {
+func (m *mirror) allPolicies() iter.Seq[*model.Policy] {
 	return func(yield func(*model.Policy) bool) {
 		for i := range m.policies {
 			if !yield(m.policies[i].policy) {

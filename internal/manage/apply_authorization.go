@@ -124,12 +124,15 @@ func (a *applier) assetTypes() error {
 		}
 		t.WorkspaceID = ws.ID
 		before, err := a.w.AssetTemplates.Find(t.ID)
-		if err == nil {
-			err = a.replaceAssetType(file.path, &before, &t)
-		} else if errors.Is(err, store.ErrNotFound) {
-			err = nil
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			if err := mayReplace(&before, &t); err != nil {
+				return id, err
+			}
+			if err := a.replaces(kindAssetTypes, file.path, assetTemplateChange(&before, &t)); err != nil {
+				return id, err
+			}
+		case !errors.Is(err, store.ErrNotFound):
 			return id, err
 		}
 		result, err := a.w.putAssetTemplate(t)
@@ -139,17 +142,6 @@ func (a *applier) assetTypes() error {
 		return err
 	}
 	return a.checkTypeNames()
-}
-
-// replaceAssetType checks what a definition may change of the stored one (policy-model.md 3.2, PM-7).
-func (a *applier) replaceAssetType(path string, before, t *model.AssetTemplate) error {
-	if before.WorkspaceID != t.WorkspaceID {
-		return alreadyExists("AssetTemplate", string(t.ID))
-	}
-	if before.Source != t.Source && before.Source != model.SourceRequest {
-		return model.Invalidf("/source: %s cannot become %s; only REQUEST may change", before.Source, t.Source)
-	}
-	return a.replaces(kindAssetTypes, path, assetTemplateChange(before, t))
 }
 
 // checkTypeNames: display names of asset types are unique in the environment (policy-model.md 3.2).
@@ -204,35 +196,17 @@ func (a *applier) applications() error {
 			return id, err
 		}
 		app.WorkspaceID = ws.ID
-		before, err := a.w.Applications.Find(app.ID)
-		if err == nil && before.WorkspaceID != ws.ID {
-			return id, alreadyExists("Application", id)
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
+		var before *model.Application
+		if found, err := a.w.Applications.Find(app.ID); err == nil {
+			before = &found
+		} else if !errors.Is(err, store.ErrNotFound) {
 			return id, err
 		}
-		if err := a.checkApplication(&app); err != nil {
+		broken := func(id model.TemplateID) *model.Error { return a.needs(kindAssetTypes, string(id)) }
+		if err := a.w.checkApplication(before, &app, broken); err != nil {
 			return id, err
 		}
 		result, err := put(a.w, applicationSubject(), a.w.Applications, app.ID, app)
 		return id, a.applied(kindApplications, file.path, id, result, err)
 	})
-}
-
-// checkApplication: the asset types of an application are of its own workspace (management-api.md 10, A8).
-func (a *applier) checkApplication(app *model.Application) error {
-	var errs model.Errors
-	for _, id := range app.AssetTemplateIDs {
-		if err := a.needs(kindAssetTypes, string(id)); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		t, err := a.w.AssetTemplates.Find(id)
-		if errors.Is(err, store.ErrNotFound) || err == nil && t.WorkspaceID != app.WorkspaceID {
-			errs = append(errs, missingResource("AssetTemplate", string(id)))
-		} else if err != nil {
-			return err
-		}
-	}
-	return errs.OrNil()
 }

@@ -14,7 +14,7 @@ func (a *applier) prune() error {
 		return nil
 	}
 	for _, step := range []func() error{
-		a.pruneScopes, a.prunePolicies, a.pruneBlocks, a.pruneApplications,
+		a.pruneScopes, a.prunePolicies, a.pruneBlocks, a.pruneAPIMapperSets, a.pruneApplications,
 		a.pruneRequestAttributes, a.pruneAssetTypes, a.pruneMapperSets, a.pruneSources, a.pruneCustomAttributes,
 	} {
 		if err := step(); err != nil {
@@ -143,65 +143,35 @@ func (a *applier) pruneApplications() error {
 		func(app *model.Application) bool { return inside[app.WorkspaceID] }, a.unlink)
 }
 
-// unlink takes a deleted application out of the scopes and out of the headers of policies (policy-model.md 3.12). The
-// policies of the archive keep what their files say, so that a second apply changes nothing.
+// unlink takes a deleted application out of what refers to it. The policies of the archive keep what their files say, so
+// that a second apply changes nothing.
 func (a *applier) unlink(app *model.Application) error {
-	for scope, err := range a.w.Scopes.FindAll() {
-		if err != nil {
-			return err
+	var policies []*model.Policy
+	err := each(a.w.Policies.FindAll(), func(p model.Policy) {
+		if slices.Contains(p.Applications, app.ID) && a.seen[objectRef{kindPolicies, string(p.ID)}] == "" {
+			policies = append(policies, &p)
 		}
-		at := slices.Index(scope.ApplicationIDs, app.ID)
-		if at < 0 {
-			continue
-		}
-		scope.ApplicationIDs = convert[model.ApplicationID](slices.Delete(slices.Clone(scope.ApplicationIDs), at, at+1))
-		if _, err := a.w.putScope(scope); err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return err
 	}
-	for p, err := range a.w.Policies.FindAll() {
-		if err != nil {
-			return err
-		}
-		at := slices.Index(p.Applications, app.ID)
-		if at < 0 || a.seen[objectRef{kindPolicies, string(p.ID)}] != "" {
-			continue
-		}
-		p.Applications = convert[model.ApplicationID](slices.Delete(slices.Clone(p.Applications), at, at+1))
-		if _, err := put(a.w, a.policySubject(), a.w.Policies, p.ID, p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.w.swapApplication(app.ID, "", slices.Values(policies))
 }
 
 func (a *applier) pruneRequestAttributes() error {
 	inside := a.authorizationIDs(kindRequestAttributes)
-	key := func(r *model.RequestAttribute) store.Key {
-		return store.Key{Owner: string(r.WorkspaceID), ID: string(r.ID)}
-	}
-	return pruneOf(a, kindRequestAttributes, requestAttributeSubject(), a.w.RequestAttributes, key,
-		func(r *model.RequestAttribute) string { return key(r).String() },
+	return pruneOf(a, kindRequestAttributes, requestAttributeSubject(), a.w.RequestAttributes, requestAttributeKey,
+		func(r *model.RequestAttribute) string { return requestAttributeKey(r).String() },
 		func(r *model.RequestAttribute) bool { return inside[r.WorkspaceID] },
-		func(r *model.RequestAttribute) error {
-			var names []string
-			for _, k := range a.resolver.blocks {
-				if k.block.WorkspaceID == r.WorkspaceID && usesRequest(&k.block, r.ID) {
-					names = append(names, k.block.Name)
-				}
-			}
-			if len(names) > 0 {
-				return inUse("RequestAttribute", string(r.ID), "building block", names)
-			}
-			return nil
-		})
+		func(r *model.RequestAttribute) error { return unusedRequestAttribute(r, a.resolver.oldestFirst()) })
 }
 
-func usesRequest(b *model.Block, id model.AttributeID) bool {
-	ref := model.Ref{Side: model.SideRequest, Attribute: id}
-	return slices.ContainsFunc(b.Branches, func(br model.Branch) bool {
-		return slices.ContainsFunc(br.Rules, func(r model.Rule) bool { return r.Left == ref || r.Ref == ref })
-	})
+func (a *applier) pruneAPIMapperSets() error {
+	inside := a.authorizationIDs(kindAPIMapperSets)
+	return pruneOf(a, kindAPIMapperSets, apiMapperSetSubject(), a.w.APIMapperSets,
+		func(s *model.APIMapperSet) model.ApplicationID { return s.ID },
+		func(s *model.APIMapperSet) string { return string(s.ID) },
+		func(s *model.APIMapperSet) bool { return inside[s.WorkspaceID] }, nil)
 }
 
 func (a *applier) pruneAssetTypes() error {
@@ -217,46 +187,7 @@ func (a *applier) pruneAssetTypes() error {
 		func(t *model.AssetTemplate) model.TemplateID { return t.ID },
 		func(t *model.AssetTemplate) string { return string(t.ID) },
 		func(t *model.AssetTemplate) bool { return inside[t.WorkspaceID] },
-		func(t *model.AssetTemplate) error { return a.emptyAssetType(t, users) })
-}
-
-// emptyAssetType deletes what goes with an asset type; it is refused while a policy uses one of its rulesets
-// (policy-model.md 3.12).
-func (a *applier) emptyAssetType(t *model.AssetTemplate, users *usage) error {
-	var rulesets []model.BlockID
-	var policies []string
-	for _, k := range a.resolver.blocks {
-		if k.block.Kind == model.KindRuleset && k.block.Template == t.ID {
-			rulesets = append(rulesets, k.block.ID)
-			policies = append(policies, users.ofBlock(k.block.ID)...)
-		}
-	}
-	if len(policies) > 0 {
-		return inUse("AssetTemplate", string(t.ID), "policy", policies)
-	}
-	slices.Sort(rulesets)
-	for _, id := range rulesets {
-		if err := a.resolver.drop(id); err != nil {
-			return err
-		}
-	}
-	if _, err := a.w.Assets(t.ID).Clear(); err != nil {
-		return err
-	}
-	for app, err := range a.w.Applications.FindAll() {
-		if err != nil {
-			return err
-		}
-		at := slices.Index(app.AssetTemplateIDs, t.ID)
-		if at < 0 {
-			continue
-		}
-		app.AssetTemplateIDs = convert[model.TemplateID](slices.Delete(slices.Clone(app.AssetTemplateIDs), at, at+1))
-		if _, err := put(a.w, applicationSubject(), a.w.Applications, app.ID, app); err != nil {
-			return err
-		}
-	}
-	return nil
+		func(t *model.AssetTemplate) error { return a.resolver.emptyAssetType(t.ID, users) })
 }
 
 func (a *applier) pruneMapperSets() error {
