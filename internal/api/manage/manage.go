@@ -110,6 +110,8 @@ func (a *api) routes() http.Handler {
 	addPolicies(t)
 	addPolicyLists(t)
 	addBlocks(t)
+	addAssetTemplates(t)
+	addApplications(t)
 	addExport(t)
 	addRecords(t, assets, "Asset", assetRecords())
 	addRecords(t, identities, "Identity", identityRecords())

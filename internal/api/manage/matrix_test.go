@@ -12,7 +12,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), environmentRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows()} {
+	for _, part := range []map[string]string{coreRows(), environmentRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
