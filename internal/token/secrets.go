@@ -1,6 +1,7 @@
 package token
 
 import (
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -66,6 +67,7 @@ type Secrets struct {
 	key     []byte // of the stored HMACs
 	process []byte // of the remembered checks; never leaves this process
 	slots   chan struct{}
+	sealing cipher.AEAD // of texts that are kept to be read again
 
 	mu     sync.Mutex
 	recent map[[sha256.Size]byte]time.Time // when the check was made
@@ -78,7 +80,12 @@ func NewSecrets(key []byte) (*Secrets, error) {
 	if len(key) != KeySize {
 		return nil, model.Invalidf("the key of the secrets must have %d bytes, it has %d", KeySize, len(key))
 	}
+	sealing, err := newCipher(key)
+	if err != nil {
+		return nil, err
+	}
 	return &Secrets{
+		sealing: sealing,
 		key:     append([]byte(nil), key...),
 		process: randomBytes(KeySize),
 		slots:   make(chan struct{}, slots(runtime.GOMAXPROCS(0))),
