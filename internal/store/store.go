@@ -110,6 +110,9 @@ const (
 	Credentials             CollectionName = "credential"
 	Revocations             CollectionName = "revocation"
 	Reports                 CollectionName = "report"
+	PAAGroups               CollectionName = "PAA group"
+	PAASources              CollectionName = "PAA source"
+	PAAViews                CollectionName = "PAA views"
 	Assets                  CollectionName = "asset"
 	Identities              CollectionName = "identity"
 )
@@ -154,6 +157,9 @@ type Tx struct {
 	Policies                Collection[model.PolicyID, model.Policy]
 	Scopes                  Collection[model.ClientID, model.Scope]
 	Reports                 Collection[string, model.Report]
+	PAAGroups               Collection[string, model.PAAGroup]
+	PAASources              Collection[Key, model.PAASource] // group, id
+	PAAViews                Collection[string, model.PAAViews]
 
 	// Records of one template, in insertion order. The template need not be checked by the store.
 	Assets     func(model.TemplateID) Records[model.Asset]

@@ -131,3 +131,24 @@ func scopeShape() shape[model.ClientID, model.Scope] {
 		key:  func(v *model.Scope) model.ClientID { return v.ClientID }, parts: single[model.ClientID],
 	}
 }
+
+func paaGroupShape() shape[string, model.PAAGroup] {
+	return shape[string, model.PAAGroup]{
+		name: store.PAAGroups,
+		key:  func(v *model.PAAGroup) string { return v.ID }, parts: single[string],
+	}
+}
+
+func paaSourceShape() shape[store.Key, model.PAASource] {
+	return shape[store.Key, model.PAASource]{
+		name: store.PAASources, parts: double,
+		key: func(v *model.PAASource) store.Key { return store.Key{Owner: v.GroupID, ID: v.ID} },
+	}
+}
+
+func paaViewsShape() shape[string, model.PAAViews] {
+	return shape[string, model.PAAViews]{
+		name: store.PAAViews,
+		key:  func(v *model.PAAViews) string { return v.GroupID }, parts: single[string],
+	}
+}

@@ -73,6 +73,9 @@ func (t *transaction) tx() *store.Tx {
 		Policies:                open(t, policyShape()),
 		Scopes:                  open(t, scopeShape()),
 		Reports:                 open(t, reportShape()),
+		PAAGroups:               open(t, paaGroupShape()),
+		PAASources:              open(t, paaSourceShape()),
+		PAAViews:                open(t, paaViewsShape()),
 
 		Assets: func(template model.TemplateID) store.Records[model.Asset] {
 			return openRecords(t, template, assetForm())

@@ -49,6 +49,7 @@ func testCollections(t *testing.T, open Open) {
 		keys: [3]string{"1", "2", "3"}, full: fullReport, text: text[string],
 		bare: func(k string) model.Report { return model.Report{ID: k} },
 	})
+	checkPAA(t, s)
 	checkWorkspaces(t, s)
 	checkTemplates(t, s)
 	checkCollection(t, s, collectionCase[model.ApplicationID, model.Application]{
@@ -97,6 +98,27 @@ func testCollections(t *testing.T, open Open) {
 		of:   func(tx *store.Tx) store.Collection[model.ClientID, model.Scope] { return tx.Scopes },
 		keys: [3]model.ClientID{"SCOPE1", "SCOPE2", "SCOPE3"}, full: fullScope, text: text[model.ClientID],
 		bare: func(k model.ClientID) model.Scope { return model.Scope{ClientID: k, EnvironmentID: envA} },
+	})
+}
+
+func checkPAA(t *testing.T, s store.Store) {
+	checkCollection(t, s, collectionCase[string, model.PAAGroup]{
+		name: store.PAAGroups,
+		of:   func(tx *store.Tx) store.Collection[string, model.PAAGroup] { return tx.PAAGroups },
+		keys: [3]string{"1", "2", "3"}, full: fullPAAGroup, text: text[string],
+		bare: func(k string) model.PAAGroup { return model.PAAGroup{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[store.Key, model.PAASource]{
+		name: store.PAASources,
+		of:   func(tx *store.Tx) store.Collection[store.Key, model.PAASource] { return tx.PAASources },
+		keys: pairs(), full: fullPAASource, text: store.Key.String,
+		bare: func(k store.Key) model.PAASource { return model.PAASource{GroupID: k.Owner, ID: k.ID} },
+	})
+	checkCollection(t, s, collectionCase[string, model.PAAViews]{
+		name: store.PAAViews,
+		of:   func(tx *store.Tx) store.Collection[string, model.PAAViews] { return tx.PAAViews },
+		keys: [3]string{"1", "2", "3"}, full: fullPAAViews, text: text[string],
+		bare: func(k string) model.PAAViews { return model.PAAViews{GroupID: k} },
 	})
 }
 

@@ -34,6 +34,9 @@ func dump(t testing.TB, s store.Store, env model.EnvironmentID) Contents {
 		collect(t, c.Tenant, store.Credentials, tx.Credentials)
 		collect(t, c.Tenant, store.Revocations, tx.Revocations)
 		collect(t, c.Objects, store.Reports, tx.Reports)
+		collect(t, c.Objects, store.PAAGroups, tx.PAAGroups)
+		collect(t, c.Objects, store.PAASources, tx.PAASources)
+		collect(t, c.Objects, store.PAAViews, tx.PAAViews)
 		collect(t, c.Objects, store.AuthorizationWorkspaces, tx.AuthorizationWorkspaces)
 		collect(t, c.Objects, store.IdentityWorkspaces, tx.IdentityWorkspaces)
 		collect(t, c.Objects, store.IdentityTemplates, tx.IdentityTemplates)
@@ -97,6 +100,12 @@ func keyOf(v any) string {
 		return v.TokenID
 	case model.Report:
 		return v.ID
+	case model.PAAGroup:
+		return v.ID
+	case model.PAASource:
+		return store.Key{Owner: v.GroupID, ID: v.ID}.String()
+	case model.PAAViews:
+		return v.GroupID
 	case model.AuthorizationWorkspace:
 		return string(v.ID)
 	case model.IdentityWorkspace:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -39,6 +40,18 @@ func fullReport(id string) model.Report {
 		ID: id, Type: "policies_by_attribute", Attribute: "level", Format: "PDF", CreatedAt: start(),
 		Content: []byte{0, 255},
 	}
+}
+
+func fullPAAGroup(id string) model.PAAGroup {
+	return model.PAAGroup{ID: id, Type: "CLOUD", Agents: 3, HasInactiveSync: true}
+}
+
+func fullPAASource(key store.Key) model.PAASource {
+	return model.PAASource{GroupID: key.Owner, ID: key.ID, Definition: []byte(`{"adapter":"jdbc"}`)}
+}
+
+func fullPAAViews(group string) model.PAAViews {
+	return model.PAAViews{GroupID: group, Views: []model.PAAView{{Type: "SQL", PAAID: "p", Text: "select 1\n"}, {}}}
 }
 
 func fullSecret() model.SecretHash {
