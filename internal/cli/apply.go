@@ -52,7 +52,6 @@ func (c *applyCommand) Run(ctx context.Context, s Streams) error {
 	if c.Environment == "" {
 		return &usageError{"apply", "no environment: give --env or set AMBIT_ENV_ID"}
 	}
-	c.AdminSecret = os.Getenv("AMBIT_ADMIN_SECRET")
 	source, err := open(c.Paths)
 	if err != nil {
 		return err

@@ -1,9 +1,9 @@
 // Package cli is the command line of Ambit. Its commands either run the server (serve, demo), work on a data directory
-// (credentials, backup) or talk to a server over its public HTTP interface (apply, import, ask).
+// (backup, credentials show and reset-admin) or talk to a server over its public HTTP interface (all others).
 //
-// Start at Main. Exit codes: 0 done, 1 refused or failed, 2 used wrongly. Results go to standard output, everything
-// else to standard error. Secrets are read from the environment or a file, never from the command line, where other
-// users of the machine could see them.
+// Start at Main; call.go tells how the commands of the management plane are written. Exit codes: 0 done, 1 refused or
+// failed, 2 used wrongly. Results go to standard output, everything else to standard error. Secrets are read from the
+// environment or a file, never from the command line, where other users of the machine could see them.
 package cli
 
 import (
@@ -36,19 +36,54 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// root is the grammar of the command line.
+// root is the grammar of the command line, in the order of the help.
 type root struct {
-	Serve       serveCommand       `cmd:"" help:"Run the server."`
-	Demo        demoCommand        `cmd:"" help:"Run a server with the sample bank, ready to be asked."`
-	Apply       applyCommand       `cmd:"" help:"Bring an environment to the state of a directory, files of one, or an archive."`
-	Impact      impactCommand      `cmd:"" help:"Show who would gain or lose what if a change were made, and make none."`
-	Test        testCommand        `cmd:"" help:"Run the tests of a directory of policies, without a server."`
-	Import      importCommand      `cmd:"" help:"Load assets or identities from NDJSON or CSV."`
-	Ask         askCommand         `cmd:"" help:"Show what a user may access."`
-	Credentials credentialsCommand `cmd:"" help:"Look at or reset the admin credential of a data directory."`
-	Backup      backupCommand      `cmd:"" help:"Write a consistent copy of the store to a file, while the server runs or not."`
-	Version     versionCommand     `cmd:"" help:"Print the version."`
-	Completion  completionCommand  `cmd:"" help:"Print the completion script of a shell."`
+	Serve      serveCommand      `cmd:"" group:"run" help:"Run the server."`
+	Demo       demoCommand       `cmd:"" group:"run" help:"Run a server with the sample bank, ready to be asked."`
+	Backup     backupCommand     `cmd:"" group:"run" help:"Write a consistent copy of the store to a file, while the server runs or not."`
+	Version    versionCommand    `cmd:"" group:"run" help:"Print the version."`
+	Completion completionCommand `cmd:"" group:"run" help:"Print the completion script of a shell."`
+	Help       helpCommand       `cmd:"" group:"run" help:"Show the commands, or how to use one."`
+
+	Ask    askCommand    `cmd:"" group:"ask" help:"Show what a user may access."`
+	Impact impactCommand `cmd:"" group:"ask" help:"Show who would gain or lose what if a change were made, and make none."`
+
+	Apply              applyCommand              `cmd:"" group:"model" help:"Bring an environment to the state of a directory, files of one, or an archive."`
+	Workspaces         workspacesCommand         `cmd:"" group:"model" help:"Authorization workspaces and their request attributes."`
+	Templates          templatesCommand          `cmd:"" group:"model" help:"Asset templates: the types of assets."`
+	Applications       applicationsCommand       `cmd:"" group:"model" help:"Applications."`
+	Mappers            mappersCommand            `cmd:"" group:"model" help:"API mapper sets."`
+	IdentityWorkspaces identityWorkspacesCommand `cmd:"" group:"model" help:"Identity workspaces and their matchers."`
+	IdentityTemplates  identityTemplatesCommand  `cmd:"" group:"model" help:"Identity templates, their sources and mapper sets."`
+	CustomAttributes   customAttributesCommand   `cmd:"" group:"model" help:"Custom attributes of policies."`
+
+	Policies policiesCommand `cmd:"" group:"policies" help:"Policies."`
+	Blocks   blocksCommand   `cmd:"" group:"policies" help:"Building blocks: rulesets, conditions and dynamic groups."`
+	Test     testCommand     `cmd:"" group:"policies" help:"Run the tests of a directory of policies, without a server."`
+
+	Import     importCommand     `cmd:"" group:"data" help:"Load assets or identities from NDJSON or CSV."`
+	Assets     assetsCommand     `cmd:"" group:"data" help:"Assets of Ambit's own catalogue."`
+	Identities identitiesCommand `cmd:"" group:"data" help:"Identities of Ambit's own directory."`
+
+	Environments environmentsCommand `cmd:"" group:"administration" help:"Environments."`
+	Scopes       scopesCommand       `cmd:"" group:"administration" help:"Scopes, which ask for decisions, and their secrets."`
+	Credentials  credentialsCommand  `cmd:"" group:"administration" help:"API credentials, which manage."`
+	Audit        auditCommand        `cmd:"" group:"administration" help:"List who changed what, newest first; --env - lists the events of the tenant." call:"GET /api/1.0/audit-admin/{env}" tenant:"GET /api/1.0/audit-admin" columns:"TIME=timestamp|time ACTION=action TYPE=resourceType ID=resourceId NAME=resourceName BY=userId FROM=clientIp REVISION=revision" example:"ambit audit --since 24h --resource-type ROLE"`
+	Reports      reportsCommand      `cmd:"" group:"administration" help:"Reports of policies by an attribute."`
+	Caches       cachesCommand       `cmd:"" group:"administration" help:"Drop what is cached."`
+	Whoami       whoamiCommand       `cmd:"" group:"administration" help:"Print what the credential is and may do." call:"GET /ambit/1.0/whoami" example:"ambit whoami"`
+}
+
+// groups are the parts of the help.
+func groups() []kong.Group {
+	return []kong.Group{
+		{Key: "run", Title: "Run"},
+		{Key: "ask", Title: "Ask"},
+		{Key: "model", Title: "Model"},
+		{Key: "policies", Title: "Policies"},
+		{Key: "data", Title: "Data"},
+		{Key: "administration", Title: "Administration"},
+	}
 }
 
 const description = `Ambit answers what a user may do: every asset, every action, in one call.
@@ -67,12 +102,7 @@ func Main(args []string, s Streams) (code int) {
 	}()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	var grammar root
-	parser, err := kong.New(&grammar,
-		kong.Name("ambit"), kong.Description(description), kong.UsageOnError(), kong.Writers(s.Out, s.Err),
-		kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(s))
+	parser, err := parserOf(new(root), s, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		fmt.Fprintln(s.Err, "ambit:", err)
 		return exitFailed
@@ -84,6 +114,9 @@ func Main(args []string, s Streams) (code int) {
 	}
 	if err := command.Run(); err != nil {
 		fmt.Fprintln(s.Err, "ambit:", err)
+		if hint := hintOf(err); hint != "" {
+			fmt.Fprintln(s.Err, "hint:", hint)
+		}
 		if usage, ok := errors.AsType[*usageError](err); ok {
 			fmt.Fprintf(s.Err, "Run \"ambit %s --help\".\n", usage.command)
 			return exitUsage
@@ -91,6 +124,34 @@ func Main(args []string, s Streams) (code int) {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// parserOf makes the parser of the grammar. Commands show their example in their help.
+func parserOf(grammar *root, s Streams, more ...kong.Option) (*kong.Kong, error) {
+	parser, err := kong.New(grammar, append(more,
+		kong.Name("ambit"), kong.Description(description), kong.UsageOnError(), kong.Writers(s.Out, s.Err),
+		kong.Exit(func(code int) { panic(exited(code)) }), kong.Bind(s), kong.ExplicitGroups(groups()),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Vars{"block_kinds": blockKinds})...)
+	if err != nil {
+		return nil, err
+	}
+	walk(parser.Model.Node, nil, func(_ []string, n *kong.Node) {
+		if example := n.Tag.Get("example"); example != "" {
+			n.Detail = "Example:\n\n    " + example
+		}
+	})
+	return parser, nil
+}
+
+type helpCommand struct {
+	Command []string `arg:"" optional:"" help:"Command to explain."`
+}
+
+// Run prints the help of a command.
+func (c *helpCommand) Run(k *kong.Kong) error {
+	_, err := k.Parse(append(c.Command, "--help"))
+	return err
 }
 
 // usageError is a wrong use that the grammar cannot see.

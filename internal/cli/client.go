@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -32,6 +33,9 @@ type client struct {
 
 // connect logs in.
 func (r *remote) connect(ctx context.Context) (*client, error) {
+	if r.AdminSecret == "" {
+		r.AdminSecret = os.Getenv("AMBIT_ADMIN_SECRET")
+	}
 	if r.AdminID == "" || r.AdminSecret == "" {
 		return nil, errors.New("no admin credential: set AMBIT_ADMIN_ID and AMBIT_ADMIN_SECRET")
 	}
@@ -70,6 +74,7 @@ type request struct {
 // refusal is an error answer of the server.
 type refusal struct {
 	Status int
+	Asked  string // the path
 	ID     string // names the error in the server's log
 	Errors []wireError
 	Raw    []byte
@@ -84,6 +89,8 @@ type wireError struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Key     string `json:"key"`
+	// Args has what the message leaves out, under the keys "0", "1", …
+	Args map[string]string `json:"args"`
 }
 
 // String is the message behind its place, without saying the place twice.
@@ -103,7 +110,11 @@ func (e wireError) String() string {
 func (e *refusal) Error() string {
 	var lines []string
 	for _, one := range e.Errors {
-		lines = append(lines, one.String())
+		line := one.String()
+		if one.Code == "PUA-033" { // its documented message names no policy
+			line += ": " + one.Args["1"]
+		}
+		lines = append(lines, line)
 	}
 	if len(lines) == 0 {
 		lines = append(lines, fmt.Sprintf("%d %s %s", e.Status, http.StatusText(e.Status), strings.TrimSpace(string(e.Raw))))
@@ -113,6 +124,31 @@ func (e *refusal) Error() string {
 		text += " (" + e.ID + " in the server's log)"
 	}
 	return text
+}
+
+// hintOf is what may help against an error, "" when nothing is known.
+func hintOf(err error) string {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok {
+		return ""
+	}
+	manages := !strings.HasPrefix(r.Asked, "/api/runtime/")
+	switch r.Status {
+	case http.StatusUnauthorized:
+		if manages {
+			return "AMBIT_ADMIN_ID and AMBIT_ADMIN_SECRET name no credential of this server"
+		}
+		return "AMBIT_CLIENT_ID and AMBIT_CLIENT_SECRET name no scope of this server"
+	case http.StatusForbidden:
+		if manages {
+			return "\"ambit whoami\" tells what the credential of AMBIT_ADMIN_ID may do"
+		}
+	case http.StatusPreconditionFailed:
+		return "it is not the version of --if-match; look at it again, get --etag prints the version"
+	case http.StatusPreconditionRequired:
+		return "the environment demands --if-match; get --etag prints the version"
+	}
+	return ""
 }
 
 // call sends a request and decodes the answer into out unless that is nil. Every status outside 200 to 299 is a
@@ -169,12 +205,16 @@ func (c *client) send(ctx context.Context, q request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &refusal{Status: resp.StatusCode, ID: resp.Header.Get("X-Error-Id"), Raw: raw}
+	r := &refusal{Status: resp.StatusCode, Asked: q.path, ID: resp.Header.Get("X-Error-Id"), Raw: raw}
 	var body struct {
-		Errors []wireError `json:"errors"`
+		wireError             // the flat body of some families
+		Errors    []wireError `json:"errors"`
 	}
 	if json.Unmarshal(raw, &body) == nil {
 		r.Errors = body.Errors
+		if len(r.Errors) == 0 && body.Message != "" {
+			r.Errors = []wireError{body.wireError}
+		}
 	}
 	return nil, r
 }

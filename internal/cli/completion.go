@@ -96,7 +96,7 @@ func fish(b *strings.Builder, program *kong.Node) {
 	walk(program, nil, func(path []string, n *kong.Node) {
 		condition := "__fish_use_subcommand"
 		if len(path) > 0 {
-			condition = "__fish_seen_subcommand_from " + path[len(path)-1]
+			condition = "__fish_seen_subcommand_from " + strings.Join(path, "; and __fish_seen_subcommand_from ")
 		}
 		for _, child := range n.Children {
 			if !child.Hidden {

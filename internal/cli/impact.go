@@ -65,7 +65,6 @@ func (c *impactCommand) Run(ctx context.Context, s Streams) error {
 		return err
 	}
 	defer change.body.Close()
-	c.AdminSecret = os.Getenv("AMBIT_ADMIN_SECRET")
 	session, err := c.connect(ctx)
 	if err != nil {
 		return err

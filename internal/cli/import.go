@@ -64,7 +64,6 @@ func (c *bulk) run(ctx context.Context, s Streams, command, path string, query u
 	if c.Environment == "" {
 		return &usageError{command, "no environment: give --env or set AMBIT_ENV_ID"}
 	}
-	c.AdminSecret = os.Getenv("AMBIT_ADMIN_SECRET")
 	rows, size, err := c.openRows(s.In)
 	if err != nil {
 		return err

@@ -13,11 +13,6 @@ type dataDirectory struct {
 	Data string `env:"AMBIT_DATA" default:"ambit-data" help:"Data directory of the server."`
 }
 
-type credentialsCommand struct {
-	Show       showCredentials `cmd:"" help:"List the API credentials, without secrets."`
-	ResetAdmin resetAdmin      `cmd:"" help:"Give the admin credential a new secret; the old one and its tokens end. The server must be stopped."`
-}
-
 type showCredentials struct{ dataDirectory }
 
 // Run lists the credentials.

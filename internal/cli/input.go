@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	typeJSON = "application/json"
+	typeRego = "text/plain;language=rego"
+)
+
+// fromFile is the body of an import.
+type fromFile struct {
+	File string `short:"f" required:"" file:"json" placeholder:"FILE" help:"The object as JSON or YAML; - reads standard input."`
+}
+
+// fromRego is the body of an import of policies or building blocks.
+type fromRego struct {
+	File string `short:"f" required:"" file:"rego" placeholder:"FILE" help:"The Rego; - reads standard input. A policy may also be its JSON or YAML form."`
+}
+
+// fromFlags is the body of a write whose members have flags of their own.
+type fromFlags struct {
+	File string `short:"f" file:"json" placeholder:"FILE" help:"Members as JSON or YAML; - reads standard input. Flags go above it."`
+}
+
+// fileName is how messages name a file of the command line.
+func fileName(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
+// fill makes the body of the call.
+func (o *operation) fill(stdin io.Reader) error {
+	if path, value, found := strings.Cut(o.tag("patch"), " "); found {
+		return o.patch(path, jsontext.Value(value))
+	}
+	for _, v := range o.tagged("patch") {
+		value, err := json.Marshal(textsOf(v)[0])
+		if err != nil {
+			return err
+		}
+		return o.patch(v.Tag.Get("patch"), value)
+	}
+	takesFile, takesMembers := false, false
+	for _, v := range o.values() {
+		takesFile = takesFile || v.Tag.Has("file")
+		takesMembers = takesMembers || v.Tag.Has("body")
+	}
+	for _, v := range o.tagged("file") {
+		if err := o.read(textsOf(v)[0], v.Tag.Get("file") == "rego", stdin); err != nil {
+			return err
+		}
+	}
+	members := o.tagged("body")
+	switch {
+	case len(members) == 0 && takesFile && o.body == nil:
+		return o.usage("nothing to write: give --file or a flag that says what")
+	case len(members) > 0 || takesMembers && o.body == nil:
+		return o.overlay(members)
+	}
+	return nil
+}
+
+func (o *operation) patch(path string, value jsontext.Value) error {
+	text, err := json.Marshal([]any{map[string]any{"op": "replace", "path": path, "value": value}}, json.Deterministic(true))
+	o.body, o.contentType = text, typeJSON
+	return err
+}
+
+// read takes the body from a file. JSON stays as it is, so that the server's messages fit what the user wrote.
+func (o *operation) read(path string, rego bool, stdin io.Reader) error {
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }() // only read
+		stdin = f
+	}
+	text, err := io.ReadAll(stdin)
+	if err != nil {
+		return err
+	}
+	kind := filepath.Ext(path)
+	switch isJSON := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) || bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")); {
+	case isJSON:
+		o.contentType = typeJSON
+	case rego && kind != ".yaml" && kind != ".yml":
+		o.contentType = typeRego
+	default:
+		o.contentType = typeJSON
+		if text, err = jsonOf(text); err != nil {
+			return fmt.Errorf("%s: %w", fileName(path), err)
+		}
+	}
+	o.body = text
+	return nil
+}
+
+// jsonOf is the JSON of a YAML document.
+func jsonOf(text []byte) ([]byte, error) {
+	var v any
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it has more than one document")
+	}
+	return json.Marshal(v)
+}
+
+// overlay sets the members that have flags, above those of the file.
+func (o *operation) overlay(members []*kong.Value) error {
+	whole := map[string]any{}
+	if o.body != nil {
+		if err := json.Unmarshal(o.body, &whole); err != nil {
+			return fmt.Errorf("the file does not hold an object: %w", err)
+		}
+		if inner, wrapped := whole["data"].(map[string]any); wrapped && len(whole) == 1 {
+			whole = inner
+		}
+	}
+	for _, v := range members {
+		object := whole
+		names := strings.Split(v.Tag.Get("body"), ".")
+		for _, name := range names[:len(names)-1] {
+			inner, ok := object[name].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+				object[name] = inner
+			}
+			object = inner
+		}
+		object[names[len(names)-1]] = reflect.Indirect(v.Target).Interface()
+	}
+	text, err := json.Marshal(whole, json.Deterministic(true))
+	o.body, o.contentType = text, typeJSON
+	return err
+}
