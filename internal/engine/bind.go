@@ -49,7 +49,12 @@ func (s *Snapshot) Bind(q Question) (*Residual, error) {
 	if len(q.Identities) == 0 || len(q.Identities) > 3 {
 		return nil, model.Invalidf("a question has 1 to 3 identities, not %d", len(q.Identities))
 	}
-	r := &Residual{snapshot: s, question: &q, reachable: s.reachable(q.Applications)}
+	return s.bindWithin(&q, s.reachable(q.Applications))
+}
+
+// bindWithin is Bind of a question of the right size about the types that are reachable.
+func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool) (*Residual, error) {
+	r := &Residual{snapshot: s, question: q, reachable: reachable}
 	choices := make([][]subject, len(q.Identities))
 	total := 1
 	for i := range q.Identities {

@@ -329,34 +329,12 @@ func (c *comparison) touched(side int, id model.TemplateID, t *identityType, yie
 			}
 			found, ok := known[g]
 			if !ok {
-				found = c.members(t, g)
+				found = t.members(g, &c.asking, nil)
 				known[g] = found
 			}
 			yield(found, mask)
 		}
 	}
-}
-
-func (c *comparison) members(t *identityType, g *block) *index.Set {
-	asking := subject{question: &c.asking}
-	var sets []*index.Set
-next:
-	for _, br := range g.branches {
-		var list []index.Predicate
-		for i := range br.rules {
-			r := &br.rules[i]
-			if r.src.Ref.Side == model.SideIdentity {
-				continue
-			}
-			p, ok := asking.bind(r)
-			if !ok {
-				continue next
-			}
-			list = append(list, p.indexed(t.columns[p.attribute]))
-		}
-		sets = append(sets, t.table.Select(list, nil))
-	}
-	return index.Union(sets...)
 }
 
 // identity compares the answers for one identity, nil where it does not exist.
