@@ -109,6 +109,7 @@ type schema[R any] interface {
 	// attribute finds a declared attribute by name without allocating.
 	attribute(name []byte) (id model.AttributeID, ok bool)
 	multiValue(id model.AttributeID) bool
+	columns() []csvColumn // of the attributes that can have values, in the template's order
 	apply(r *row, before *R, merge bool) (R, *model.Error)
 	// needsBefore reports whether apply looks at the stored record also when it replaces it.
 	needsBefore() bool

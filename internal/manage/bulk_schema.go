@@ -10,6 +10,7 @@ import (
 // assetSchema checks the rows of one asset type (policy-model.md 3.2, 3.3).
 type assetSchema struct {
 	attributes map[string]*model.AssetAttribute
+	order      []csvColumn
 	required   []*model.AssetAttribute // with a default for a record without a value
 	fixed      []*model.AssetAttribute // that a write may not change
 	optional   bool                    // some default is for new records only
@@ -20,6 +21,9 @@ func newAssetSchema(t *model.AssetTemplate) *assetSchema {
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
 		s.attributes[string(a.ID)] = a
+		if !a.IsCalculated {
+			s.order = append(s.order, csvColumn{attribute: a.ID, multi: a.IsMultiValue})
+		}
 		if a.ID == model.AttributePath {
 			continue
 		}
@@ -50,6 +54,7 @@ func (s *assetSchema) multiValue(id model.AttributeID) bool {
 	return a != nil && a.IsMultiValue
 }
 
+func (s *assetSchema) columns() []csvColumn        { return s.order }
 func (s *assetSchema) needsBefore() bool           { return len(s.fixed) > 0 || s.optional }
 func (s *assetSchema) keyOf(a *model.Asset) string { return a.Path }
 
@@ -134,12 +139,15 @@ func (s *assetSchema) fillDefaults(out *model.Asset, isNew bool) *model.Error {
 // identitySchema checks the rows of one identity template (policy-model.md 3.6).
 type identitySchema struct {
 	attributes map[string]*model.IdentityAttribute
+	order      []csvColumn
 }
 
 func newIdentitySchema(t *model.IdentityTemplate) *identitySchema {
 	s := &identitySchema{attributes: map[string]*model.IdentityAttribute{}}
 	for i := range t.Attributes {
-		s.attributes[string(t.Attributes[i].ID)] = &t.Attributes[i]
+		a := &t.Attributes[i]
+		s.attributes[string(a.ID)] = a
+		s.order = append(s.order, csvColumn{attribute: a.ID, multi: s.multiValue(a.ID)})
 	}
 	if uid, _ := t.Attribute(model.AttributeUID); s.attributes[string(model.AttributeUID)] == nil {
 		s.attributes[string(model.AttributeUID)] = &uid
@@ -156,6 +164,7 @@ func (s *identitySchema) attribute(name []byte) (model.AttributeID, bool) {
 }
 
 func (s *identitySchema) multiValue(model.AttributeID) bool { return true }
+func (s *identitySchema) columns() []csvColumn              { return s.order }
 func (s *identitySchema) needsBefore() bool                 { return false }
 func (s *identitySchema) keyOf(i *model.Identity) string    { return i.EntityID }
 

@@ -7,11 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"time"
-
-	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// cursorAge is how long a page may be continued (management-api.md 19).
+// cursorAge is how long after the first page a list may be continued (management-api.md 19).
 const cursorAge = 15 * time.Minute
 
 // cursors seals the places at which pages go on. A cursor works for the caller and the question it was given to, in the
@@ -19,9 +17,10 @@ const cursorAge = 15 * time.Minute
 type cursors struct{ seal cipher.AEAD }
 
 type place struct {
+	state    uint64 // that all pages of the walk show
+	walk     uint64
 	position int64
-	revision model.Revision // of the first page
-	made     time.Time
+	made     time.Time // with the first page
 }
 
 func newCursors() cursors {
@@ -32,15 +31,16 @@ func newCursors() cursors {
 	return cursors{seal}
 }
 
-const placeSize = 24
+const placeSize = 32
 
 func (c cursors) write(p place, question string) string {
 	nonce := make([]byte, c.seal.NonceSize(), c.seal.NonceSize()+placeSize+c.seal.Overhead())
 	_, _ = rand.Read(nonce)
 	var plain [placeSize]byte
-	binary.BigEndian.PutUint64(plain[0:], uint64(p.position))
-	binary.BigEndian.PutUint64(plain[8:], uint64(p.revision))
-	binary.BigEndian.PutUint64(plain[16:], uint64(p.made.UnixMilli()))
+	binary.BigEndian.PutUint64(plain[0:], p.state)
+	binary.BigEndian.PutUint64(plain[8:], p.walk)
+	binary.BigEndian.PutUint64(plain[16:], uint64(p.position))
+	binary.BigEndian.PutUint64(plain[24:], uint64(p.made.UnixMilli()))
 	return base64.RawURLEncoding.EncodeToString(c.seal.Seal(nonce, nonce, plain[:], []byte(question)))
 }
 
@@ -56,8 +56,9 @@ func (c cursors) read(text, question string, now time.Time) (place, error) {
 		return place{}, bad
 	}
 	p := place{
-		position: int64(binary.BigEndian.Uint64(plain[0:])), revision: model.Revision(binary.BigEndian.Uint64(plain[8:])),
-		made: time.UnixMilli(int64(binary.BigEndian.Uint64(plain[16:]))),
+		state: binary.BigEndian.Uint64(plain[0:]), walk: binary.BigEndian.Uint64(plain[8:]),
+		position: int64(binary.BigEndian.Uint64(plain[16:])),
+		made:     time.UnixMilli(int64(binary.BigEndian.Uint64(plain[24:]))),
 	}
 	if age := now.Sub(p.made); age > cursorAge {
 		return place{}, bad

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -158,48 +159,105 @@ const (
 	MaxPage     = 1_000
 )
 
-// Page lists up to limit records from cursor on ("" = the first page). Reading to the end gives every record once that
-// was there all the time, whatever is written in between.
+// Page lists up to limit records from cursor on ("" = the first page). All pages show the state of the first one,
+// whatever is written in between: reading to the end gives every record of that state once.
 func (c Catalogue[R]) Page(ctx context.Context, caller *Caller, f Filter, cursor string, limit int) (Page[R], error) {
 	question := c.question(caller, &f)
-	var from place
-	if cursor != "" {
-		var err error
-		if from, err = c.s.cursors.read(cursor, question, c.s.now()); err != nil {
-			return Page[R]{}, err
-		}
+	if cursor == "" {
+		return c.firstPage(ctx, caller, &f, question, limit)
 	}
-	out := Page[R]{Records: []R{}, Revision: from.revision}
-	err := c.s.view(ctx, c.env, func(tx *store.Tx) error {
-		schema, records, err := c.open(tx)
-		if err != nil {
+	from, err := c.s.cursors.read(cursor, question, c.s.now())
+	if err != nil {
+		return Page[R]{}, err
+	}
+	tooOld := InvalidParameter("cursor", "what it belongs to is too old: begin with the first page again")
+	st := c.s.states.find(from.state)
+	if st == nil {
+		return Page[R]{}, tooOld
+	}
+	out, last, err := c.pageOf(ctx, st, &f, from.position, limit)
+	if errors.Is(err, store.ErrReleased) {
+		return out, tooOld
+	}
+	if err != nil {
+		return out, storeError("manage.Page", err)
+	}
+	return c.goOn(out, st, place{state: st.id, walk: from.walk, position: last, made: from.made}, question), nil
+}
+
+// firstPage holds a state only for a list that has a second page.
+func (c Catalogue[R]) firstPage(ctx context.Context, caller *Caller, f *Filter, question string, limit int) (Page[R], error) {
+	var out Page[R]
+	var last int64
+	err := c.s.view(ctx, c.env, func(tx *store.Tx) (err error) {
+		out, last, err = c.pageIn(tx, f, 0, limit)
+		return err
+	})
+	if err != nil || last == 0 {
+		return out, err
+	}
+	made := c.s.now()
+	st, walk, err := c.s.states.begin(ctx, c.env, out.Revision, caller.ClientID)
+	if err == nil && st.revision != out.Revision { // others have written meanwhile
+		out, last, err = c.pageOf(ctx, st, f, 0, limit)
+	}
+	if err != nil {
+		return Page[R]{}, storeError("manage.Page", err)
+	}
+	return c.goOn(out, st, place{state: st.id, walk: walk, position: last, made: made}, question), nil
+}
+
+// goOn gives a page its cursor, or ends the walk.
+func (c Catalogue[R]) goOn(out Page[R], st *state, next place, question string) Page[R] {
+	if next.position > 0 {
+		out.Next = c.s.cursors.write(next, question)
+	} else {
+		c.s.states.end(st, next.walk)
+	}
+	return out
+}
+
+func (c Catalogue[R]) pageOf(ctx context.Context, st *state, f *Filter, after int64, limit int) (out Page[R], last int64, err error) {
+	err = st.held.View(ctx, func(tx *store.Tx) error {
+		if err := mustExist(tx, c.env); err != nil {
 			return err
 		}
-		if cursor == "" {
-			out.Revision = tx.Revision
-		}
-		last := from.position
-		for p, err := range records.After(from.position) {
-			if err != nil {
-				return err
-			}
-			if !c.passes(&f, schema.keyOf(&p.Record), &p.Record) {
-				continue
-			}
-			if len(out.Records) == limit {
-				made := c.s.now()
-				if cursor != "" {
-					made = from.made // the age counts from the first page
-				}
-				out.Next = c.s.cursors.write(place{position: last, revision: out.Revision, made: made}, question)
-				return nil
-			}
-			last = p.Position
-			out.Records = append(out.Records, p.Record)
-		}
-		return nil
+		out, last, err = c.pageIn(tx, f, after, limit)
+		return err
 	})
-	return out, err
+	return out, last, err
+}
+
+// pageIn reads a page of records behind a position. last is the position of the page's last record, 0 when no other
+// record follows.
+func (c Catalogue[R]) pageIn(tx *store.Tx, f *Filter, after int64, limit int) (out Page[R], last int64, err error) {
+	out = Page[R]{Records: []R{}, Revision: tx.Revision}
+	schema, records, err := c.open(tx)
+	if err != nil {
+		return out, 0, err
+	}
+	for p, err := range c.matching(schema, records.After(after), f) {
+		if err != nil {
+			return out, 0, err
+		}
+		if len(out.Records) == limit {
+			return out, last, nil
+		}
+		last = p.Position
+		out.Records = append(out.Records, p.Record)
+	}
+	return out, 0, nil
+}
+
+// matching are the records that pass the filter.
+func (c Catalogue[R]) matching(s schema[R], from iter.Seq2[store.Positioned[R], error], f *Filter) iter.Seq2[store.Positioned[R], error] {
+	return func(yield func(store.Positioned[R], error) bool) {
+		for p, err := range from {
+			if (err != nil || c.passes(f, s.keyOf(&p.Record), &p.Record)) && !yield(p, err) {
+				return
+			}
+		}
+	}
 }
 
 // question names caller, list and filter without ambiguity: every part is preceded by its length.
@@ -230,13 +288,11 @@ func (c Catalogue[R]) Count(ctx context.Context, f Filter) (n int64, seen Seen, 
 			n, err = records.Count()
 			return err
 		}
-		for p, err := range records.After(0) {
+		for _, err := range c.matching(schema, records.After(0), &f) {
 			if err != nil {
 				return err
 			}
-			if c.passes(&f, schema.keyOf(&p.Record), &p.Record) {
-				n++
-			}
+			n++
 		}
 		return nil
 	})

@@ -38,6 +38,8 @@ type Service struct {
 	snapshot func(model.EnvironmentID) *engine.Snapshot
 
 	cursors  cursors
+	states   states
+	streams  chan struct{} // a place for each that runs
 	failures failures
 	logins   loginRecorder
 	mirrors  mirrors
@@ -47,14 +49,17 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, now: o.Now, log: o.Log,
-		cursors: newCursors(), snapshot: o.Snapshot,
+		cursors: newCursors(), snapshot: o.Snapshot, states: states{store: o.Store}, streams: make(chan struct{}, maxStreams),
 	}
 	s.logins.write = s.writeLogins
 	return s
 }
 
-// Close waits until every login that was answered is recorded.
-func (s *Service) Close() { s.logins.wait() }
+// Close waits until every login that was answered is recorded, and gives up what pages hold.
+func (s *Service) Close() {
+	s.states.close()
+	s.logins.wait()
+}
 
 // Call says for whom and how a use case runs.
 type Call struct {
@@ -156,7 +161,7 @@ func storeError(op string, err error) error {
 	if errors.Is(err, store.ErrFull) {
 		return NoSpace(op, err)
 	}
-	if errors.Is(err, store.ErrClosed) {
+	if errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrReleased) {
 		return &model.Error{Kind: model.KindUnavailable, Op: op, Err: err}
 	}
 	if _, ok := errors.AsType[*model.Error](err); ok {

@@ -1,7 +1,7 @@
 package manage
 
 import (
-	"bufio"
+	"io"
 	"math"
 	"net/http"
 	"net/netip"
@@ -75,9 +75,8 @@ func impact(x *exchange) error {
 		Revision: report.Revision, Summary: impactSummary{report.Identities, report.Gained, report.Lost},
 		Changes: []impactChange{}, Notes: append([]string{}, report.Notes...),
 	}
-	if x.prefersNDJSON() {
-		x.streamImpact(&out, &report)
-		return nil
+	if x.preferred(mediaJSON, mediaNDJSON) == mediaNDJSON {
+		return x.streamImpact(&out, &report)
 	}
 	for c := range report.Changes {
 		if len(out.Changes) == in.limit {
@@ -89,45 +88,29 @@ func impact(x *exchange) error {
 	return x.data(http.StatusOK, out)
 }
 
-// prefersNDJSON reports whether the caller would rather have lines than one JSON object.
-func (x *exchange) prefersNDJSON() bool {
-	lines, whole := 0.0, 0.0
-	for _, a := range accepted(x.r) {
-		switch a.media {
-		case mediaNDJSON:
-			lines = max(lines, a.weight)
-		case mediaJSON:
-			whole = max(whole, a.weight)
-		}
-	}
-	return lines > 0 && lines >= whole
-}
-
 // streamImpact writes the summary and then every change, a line each.
-func (x *exchange) streamImpact(head *impactBody, report *manage.ImpactReport) {
-	h := x.w.Header()
-	h.Set("Content-Type", mediaNDJSON)
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	x.w.WriteHeader(http.StatusOK)
-	out := bufio.NewWriterSize(x.w, 64<<10)
-	line := func(v any) bool {
-		if err := json.MarshalWrite(out, v, json.Deterministic(true)); err != nil {
-			return false // the peer is gone: nobody is left to tell
+func (x *exchange) streamImpact(head *impactBody, report *manage.ImpactReport) error {
+	return x.stream(mediaNDJSON, func(out io.Writer) error {
+		line := func(v any) error {
+			if err := json.MarshalWrite(out, v, json.Deterministic(true)); err != nil {
+				return err
+			}
+			_, err := out.Write([]byte{'\n'})
+			return err
 		}
-		return out.WriteByte('\n') == nil
-	}
-	ok := line(struct {
-		Revision model.Revision `json:"revision"`
-		Summary  impactSummary  `json:"summary"`
-		Notes    []string       `json:"notes"`
-	}{head.Revision, head.Summary, head.Notes})
-	for c := range report.Changes {
-		if !ok || !line(impactChangeOf(&c)) {
-			break
+		err := line(struct {
+			Revision model.Revision `json:"revision"`
+			Summary  impactSummary  `json:"summary"`
+			Notes    []string       `json:"notes"`
+		}{head.Revision, head.Summary, head.Notes})
+		for c := range report.Changes {
+			if err != nil {
+				break
+			}
+			err = line(impactChangeOf(&c))
 		}
-	}
-	_ = out.Flush() // as above
+		return err
+	})
 }
 
 // impactInput is what a call asks.

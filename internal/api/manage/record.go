@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -48,7 +49,9 @@ func addRecords[R any](t *router, pattern, resource string, c records[R]) {
 		return route{resource: resource, right: manage.RightWrite, serve: serve}
 	}
 	one := pattern + "/{" + c.key + "}"
-	t.add("GET", pattern, read(c.get))
+	list := read(c.get)
+	list.forms = []string{mediaNDJSON, mediaCSV}
+	t.add("GET", pattern, list)
 	t.add("POST", pattern, write(c.load))
 	t.add("PUT", pattern, write(c.put))
 	t.add("PATCH", pattern, write(c.patch))
@@ -71,7 +74,10 @@ func (c *records[R]) keyIn(x *exchange) string {
 func (c *records[R]) get(x *exchange) error {
 	key := c.keyIn(x)
 	if key == "" {
-		return c.page(x)
+		return c.list(x)
+	}
+	if !accepts(x.r, mediaJSON) {
+		return problem.NotAcceptable("the answer is " + mediaJSON)
 	}
 	record, seen, err := c.catalogue(x).Find(x.r.Context(), key)
 	if err != nil || x.seen(seen) {
@@ -80,12 +86,9 @@ func (c *records[R]) get(x *exchange) error {
 	return x.data(http.StatusOK, jsontext.Value(c.format(&record)))
 }
 
-func (c *records[R]) page(x *exchange) error {
+// list answers a page, or in the forms of bulk bodies everything.
+func (c *records[R]) list(x *exchange) error {
 	q := x.r.URL.Query()
-	w, err := windowOf(q, manage.DefaultPage)
-	if err != nil {
-		return err
-	}
 	f, err := c.filter(q)
 	if err != nil {
 		return err
@@ -93,6 +96,32 @@ func (c *records[R]) page(x *exchange) error {
 	idsOnly := q.Get("fields") == c.key
 	if q.Has("fields") && !idsOnly {
 		return manage.InvalidParameter("fields", "%q is not %s", q.Get("fields"), c.key)
+	}
+	x.w.Header().Set("Vary", "Accept")
+	o := manage.StreamOptions{KeysOnly: idsOnly}
+	switch media := x.preferred(mediaJSON, mediaNDJSON, mediaCSV); media {
+	case mediaNDJSON:
+		return c.stream(x, f, o, media)
+	case mediaCSV:
+		o.Format = manage.CSV
+		if o.Separator, err = separator(q); err != nil {
+			return err
+		}
+		return c.stream(x, f, o, "text/csv; charset=utf-8; header=present")
+	}
+	return c.page(x, q, f, idsOnly)
+}
+
+func (c *records[R]) stream(x *exchange, f manage.Filter, o manage.StreamOptions, contentType string) error {
+	return x.stream(contentType, func(out io.Writer) error {
+		return c.catalogue(x).Stream(x.r.Context(), f, o, func(s manage.Seen) { x.seen(s) }, out)
+	})
+}
+
+func (c *records[R]) page(x *exchange, q url.Values, f manage.Filter, idsOnly bool) error {
+	w, err := windowOf(q, manage.DefaultPage)
+	if err != nil {
+		return err
 	}
 	page, err := c.catalogue(x).Page(x.r.Context(), &x.caller, f, q.Get("cursor"), w.limit)
 	if err != nil {
@@ -199,7 +228,7 @@ func (c *records[R]) load(x *exchange) error {
 	}
 	switch mediaType(x.r) {
 	case "application/x-ndjson", "application/ndjson", "application/jsonl":
-	case "text/csv":
+	case mediaCSV:
 		o.Format = manage.CSV
 	default:
 		return problem.UnsupportedMedia("the body is application/x-ndjson or text/csv")
@@ -249,8 +278,10 @@ func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
 		Partial:    choice("mode", "atomic", "atomic", "partial") == "partial",
 		Merge:      choice("update", "replace", "replace", "merge") == "merge",
 		Duplicates: choice("duplicates", manage.DuplicatesError, manage.DuplicatesError, manage.DuplicatesLast, manage.DuplicatesRows),
-		Separator:  q.Get("separator"),
 	}
+	var err error
+	o.Separator, err = separator(q)
+	note(&errs, err)
 	if text := q.Get("prune"); text != "" {
 		prune, err := parseBool("prune", text)
 		if err != nil {
@@ -261,8 +292,14 @@ func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
 	if text := q.Get("shared"); text != "" {
 		o.Shared = strings.Split(text, ",")
 	}
-	if strings.ContainsAny(o.Separator, "\\\r\n") {
-		errs = append(errs, manage.InvalidParameter("separator", "it cannot hold a backslash or a line end"))
-	}
 	return o, errs.OrNil()
+}
+
+// separator is what stands between the values in a CSV cell.
+func separator(q url.Values) (string, error) {
+	text := q.Get("separator")
+	if strings.ContainsAny(text, "\\\r\n") {
+		return "", manage.InvalidParameter("separator", "it cannot hold a backslash or a line end")
+	}
+	return text, nil
 }
