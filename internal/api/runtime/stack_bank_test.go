@@ -3,6 +3,7 @@ package runtime
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -48,7 +49,8 @@ func newBank(t *testing.T, assets, people int) *stack {
 	return s
 }
 
-func applyBank(s *stack) {
+// manage runs fn on the management plane over the stack's store, as an admin, and lets the directory follow.
+func (s *stack) manage(fn func(*manage.Service, manage.Call)) {
 	s.t.Helper()
 	key, err := token.ReadOrMakeSigningKey(filepath.Join(s.t.TempDir(), "signing.pem"))
 	check(s.t, err)
@@ -56,6 +58,12 @@ func applyBank(s *stack) {
 	check(s.t, err)
 	service := manage.New(manage.Options{Store: s.store, Secrets: s.secrets, Tokens: tokens, Now: s.clock, Log: slog.New(slog.DiscardHandler)})
 	defer service.Close()
+	fn(service, manage.Call{Caller: manage.Caller{ClientID: "TESTER", Permission: model.PermissionAdmin}, ClientIP: "192.0.2.1", RequestID: "stack"})
+	check(s.t, s.directory.CatchUp(context.Background()))
+}
+
+func applyBank(s *stack) {
+	s.t.Helper()
 	var packed bytes.Buffer
 	w := zip.NewWriter(&packed)
 	check(s.t, w.AddFS(bank.Files()))
@@ -63,11 +71,12 @@ func applyBank(s *stack) {
 	archive, err := manage.OpenArchive(bytes.NewReader(packed.Bytes()), int64(packed.Len()), manage.ArchiveZip, s.t.TempDir())
 	check(s.t, err)
 	defer func() { check(s.t, archive.Close()) }()
-	call := manage.Call{Caller: manage.Caller{ClientID: "TESTER", Permission: model.PermissionAdmin}, ClientIP: "192.0.2.1", RequestID: "bank"}
-	report, err := service.Apply(s.t.Context(), call, stackEnvironment, archive, manage.ApplyOptions{})
-	if err != nil || report.Refused || len(report.Errors) > 0 {
-		s.t.Fatalf("apply: %v %+v", err, report.Errors)
-	}
+	s.manage(func(service *manage.Service, call manage.Call) {
+		report, err := service.Apply(s.t.Context(), call, stackEnvironment, archive, manage.ApplyOptions{})
+		if err != nil || report.Refused || len(report.Errors) > 0 {
+			s.t.Fatalf("apply: %v %+v", err, report.Errors)
+		}
+	})
 }
 
 // TestRandomRequestsToTheBank: RT-58, RT-60, RT-64 to RT-78: random questions on the sample bank, whose policies
