@@ -28,7 +28,10 @@ func (s *Service) ImportApplication(ctx context.Context, call Call, env model.En
 	k := applicationKind()
 	k.first = func(tx *store.Tx) error { return authorizationWorkspace(tx, workspace) }
 	return changeObject(ctx, s, &call, env, k, app.ID, func(w *writer, before *model.Application) (model.Application, error) {
-		return app, w.checkApplication(before, &app, nil)
+		if err := w.checkApplication(before, &app, nil); err != nil {
+			return app, err
+		}
+		return app, w.tieMapperSet(&app)
 	})
 }
 
@@ -67,7 +70,10 @@ func (s *Service) RenameApplication(ctx context.Context, call Call, env model.En
 	return renameObject(ctx, s, &call, env, applicationKind(), from, to, func(w *writer, app *model.Application) error {
 		app.ID = to
 		return s.overMirror(ctx, w, app.WorkspaceID, false, func(m *mirror, _ *resolver) error {
-			return w.swapApplication(from, to, m.allPolicies())
+			if err := w.swapApplication(from, to, m.allPolicies()); err != nil {
+				return err
+			}
+			return w.tieMapperSet(app) // one that waited for the new id
 		})
 	})
 }
@@ -83,8 +89,11 @@ func (s *Service) DeleteApplication(ctx context.Context, call Call, env model.En
 }
 
 // swapApplication puts another application, or with "" none, in the place of one in scopes and in the headers of the
-// given policies (policy-model.md 3.12).
+// given policies; its API mapper set follows (policy-model.md 3.12).
 func (w *writer) swapApplication(from, to model.ApplicationID, policies iter.Seq[*model.Policy]) error {
+	if err := w.moveMapperSet(from, to); err != nil {
+		return err
+	}
 	for scope, err := range w.Scopes.FindAll() {
 		if err != nil {
 			return err

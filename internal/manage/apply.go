@@ -144,7 +144,7 @@ func (a *applier) run() error {
 	for _, step := range []func() error{
 		a.customAttributes,
 		a.identityWorkspaces, a.identitySources, a.mapperSets, a.matchers,
-		a.authorizationWorkspaces, a.assetTypes, a.requestAttributes, a.applications,
+		a.authorizationWorkspaces, a.assetTypes, a.requestAttributes, a.applications, a.apiMapperSets,
 		a.readCatalog, a.buildingBlocks, a.readStates, a.policies, a.states,
 		a.scopes, a.records,
 		a.prune, a.checkUses, a.checkCustomValues, a.affected,

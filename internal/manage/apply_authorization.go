@@ -206,6 +206,9 @@ func (a *applier) applications() error {
 		if err := a.w.checkApplication(before, &app, broken); err != nil {
 			return id, err
 		}
+		if err := a.w.tieMapperSet(&app); err != nil {
+			return id, err
+		}
 		result, err := put(a.w, applicationSubject(), a.w.Applications, app.ID, app)
 		return id, a.applied(kindApplications, file.path, id, result, err)
 	})

@@ -59,9 +59,15 @@ func (a *applier) usage() (*usage, error) {
 			}
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
+	var sets []model.APIMapperSet
+	err = each(a.w.APIMapperSets.FindAll(), func(set model.APIMapperSet) { sets = append(sets, set) })
 	return &usage{
 		blocks:   a.resolver.oldestFirst(),
 		ofBlock:  func(id model.BlockID) []string { return ofBlock[id] },
 		ofAction: func(key actionKey) []string { return ofAction[key] },
+		sets:     sets,
 	}, err
 }

@@ -19,6 +19,7 @@ const (
 	kindAssetTypes              = "asset-types"
 	kindRequestAttributes       = "request-attributes"
 	kindApplications            = "applications"
+	kindAPIMapperSets           = "api-mapper-sets"
 	kindBuildingBlocks          = "building-blocks"
 	kindPolicies                = "policies"
 	kindPolicyStates            = "policy-states"
@@ -215,7 +216,7 @@ func workspaceFiles(top string, parts []string) (kind string, ok bool) {
 	json, rego := strings.HasSuffix(parts[1], ".json"), strings.HasSuffix(parts[1], ".rego")
 	rows := strings.HasSuffix(parts[1], ".ndjson") || strings.HasSuffix(parts[1], ".csv")
 	switch kind {
-	case kindApplications, kindAssetTypes:
+	case kindApplications, kindAssetTypes, kindAPIMapperSets:
 		ok = top == topAuthorization && json
 	case kindPolicies:
 		ok = top == topAuthorization && rego

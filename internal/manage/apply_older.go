@@ -54,6 +54,8 @@ func olderPlace(parts []string) (top, workspace, kind string) {
 		return topAuthorization, parts[0], kindAssetTypes
 	case len(parts) == 3 && name == "application.json":
 		return topAuthorization, parts[0], kindApplications
+	case len(parts) == 3 && name == "api-mapper-set.json":
+		return topAuthorization, parts[0], kindAPIMapperSets
 	case len(parts) == 3 && strings.HasPrefix(name, "policy_") && strings.HasSuffix(name, ".srego"):
 		return topAuthorization, parts[0], kindPolicies
 	}

@@ -155,6 +155,9 @@ func (a *applier) unlink(app *model.Application) error {
 	if err != nil {
 		return err
 	}
+	if a.seen[objectRef{kindAPIMapperSets, string(app.ID)}] != "" { // the set would go with the application
+		return inUse("Application", string(app.ID), "API mapper set", []string{string(app.ID)})
+	}
 	return a.w.swapApplication(app.ID, "", slices.Values(policies))
 }
 
@@ -164,14 +167,6 @@ func (a *applier) pruneRequestAttributes() error {
 		func(r *model.RequestAttribute) string { return requestAttributeKey(r).String() },
 		func(r *model.RequestAttribute) bool { return inside[r.WorkspaceID] },
 		func(r *model.RequestAttribute) error { return unusedRequestAttribute(r, a.resolver.oldestFirst()) })
-}
-
-func (a *applier) pruneAPIMapperSets() error {
-	inside := a.authorizationIDs(kindAPIMapperSets)
-	return pruneOf(a, kindAPIMapperSets, apiMapperSetSubject(), a.w.APIMapperSets,
-		func(s *model.APIMapperSet) model.ApplicationID { return s.ID },
-		func(s *model.APIMapperSet) string { return string(s.ID) },
-		func(s *model.APIMapperSet) bool { return inside[s.WorkspaceID] }, nil)
 }
 
 func (a *applier) pruneAssetTypes() error {

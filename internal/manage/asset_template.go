@@ -129,7 +129,8 @@ func (s *Service) FindAssetTemplates(ctx context.Context, env model.EnvironmentI
 }
 
 // DeleteAssetTemplate deletes an asset type with its attributes, actions, rulesets, stored assets and its entries in
-// applications and API mappers. While a policy uses one of its rulesets it is MGT-009 (policy-model.md 3.12).
+// applications. While a policy uses one of its rulesets or an API mapper maps onto it, it is MGT-009 (policy-model.md
+// 3.12).
 func (s *Service) DeleteAssetTemplate(ctx context.Context, call Call, env model.EnvironmentID, id model.TemplateID) (Done, error) {
 	return removeObject(ctx, s, &call, env, assetTemplateKind(), id, func(w *writer, t *model.AssetTemplate) error {
 		return s.overMirror(ctx, w, t.WorkspaceID, false, func(m *mirror, r *resolver) error {
@@ -138,7 +139,8 @@ func (s *Service) DeleteAssetTemplate(ctx context.Context, call Call, env model.
 	})
 }
 
-// emptyAssetType deletes what goes with an asset type; it is refused while a policy uses one of its rulesets.
+// emptyAssetType deletes what goes with an asset type; it is refused while a policy uses one of its rulesets or an API
+// mapper maps onto it.
 func (r *resolver) emptyAssetType(id model.TemplateID, users *usage) error {
 	var rulesets []model.BlockID
 	var policies []string
@@ -150,6 +152,10 @@ func (r *resolver) emptyAssetType(id model.TemplateID, users *usage) error {
 	}
 	if len(policies) > 0 {
 		return inUse("AssetTemplate", string(id), "policy", policies)
+	}
+	// a mapper with one asset type less would ask for less: dropping the entry could grant calls that were denied
+	if mappers := mapperUses(users.sets, id, func(*model.TemplateMapping) bool { return true }); len(mappers) > 0 {
+		return inUse("AssetTemplate", string(id), "API mapper", mappers)
 	}
 	for _, ruleset := range rulesets {
 		if err := r.drop(ruleset); err != nil {
@@ -166,7 +172,7 @@ func isRulesetOf(b *model.Block, id model.TemplateID) bool {
 	return b.Kind == model.KindRuleset && b.Template == id
 }
 
-// swapAssetTemplate puts another asset type, or with "" none, in the place of one in applications and API mappers.
+// swapAssetTemplate puts another asset type, or with "" none, in the place of one in applications.
 func (w *writer) swapAssetTemplate(from, to model.TemplateID) error {
 	return changeAll(w, applicationSubject(), w.Applications, func(a *model.Application) model.ApplicationID { return a.ID },
 		func(a *model.Application) (changed bool) {

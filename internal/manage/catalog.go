@@ -19,6 +19,7 @@ type catalog struct {
 	applications      map[model.ApplicationID]bool
 	holders           map[model.TemplateID][]model.ApplicationID // applications that hold the asset type, by id
 	types             map[typeKey]model.AttributeType
+	mapperSets        []model.APIMapperSet // by id
 }
 
 var _ rego.Catalog = (*catalog)(nil)
@@ -52,6 +53,7 @@ func readCatalog(tx *store.Tx) (*catalog, error) {
 	read(each(tx.RequestAttributes.FindAll(), func(a model.RequestAttribute) {
 		c.requestAttributes[store.Key{Owner: string(a.WorkspaceID), ID: string(a.ID)}] = true
 	}))
+	read(each(tx.APIMapperSets.FindAll(), func(set model.APIMapperSet) { c.mapperSets = append(c.mapperSets, set) }))
 	read(each(tx.CustomAttributes.FindAll(), func(a model.CustomAttribute) { c.custom = append(c.custom, a) }))
 	read(each(tx.Applications.FindAll(), func(a model.Application) {
 		c.applications[a.ID] = true

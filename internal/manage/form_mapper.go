@@ -85,68 +85,6 @@ func FormatMapperSet(m *model.MapperSet) []byte {
 	return encode(mapperSetForm{MapperSetID: m.ID, DisplayName: m.Name, LinkedSources: m.LinkedSources})
 }
 
-type requestAttributeForm struct {
-	ID          string         `json:"id"`
-	DisplayName string         `json:"displayName"`
-	Description string         `json:"description"`
-	Mappings    jsontext.Value `json:"mappings"`
-}
-
-// ParseRequestAttributes reads the list of an authorization workspace's request attributes and checks them
-// (policy-model.md 3.9, management-api.md 17).
-func ParseRequestAttributes(body []byte) ([]model.RequestAttribute, error) {
-	var forms []requestAttributeForm
-	if err := decode(body, &forms); err != nil {
-		return nil, err
-	}
-	var errs model.Errors
-	var out []model.RequestAttribute
-	seen := map[string]bool{}
-	for i, f := range forms {
-		a := model.RequestAttribute{
-			ID: model.AttributeID(f.ID), DisplayName: f.DisplayName, Description: f.Description,
-			Mappings: compact(f.Mappings),
-		}
-		if f.Mappings == nil || f.Mappings.Kind() == 'n' {
-			a.Mappings = []byte("[]")
-		}
-		collectUnder(&errs, pointerTo("", i), a.Validate())
-		checkMappings(&errs, pointerTo("", i), a.Mappings)
-		if seen[f.ID] {
-			errs.Add(pointerTo("", i)+"/id", "%q stands more than once", f.ID)
-		}
-		seen[f.ID] = true
-		out = append(out, a)
-	}
-	return out, errs.OrNil()
-}
-
-func checkMappings(errs *model.Errors, field string, mappings []byte) {
-	var list []struct {
-		Source      string `json:"source"`
-		Path        string `json:"path"`
-		APIMapperID string `json:"apiMapperId"`
-	}
-	if err := json.Unmarshal(mappings, &list); err != nil {
-		errs.Add(field+"/mappings", "cannot be read")
-	}
-	for i, m := range list {
-		switch m.Source {
-		case "PATH", "BODY", "HEADER", "QUERY":
-		default:
-			errs.Add(fmt.Sprintf("%s/mappings/%d/source", field, i), "%q is not PATH, BODY, HEADER or QUERY", m.Source)
-		}
-	}
-}
-
-// FormatRequestAttribute writes one request attribute, compact and bare.
-func FormatRequestAttribute(a *model.RequestAttribute) []byte {
-	return encode(requestAttributeForm{
-		ID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description,
-		Mappings: a.Mappings,
-	})
-}
-
 // ParseCustomAttributes reads the definitions of policy custom attributes, unknown keys included, and checks them
 // (policy-model.md 3.13).
 func ParseCustomAttributes(body []byte) ([]model.CustomAttribute, error) {

@@ -138,7 +138,7 @@ func (n *news) note(c *store.Commit, env model.EnvironmentID) {
 			n.blocks = append(n.blocks, *change)
 		case change.Collection == store.AssetTemplates, change.Collection == store.IdentityTemplates,
 			change.Collection == store.RequestAttributes, change.Collection == store.CustomAttributes,
-			change.Collection == store.Applications:
+			change.Collection == store.Applications, change.Collection == store.APIMapperSets:
 			n.catalog = true
 		}
 	}

@@ -22,6 +22,9 @@ func (s *Service) RenameAssetTemplate(ctx context.Context, call Call, env model.
 			if err := w.swapAssetTemplate(from, to); err != nil {
 				return err
 			}
+			if err := w.renameMappedTemplate(from, to); err != nil {
+				return err
+			}
 			_, err := w.MoveRecords(store.Assets, from, to)
 			if errors.Is(err, store.ErrTaken) {
 				return alreadyExists("AssetTemplate", string(to))
@@ -121,6 +124,9 @@ func (w *writer) renameAction(m *mirror, template model.TemplateID, from, to mod
 	policies := map[model.PolicyID]bool{}
 	for _, id := range m.usage().ofAction(actionKey{template, from}) {
 		policies[model.PolicyID(id)] = true
+	}
+	if err := w.renameMappedAction(template, from, to); err != nil {
+		return err
 	}
 	return w.changePolicies(m, policies, func(use *model.RulesetUse) {
 		if b, _ := m.block(use.BlockID); b.Template != template {

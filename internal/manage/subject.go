@@ -15,6 +15,7 @@ const (
 	resourceRuleset                = "RULESET"
 	resourceCondition              = "CONDITION"
 	resourceRequestAttribute       = "REQUEST_ATTRIBUTE"
+	resourceAPIMapperSet           = "API_MAPPER_SET"
 	resourceIdentityTemplate       = "IDENTITY_TEMPLATE"
 	resourceIdentitySource         = "IDENTITY_SOURCE"
 	resourceMapperSet              = "MAPPER_SET"

@@ -131,6 +131,31 @@ func (c *templateChange) conflicts(u *usage) model.Errors {
 			errs = append(errs, inUse("Action", string(id), "policy", ids))
 		}
 	}
+	if c.side == model.SideAsset {
+		errs = append(errs, c.mapped(u.sets)...)
+	}
+	return errs
+}
+
+// mapped names the API mappers that map onto what the definition leaves out.
+func (c *templateChange) mapped(sets []model.APIMapperSet) model.Errors {
+	var errs model.Errors
+	for _, id := range c.gone {
+		mappers := mapperUses(sets, c.id, func(t *model.TemplateMapping) bool {
+			return slices.ContainsFunc(t.Attributes, func(a model.AttributeMapping) bool { return a.AttributeID == id })
+		})
+		if len(mappers) > 0 {
+			errs = append(errs, inUse("Attribute", string(id), "API mapper", mappers))
+		}
+	}
+	for _, id := range c.actions {
+		mappers := mapperUses(sets, c.id, func(t *model.TemplateMapping) bool {
+			return slices.ContainsFunc(t.Actions, func(a model.ActionMapping) bool { return a.ActionID == id })
+		})
+		if len(mappers) > 0 {
+			errs = append(errs, inUse("Action", string(id), "API mapper", mappers))
+		}
+	}
 	return errs
 }
 
@@ -159,6 +184,7 @@ type usage struct {
 	blocks   []*knownBlock // all of them
 	ofBlock  func(model.BlockID) []string
 	ofAction func(actionKey) []string // policies whose action lists name it
+	sets     []model.APIMapperSet
 }
 
 type actionKey struct {
@@ -169,7 +195,7 @@ type actionKey struct {
 // usage is that of the mirror's state, so it must be asked before a call writes blocks or policies.
 func (m *mirror) usage() *usage {
 	return &usage{
-		blocks: m.blocks.oldestFirst(),
+		blocks: m.blocks.oldestFirst(), sets: m.catalog.mapperSets,
 		ofBlock: func(id model.BlockID) (policies []string) {
 			for policy := range m.users[id] {
 				policies = append(policies, string(policy))

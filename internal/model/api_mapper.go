@@ -92,14 +92,6 @@ type ActionMapping struct {
 	Path     string
 }
 
-// RequestMapping gives a request attribute the values found at a place of the calls that a mapper fits (policy-model.md
-// 3.9). A RequestAttribute holds a list of them as JSON.
-type RequestMapping struct {
-	Source   MappingSource
-	Path     string
-	MapperID MapperID
-}
-
 // Mapper finds a mapper of the set by its id; at is -1 when there is none.
 func (s *APIMapperSet) Mapper(id MapperID) (at int) {
 	return slices.IndexFunc(s.Mappers, func(m APIMapper) bool { return m.ID == id })

@@ -151,15 +151,6 @@ type Application struct {
 	AssetTemplateIDs []TemplateID
 }
 
-// RequestAttribute is a declared attribute of requests (policy-model.md 3.9). Mappings is JSON as imported.
-type RequestAttribute struct {
-	ID          AttributeID
-	WorkspaceID WorkspaceID
-	DisplayName string
-	Description string
-	Mappings    []byte
-}
-
 // CustomAttribute defines an attribute of policies (policy-model.md 3.13). Definition is the whole JSON object, unknown
 // keys included; the fields repeat what Ambit checks.
 type CustomAttribute struct {

@@ -179,15 +179,6 @@ func checkKeyURL(text string) string {
 	return "is not https (or http on a loopback address)"
 }
 
-// Validate checks a request attribute (policy-model.md 3.9).
-func (a *RequestAttribute) Validate() error {
-	var es Errors
-	es.check("/id", CheckExternalID(string(a.ID)))
-	es.check("/displayName", CheckDisplayName(a.DisplayName))
-	es.check("/description", CheckDescription(a.Description))
-	return es.OrNil()
-}
-
 // Validate checks the definition of a policy custom attribute (policy-model.md 3.13).
 func (a *CustomAttribute) Validate() error {
 	var es Errors

@@ -187,15 +187,3 @@ func isElement(path string) bool {
 	_, err := strconv.ParseUint(inner, 10, 31)
 	return ok && closed && err == nil
 }
-
-// ValidateRequestMappings checks the mappings of a request attribute in normal form; whether their mappers exist does
-// not matter (management-api.md 17).
-func ValidateRequestMappings(mappings []RequestMapping) error {
-	var es Errors
-	for i, m := range mappings {
-		field := fmt.Sprintf("/mappings/%d", i)
-		es.checkSource(field, m.Source, m.Path, false)
-		es.check(field+"/apiMapperId", CheckExternalID(string(m.MapperID)))
-	}
-	return es.OrNil()
-}

@@ -1,0 +1,74 @@
+package manage
+
+import "github.com/ambit-authz/ambit/internal/model"
+
+// requestAttributeForm is the exported form of a request attribute (management-api.md 17).
+type requestAttributeForm struct {
+	ID          string               `json:"id"`
+	DisplayName string               `json:"displayName"`
+	Description string               `json:"description"`
+	Mappings    []requestMappingForm `json:"mappings"`
+}
+
+type requestMappingForm struct {
+	Source      string `json:"source"`
+	Path        string `json:"path"`
+	APIMapperID string `json:"apiMapperId,omitempty"`
+}
+
+func (f *requestAttributeForm) attribute() (model.RequestAttribute, error) {
+	a := model.RequestAttribute{ID: model.AttributeID(f.ID), DisplayName: f.DisplayName, Description: f.Description}
+	mappings := make([]model.RequestMapping, len(f.Mappings))
+	for i, m := range f.Mappings {
+		mappings[i] = model.RequestMapping{Source: model.MappingSource(m.Source), Path: m.Path, MapperID: model.MapperID(m.APIMapperID)}
+	}
+	if err := a.Map(mappings); err != nil {
+		return a, err
+	}
+	return a, a.Validate()
+}
+
+// ParseRequestAttribute reads the exported form of a request attribute and checks it. The workspace is the caller's to
+// set.
+func ParseRequestAttribute(body []byte) (model.RequestAttribute, error) {
+	var f requestAttributeForm
+	if err := decode(body, &f); err != nil {
+		return model.RequestAttribute{}, err
+	}
+	return f.attribute()
+}
+
+// ParseRequestAttributes reads the list of an authorization workspace's request attributes and checks them
+// (policy-model.md 3.9, management-api.md 17).
+func ParseRequestAttributes(body []byte) ([]model.RequestAttribute, error) {
+	var forms []requestAttributeForm
+	if err := decode(body, &forms); err != nil {
+		return nil, err
+	}
+	var errs model.Errors
+	var out []model.RequestAttribute
+	seen := map[model.AttributeID]bool{}
+	for i := range forms {
+		a, err := forms[i].attribute()
+		collectUnder(&errs, pointerTo("", i), err)
+		if seen[a.ID] {
+			errs.Add(pointerTo("", i)+"/id", "%q stands more than once", a.ID)
+		}
+		seen[a.ID] = true
+		out = append(out, a)
+	}
+	return out, errs.OrNil()
+}
+
+// FormatRequestAttribute writes one request attribute, compact and bare.
+func FormatRequestAttribute(a *model.RequestAttribute) []byte {
+	f := requestAttributeForm{
+		ID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description, Mappings: []requestMappingForm{},
+	}
+	// stored mappings were written by RequestAttribute.Map; others do not reach the store
+	mappings, _ := a.RequestMappings()
+	for _, m := range mappings {
+		f.Mappings = append(f.Mappings, requestMappingForm{string(m.Source), m.Path, string(m.MapperID)})
+	}
+	return encode(f)
+}
