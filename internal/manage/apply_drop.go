@@ -23,12 +23,16 @@ func (a *applier) checkUses() error {
 	}
 	for i := range a.changed {
 		c := &a.changed[i]
-		if errs := c.conflicts(u); len(errs) > 0 {
-			a.fail(c.kind, c.path, string(c.id), errs)
-			a.lateFailure(c.path, string(c.id), errs)
+		filled, err := c.filled(a.w.Tx)
+		if err != nil {
+			return err
+		}
+		errs := append(c.conflicts(u), filled...)
+		if err := a.settle(c.kind, c.path, string(c.id), errs.OrNil(), true); err != nil {
+			return err
 		}
 	}
-	return nil
+	return a.checkSources()
 }
 
 // checkCustomValues is checkUses for the custom attributes of policies.

@@ -99,14 +99,15 @@ func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWor
 	if err := a.once(kindIdentityTemplates, id, path); err != nil {
 		return id, err
 	}
-	before, err := a.w.IdentityTemplates.Find(t.ID)
-	found := err == nil
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	var before *model.IdentityTemplate
+	stored, err := a.w.IdentityTemplates.Find(t.ID)
+	if err == nil {
+		before = &stored
+	} else if !errors.Is(err, store.ErrNotFound) {
 		return id, err
 	}
-	// the workspace's template has another id, or the id is that of another workspace's template
-	if ws.ID != "" && ws.TemplateID != t.ID || found && before.WorkspaceID != ws.ID {
-		return id, alreadyExists("IdentityTemplate", id)
+	if err := ownTemplate(ws, before, t.ID); err != nil {
+		return id, err
 	}
 	if ws.ID == "" {
 		ws.ID, ws.TemplateID = model.WorkspaceID(uuid.NewString()), t.ID
@@ -121,8 +122,8 @@ func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWor
 		a.identity[f] = ws
 	}
 	t.WorkspaceID = ws.ID
-	if found {
-		if err := a.replaces(kindIdentityTemplates, path, identityTemplateChange(&before, &t)); err != nil {
+	if before != nil {
+		if err := a.replaces(kindIdentityTemplates, path, identityTemplateChange(before, &t)); err != nil {
 			return id, err
 		}
 	}
@@ -193,7 +194,7 @@ func (a *applier) mapperSets() error {
 		if err := a.once(kindMapperSets, key.String(), file.path); err != nil {
 			return set.ID, err
 		}
-		if err := a.checkMapperSet(&set); err != nil {
+		if err := checkLinks(a.w.Tx, &set); err != nil {
 			return set.ID, err
 		}
 		result, err := put(a.w, mapperSetSubject(), a.w.MapperSets, key, set)
@@ -201,41 +202,21 @@ func (a *applier) mapperSets() error {
 	})
 }
 
-// checkMapperSet checks the references of a mapper set (management-api.md 12 rule 3).
-func (a *applier) checkMapperSet(set *model.MapperSet) error {
-	t, err := a.w.IdentityTemplates.Find(set.TemplateID)
-	if err != nil {
-		return err
-	}
-	linked, err := linkedSources(set)
-	if err != nil {
-		return model.Invalidf("/linkedSources: cannot be read")
-	}
-	var errs model.Errors
-	for i, s := range linked {
-		found, err := exists(a.w.IdentitySources, ownedKey(set.TemplateID, s.SourceID))
-		if err != nil {
-			return err
-		}
-		if !found {
-			errs = append(errs, &model.Error{
-				Kind: model.KindNotFound, Code: "EMIS-001", Name: "IdentitySourceNotFoundError",
-				Args: []string{s.SourceID}, Message: "Identity Source: [" + s.SourceID + "] not found",
-			})
-		}
-		for _, m := range s.Mappers {
-			for _, mapping := range m.Mappings {
-				attribute := mapping.Target
-				if m.Type == mapCorrelation {
-					attribute = mapping.Origin
-				}
-				if _, known := t.Attribute(model.AttributeID(attribute)); !known {
-					errs.Add(pointerTo("linkedSources", i), "identity template %q has no attribute %q", t.ID, attribute)
-				}
+// checkSources looks at the sources of the templates that the archive brought sources of, once those that it lacks are gone.
+func (a *applier) checkSources() error {
+	for _, f := range a.layout.identity {
+		for _, file := range f.files[kindIdentitySources] {
+			ws := a.identity[f]
+			if ws == nil || a.bad[file.path] {
+				continue
+			}
+			err := repeatedType(a.w.Tx, ws.TemplateID)
+			if err := a.settle(kindIdentitySources, file.path, string(ws.TemplateID), err, true); err != nil {
+				return err
 			}
 		}
 	}
-	return errs.OrNil()
+	return nil
 }
 
 func (a *applier) matchers() error {
@@ -246,6 +227,10 @@ func (a *applier) matchers() error {
 		}
 		next := *ws
 		next.Matcher = m
+		unknown, err := unknownClaims(a.w.Tx, &next)
+		if err := errors.Join(err, unknown.OrNil()); err != nil {
+			return ws.Name, err
+		}
 		result, err := put(a.w, identityWorkspaceSubject(), a.w.IdentityWorkspaces, ws.ID, next)
 		if err == nil {
 			a.identity[f] = &next
@@ -259,27 +244,23 @@ func (a *applier) matchers() error {
 	return a.checkMatchers()
 }
 
-// checkMatchers: the pair of path and value is unique in the environment (policy-model.md 3.4).
+// checkMatchers looks at the matchers that the archive brought once all of them are stored, since they may swap. Of
+// files that bring the same one none is taken: which one is meant cannot be known.
 func (a *applier) checkMatchers() error {
-	type pair struct{ path, value string }
-	taken := map[pair]model.WorkspaceID{}
-	return each(a.w.IdentityWorkspaces.FindAll(), func(ws model.IdentityWorkspace) {
-		if ws.Matcher == nil {
-			return
-		}
-		p := pair{ws.Matcher.TemplateMatcher, ws.Matcher.MatcherValue}
-		other, clash := taken[p]
-		taken[p] = ws.ID
-		if !clash {
-			return
-		}
-		for _, id := range []model.WorkspaceID{ws.ID, other} {
-			if path, ours := a.seen[objectRef{kindMatchers, string(id)}]; ours {
-				err := alreadyExists("Matcher", p.path+" = "+p.value)
-				a.fail(kindMatchers, path, ws.Name, err)
-				a.lateFailure(path, ws.Name, err)
-				return
+	for _, f := range a.layout.identity {
+		for _, file := range f.files[kindMatchers] {
+			ws := a.identity[f]
+			if ws == nil || a.bad[file.path] {
+				continue
+			}
+			twin, err := matcherTwin(a.w.Tx, ws)
+			if err == nil && twin != nil {
+				err = matcherTaken(ws.Matcher)
+			}
+			if err := a.settle(kindMatchers, file.path, ws.Name, err, true); err != nil {
+				return err
 			}
 		}
-	})
+	}
+	return nil
 }

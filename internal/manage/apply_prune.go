@@ -200,20 +200,7 @@ func (a *applier) pruneSources() error {
 	return pruneOf(a, kindIdentitySources, identitySourceSubject(), a.w.IdentitySources, key,
 		func(s *model.IdentitySource) string { return key(s).String() },
 		func(s *model.IdentitySource) bool { return inside[s.TemplateID] },
-		func(s *model.IdentitySource) error {
-			var sets []string
-			err := each(a.w.MapperSets.FindAll(), func(m model.MapperSet) {
-				linked, err := linkedSources(&m)
-				if err == nil && m.TemplateID == s.TemplateID &&
-					slices.ContainsFunc(linked, func(l linkedSource) bool { return l.SourceID == s.ID }) {
-					sets = append(sets, m.ID)
-				}
-			})
-			if err == nil && len(sets) > 0 {
-				return inUse("IdentitySource", s.ID, "mapper set", sets)
-			}
-			return err
-		})
+		func(s *model.IdentitySource) error { return unusedSource(a.w.Tx, s) })
 }
 
 // pruneCustomAttributes deletes definitions with their values on policies.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -93,39 +90,6 @@ func (s *Service) started(ctx context.Context) (started bool, environment model.
 	return started, environment, err
 }
 
-// addAuthorizationWorkspace makes a workspace; unless bare, with the asset type Claims and an application holding it. Ids
-// that are taken in the environment are passed over (policy-model.md 2.2).
-func (w *writer) addAuthorizationWorkspace(name string, bare bool) (model.AuthorizationWorkspace, error) {
-	ws := model.AuthorizationWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name}
-	if _, err := put(w, authorizationWorkspaceSubject(), w.AuthorizationWorkspaces, ws.ID, ws); err != nil || bare {
-		return ws, err
-	}
-	claims := model.AssetTemplate{
-		ID: "Claims", WorkspaceID: ws.ID, DisplayName: "Claims", Source: model.SourcePlainID,
-		Attributes: []model.AssetAttribute{
-			{ID: "claimKey", DisplayName: "Claim Key", Type: model.String, IsAvailableForPolicies: true},
-			{ID: "claimValue", DisplayName: "Claim Value", Type: model.String, IsAvailableForPolicies: true},
-			{ID: model.AttributePath, DisplayName: "Asset ID", Type: model.String, IsAvailableForPolicies: true},
-		},
-		Actions: []model.Action{{ID: "Access", Value: "Access"}},
-	}
-	if taken, err := exists(w.AssetTemplates, claims.ID); err != nil || taken {
-		return ws, err
-	}
-	if _, err := w.putAssetTemplate(claims); err != nil {
-		return ws, err
-	}
-	if taken, err := exists(w.Applications, "claims"); err != nil || taken {
-		return ws, err
-	}
-	app := model.Application{
-		ID: "claims", WorkspaceID: ws.ID, DisplayName: "claims", ColorIndication: model.DefaultColor,
-		AssetTemplateIDs: []model.TemplateID{claims.ID},
-	}
-	_, err := put(w, applicationSubject(), w.Applications, app.ID, app)
-	return ws, err
-}
-
 // putAssetTemplate stores an asset type and its predefined ruleset (policy-model.md 3.7).
 func (w *writer) putAssetTemplate(t model.AssetTemplate) (Result, error) {
 	result, err := put(w, assetTemplateSubject(), w.AssetTemplates, t.ID, t)
@@ -154,36 +118,6 @@ func (w *writer) putPredefined(b model.Block) error {
 	}
 	_, err = w.Blocks.Put(b)
 	return err
-}
-
-// addIdentityWorkspace makes a workspace with its template, predefined group and empty mapper set (policy-model.md 3.4).
-func (w *writer) addIdentityWorkspace(name string, t model.IdentityTemplate) (model.IdentityWorkspace, error) {
-	ws := model.IdentityWorkspace{ID: model.WorkspaceID(uuid.NewString()), Name: name, TemplateID: t.ID}
-	if _, err := put(w, identityWorkspaceSubject(), w.IdentityWorkspaces, ws.ID, ws); err != nil {
-		return ws, err
-	}
-	t.WorkspaceID = ws.ID
-	if _, err := w.putIdentityTemplate(&ws, t); err != nil {
-		return ws, err
-	}
-	set := model.MapperSet{
-		ID: strings.ReplaceAll(name, " ", "_") + "_MapperSet", TemplateID: t.ID, Name: name + "_MapperSet",
-		LinkedSources: []byte("[]"),
-	}
-	_, err := put(w, mapperSetSubject(), w.MapperSets, ownedKey(t.ID, set.ID), set)
-	return ws, err
-}
-
-// putIdentityTemplate stores a template and the predefined group of its workspace.
-func (w *writer) putIdentityTemplate(ws *model.IdentityWorkspace, t model.IdentityTemplate) (Result, error) {
-	result, err := put(w, identityTemplateSubject(), w.IdentityTemplates, t.ID, t)
-	if err != nil {
-		return result, err
-	}
-	return result, w.putPredefined(model.Block{
-		ID: model.PredefinedBlockID(model.KindDynamicGroup, t.ID), Kind: model.KindDynamicGroup, WorkspaceID: ws.ID,
-		Template: t.ID, Name: ws.Name + " All Users", Predefined: true, Branches: []model.Branch{{}},
-	})
 }
 
 func exists[K comparable, V any](c store.Collection[K, V], key K) (bool, error) {

@@ -153,6 +153,11 @@ func ParseMatcher(body []byte) (*model.Matcher, error) {
 	if err := decode(body, &f); err != nil {
 		return nil, err
 	}
+	return f.matcher()
+}
+
+// matcher turns the form into a matcher and checks it.
+func (f *MatcherForm) matcher() (*model.Matcher, error) {
 	m := &model.Matcher{
 		TemplateMatcher: f.TemplateMatcher, MatcherValue: f.MatcherValue, IdentityIDMapper: f.IdentityIDMapper,
 		TokenHeader: orDefault(f.TokenHeader, ""), ValidateJWT: orDefault(f.ValidateJWT, true), JWT: f.JWTSettings.settings(),
@@ -170,7 +175,10 @@ func ParseMatcher(body []byte) (*model.Matcher, error) {
 }
 
 // FormatMatcher writes the exported form of a matcher, compact and bare.
-func FormatMatcher(m *model.Matcher) []byte {
+func FormatMatcher(m *model.Matcher) []byte { return encode(MatcherFormOf(m)) }
+
+// MatcherFormOf is the exported form of m.
+func MatcherFormOf(m *model.Matcher) MatcherForm {
 	f := MatcherForm{
 		TemplateMatcher: m.TemplateMatcher, MatcherValue: m.MatcherValue, IdentityIDMapper: m.IdentityIDMapper,
 		ClaimMappings: map[string]string{}, ValidateJWT: &m.ValidateJWT, JWTSettings: jwtForm(m.JWT),
@@ -183,31 +191,7 @@ func FormatMatcher(m *model.Matcher) []byte {
 	for id, path := range m.ClaimMappings {
 		f.ClaimMappings[string(id)] = path
 	}
-	return encode(f)
-}
-
-type workspaceForm struct {
-	ID                 string         `json:"id"`
-	Name               string         `json:"name"`
-	Description        *string        `json:"description,omitzero"`
-	LogoURL            *string        `json:"logoUrl,omitzero"`
-	IdentityTemplateID string         `json:"identityTemplateId,omitzero"`
-	Matchers           jsontext.Value `json:"matchers,omitzero"`
-}
-
-func formatAuthorizationWorkspace(w *model.AuthorizationWorkspace) []byte {
-	return encode(workspaceForm{ID: string(w.ID), Name: w.Name, Description: w.Description, LogoURL: w.LogoURL})
-}
-
-func formatIdentityWorkspace(w *model.IdentityWorkspace) []byte {
-	f := workspaceForm{
-		ID: string(w.ID), Name: w.Name, Description: w.Description, LogoURL: w.LogoURL,
-		IdentityTemplateID: string(w.TemplateID),
-	}
-	if w.Matcher != nil {
-		f.Matchers = FormatMatcher(w.Matcher)
-	}
-	return encode(f)
+	return f
 }
 
 type credentialForm struct {

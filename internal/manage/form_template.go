@@ -234,10 +234,10 @@ func ParseIdentitySources(body []byte) ([]model.IdentitySource, error) {
 	seen := map[string]bool{}
 	for i, s := range f.Sources {
 		source := model.IdentitySource{ID: s.SourceID, Name: s.DisplayName, Type: s.SourceType, Metadata: compact(s.SourceMetaData)}
-		collect(&errs, source.Validate())
+		collectUnder(&errs, pointerTo("sources", i), source.Validate())
 		// every type may occur once, only EXTERNAL_INPUT any number of times (policy-model.md 3.4)
 		for _, key := range []string{"id " + s.SourceID, "type " + s.SourceType} {
-			if seen[key] && key != "type EXTERNAL_INPUT" {
+			if seen[key] && key != "type "+model.SourceExternalInput {
 				errs.Add(pointerTo("sources", i), "%s stands more than once", key)
 			}
 			seen[key] = true

@@ -69,6 +69,31 @@ func readObject[K comparable, V any](tx *store.Tx, k *kind[K, V], key K) (out St
 	return out, err
 }
 
+// findObjects reads the objects that which chooses, in the order of the collection.
+func findObjects[K comparable, V any](ctx context.Context, s *Service, env model.EnvironmentID, k *kind[K, V], which func(*V) (K, bool)) ([]Stored[V], Seen, error) {
+	var out []Stored[V]
+	var seen Seen
+	err := s.view(ctx, env, func(tx *store.Tx) error {
+		seen.Revision = tx.Revision
+		for v, err := range k.in(tx).FindAll() {
+			if err != nil {
+				return err
+			}
+			key, chosen := which(&v)
+			if !chosen {
+				continue
+			}
+			stored, err := readObject(tx, k, key)
+			if err != nil {
+				return err
+			}
+			out = append(out, stored)
+		}
+		return nil
+	})
+	return out, seen, err
+}
+
 // changeObject is the use case of every write of one object: it checks the call's precondition, lets write make and
 // check the object, stores it with its audit event, and returns it as it now stands. before is nil when there is none.
 func changeObject[K comparable, V any](ctx context.Context, s *Service, call *Call, env model.EnvironmentID, k *kind[K, V], key K,

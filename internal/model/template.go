@@ -167,6 +167,9 @@ func (t *IdentityTemplate) RequestAttribute(name string) (IdentityAttribute, boo
 	return IdentityAttribute{}, false
 }
 
+// SourceExternalInput is the type of identity sources of which a template may have several (policy-model.md 3.4).
+const SourceExternalInput = "EXTERNAL_INPUT"
+
 // IdentitySource and MapperSet are kept and given back; no decision reads them until a source of their kind is offered
 // (policy-model.md 3.4, 4.9). Metadata is JSON.
 type IdentitySource struct {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -92,19 +93,30 @@ func (es *Errors) checkWorkspace(id WorkspaceID, name string, description, logo 
 	es.checkLogo(logo)
 }
 
-// Validate checks a matcher (policy-model.md 3.4). The paths are compiled where they are used; here they must be present
-// and of sane length.
+// checkPathText says what is wrong with a path into the claims of a token or the headers of a request, or "".
+func checkPathText(text string) string {
+	if problem := checkText(text, 1024, false); problem != "" {
+		return problem
+	}
+	if _, err := ParsePath(text); err != nil {
+		return err.Message
+	}
+	return ""
+}
+
+// Validate checks a matcher but for the attributes that it gives values to (policy-model.md 3.4, runtime-api.md 5.2).
 func (m *Matcher) Validate() error {
 	var es Errors
-	for _, f := range []struct{ field, text string }{
-		{"/templateMatcher", m.TemplateMatcher}, {"/matcherValue", m.MatcherValue}, {"/identityIdMapper", m.IdentityIDMapper},
-	} {
-		es.check(f.field, checkText(f.text, 1024, false))
-	}
-	for id, path := range m.ClaimMappings {
+	es.check("/templateMatcher", checkPathText(m.TemplateMatcher))
+	es.check("/matcherValue", checkText(m.MatcherValue, 1024, false))
+	es.check("/identityIdMapper", checkPathText(m.IdentityIDMapper))
+	for _, id := range slices.Sorted(maps.Keys(m.ClaimMappings)) {
 		field := "/claimMappings/" + pointer(string(id))
 		es.check(field, CheckExternalID(string(id)))
-		es.check(field, checkText(path, 1024, false))
+		es.check(field, checkPathText(m.ClaimMappings[id]))
+		if id == AttributeUID {
+			es.Add(field, "uid is always the id of the identity")
+		}
 	}
 	if m.TokenHeader != "" && strings.Trim(m.TokenHeader, tokenCharacters) != "" {
 		es.Add("/tokenHeader", "is not the name of a header")
@@ -112,7 +124,6 @@ func (m *Matcher) Validate() error {
 	if m.JWT != nil {
 		es.checkJWT("/jwtSettings", m.JWT)
 	}
-	es.Sort()
 	return es.OrNil()
 }
 
@@ -161,7 +172,7 @@ func (es *Errors) checkJWT(field string, j *JWTSettings) {
 		es.check(fmt.Sprintf("%s/audiences/%d", field, i), checkText(s, maxURLLength, true))
 	}
 	if j.ClientIDClaim != "" {
-		es.check(field+"/clientIdClaim", checkText(j.ClientIDClaim, 1024, true))
+		es.check(field+"/clientIdClaim", checkPathText(j.ClientIDClaim))
 	}
 }
 
