@@ -2,11 +2,16 @@ package manage
 
 import (
 	"fmt"
+	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -304,4 +309,149 @@ func TestAssetTemplateListIsQuick(t *testing.T) {
 		ids[0], ids[1] = ids[1], ids[0]
 	})
 	h.do("admin", "GET", env+"/asset-templates/"+ids[0]+"/assets/count", "").want(t, 200, `"count":100000`)
+}
+
+// policyText is a policy of the workspace Quays as it is exported.
+func (h *harbour) policyText(id string) string {
+	h.t.Helper()
+	return h.do("viewer", "GET", h.policies("&filter[id]="+id), "").want(h.t, 200).body
+}
+
+// regoOnAll is regoPolicy on the predefined ruleset of Cargo.
+func regoOnAll(id string) string {
+	text := strings.Replace(regoPolicy(id, "3", "A"), "\tasset[\"berth\"] == \"A\"\n", "", 1)
+	return strings.Replace(text, "Berth A", "All", 1)
+}
+
+// sameAfterRestart fails when what the service follows differs from what a new one reads.
+func (h *harbour) sameAfterRestart(what string) {
+	h.t.Helper()
+	fresh := manage.New(manage.Options{Store: h.store, Now: func() time.Time { return h.clock }, Log: slog.New(slog.DiscardHandler)})
+	defer fresh.Close()
+	read := func(s *manage.Service) string {
+		types, err := s.FindAssetTemplates(h.t.Context(), envID, &manage.AssetTemplateFilter{}, 0, 100)
+		h.must(err)
+		policies, err := s.SearchPolicies(h.t.Context(), envID, &manage.PolicyFilter{Applications: []model.ApplicationID{"harbour-app"}}, 0, 100)
+		h.must(err)
+		out := fmt.Sprint(types)
+		for i := range policies.Items {
+			text, err := policies.Items[i].Rego(true)
+			h.must(err)
+			out += string(text)
+		}
+		return out
+	}
+	if d := cmp.Diff(read(fresh), read(h.service)); d != "" {
+		h.t.Errorf("%s: followed and read anew differ:\n%s", what, d)
+	}
+}
+
+// since are the events after the first n, as "ACTION TYPE id", sorted.
+func (h *harbour) since(n int) []string {
+	h.t.Helper()
+	events := h.events()
+	events = events[:len(events)-n]
+	var out []string
+	for _, e := range events {
+		if e.Revision != events[0].Revision {
+			h.t.Errorf("events of two revisions: %+v", e)
+		}
+		out = append(out, e.Action+" "+e.ResourceType+" "+e.ResourceID)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// MG-43: renaming an asset type reaches its rulesets, policies on its predefined one, applications and assets in one
+// revision, each changed object with its event.
+func TestAssetTemplateRename(t *testing.T) {
+	h := newHarbour(t)
+	h.put(regoPolicy("p1", "3", "A"))
+	h.put(regoOnAll("p2"))
+	h.do("admin", "PUT", env+"/asset-templates/Cargo/assets/c1", `{"attributes":{"berth":["A"]}}`).want(t, 201)
+	before := map[string]string{"p1": h.policyText("p1"), "p2": h.policyText("p2")}
+	h.unchanged("refused or the same", func() {
+		for value, status := range map[string]int{"Crane": 409, "Claims": 409, "": 400, " x": 400, strings.Repeat("x", 129): 400} {
+			h.rename(type1("Cargo"), "/templateId", value).want(t, status)
+		}
+		h.rename(type1("cargo"), "/templateId", "Freight").want(t, 404, "MGT-006")
+		h.rename(type1("Cargo"), "/displayName", "Freight").want(t, 400, "/0/path")
+		h.do("admin", "PATCH", type1("Cargo"), `[]`).want(t, 400)
+		h.do("admin", "PATCH", type1("Cargo"), `[{"op":"replace","path":"/templateId","value":1}]`).want(t, 400, "/0/value")
+		h.rename(type1("Cargo"), "/templateId", "Cargo").want(t, 204).wantHeaders(t, "Ambit-Result: unchanged")
+	})
+	events := len(h.events())
+	h.rename(type1("Cargo"), "/templateId", "Fr/eight", "Content-Type: application/json-patch+json").want(t, 204).wantHeaders(t, "Ambit-Result: updated")
+	var ruleset model.BlockID
+	h.read(func(tx *store.Tx) error {
+		for b, err := range tx.Blocks.FindAll() {
+			if h.must(err); b.Template == "Cargo" || b.ID == model.PredefinedBlockID(model.KindRuleset, "Cargo") {
+				t.Errorf("block %+v", b)
+			}
+			if b.Name == "Berth A" {
+				ruleset = b.ID
+			}
+		}
+		return nil
+	})
+	want := []string{
+		"UPDATE APPLICATION harbour-app", "UPDATE ASSET_TEMPLATE Fr/eight", "UPDATE ROLE p2", "UPDATE RULESET " + string(ruleset),
+	}
+	if d := cmp.Diff(want, h.since(events)); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+	swap := strings.NewReplacer("Cargo", "Fr/eight", string(model.PredefinedBlockID(model.KindRuleset, "Cargo")), string(model.PredefinedBlockID(model.KindRuleset, "Fr/eight")))
+	for id, text := range before {
+		if d := cmp.Diff(swap.Replace(text), h.policyText(id)); d != "" {
+			t.Errorf("policy %s (-want +got):\n%s", id, d)
+		}
+	}
+	h.do("viewer", "GET", app1("harbour-app"), "").want(t, 200, `"assetTemplateIds":["Fr/eight"]`)
+	h.do("viewer", "GET", env+"/asset-templates/Fr%2Feight/assets/c1", "").want(t, 200, `"berth":["A"]`)
+	h.do("viewer", "GET", env+"/asset-templates/Cargo/assets/c1", "").want(t, 404)
+	h.do("viewer", "GET", type1("Cargo"), "").want(t, 404)
+	h.sameAfterRestart("renamed")
+	// the old id is free, and nothing of the old type is there
+	h.importType(`{"templateId":"Cargo","displayName":"Other cargo","source":"PLAINID","attributes":[],"actions":[]}`).want(t, 201)
+	h.do("admin", "GET", env+"/asset-templates/Cargo/assets/count", "").want(t, 200, `"count":0`)
+	h.rename(type1("Fr/eight"), "/templateId", "Cargo").want(t, 409, "MGT-008")
+}
+
+// MG-43: renaming an action reaches the action lists of policies; its value stays.
+func TestActionRename(t *testing.T) {
+	h := newHarbour(t)
+	both := func(text string) string { return strings.ReplaceAll(text, `["Load"]`, `["Load", "View"]`) }
+	h.put(both(regoPolicy("p1", "3", "A")))
+	h.put(regoOnAll("p2"))
+	h.put(strings.ReplaceAll(regoPolicy("p3", "3", "A"), `["Load"]`, `["View"]`))
+	action := func(id string) string { return type1("Cargo") + "/actions/" + url.PathEscape(id) }
+	h.unchanged("refused or the same", func() {
+		h.rename(action("Load"), "/actionId", "View").want(t, 409, "MGT-008", "Action: [View] already exists")
+		h.rename(action("load"), "/actionId", "Lift").want(t, 404, "MGT-006", "Action: [load] not found")
+		h.rename(type1("Nil")+"/actions/Load", "/actionId", "Lift").want(t, 404, "AssetTemplate: [Nil] not found")
+		h.rename(action("Load"), "/actionId", "\u0007").want(t, 400)
+		h.rename(action("Load"), "/value", "x").want(t, 400, "/0/path")
+		h.rename(action("Load"), "/actionId", "Load").want(t, 204).wantHeaders(t, "Ambit-Result: unchanged")
+	})
+	before := map[string]string{"p1": h.policyText("p1"), "p2": h.policyText("p2"), "p3": h.policyText("p3")}
+	events := len(h.events())
+	done := h.rename(action("Load"), "/actionId", "Z/lift").want(t, 204).wantHeaders(t, "Ambit-Result: updated")
+	if d := cmp.Diff([]string{"UPDATE ASSET_TEMPLATE Cargo", "UPDATE ROLE p1", "UPDATE ROLE p2"}, h.since(events)); d != "" {
+		t.Errorf("events (-want +got):\n%s", d)
+	}
+	h.do("viewer", "GET", type1("Cargo"), "").want(t, 200, `"actions":[{"actionId":"Z/lift","value":"load"},{"actionId":"View","value":"view"}]`).
+		wantHeaders(t, "ETag: "+done.Header.Get("ETag"))
+	swap := strings.NewReplacer(`["Load","View"]`, `["View","Z/lift"]`, `["Load", "View"]`, `["View", "Z/lift"]`, `"Load"`, `"Z/lift"`) // lists are in order
+	for id, text := range before {
+		if d := cmp.Diff(swap.Replace(text), h.policyText(id)); d != "" {
+			t.Errorf("policy %s (-want +got):\n%s", id, d)
+		}
+	}
+	h.sameAfterRestart("action renamed")
+	h.rename(action("Z/lift"), "/actionId", "Load").want(t, 204)
+	for id, text := range before {
+		if d := cmp.Diff(text, h.policyText(id)); d != "" {
+			t.Errorf("policy %s, renamed back (-want +got):\n%s", id, d)
+		}
+	}
 }
