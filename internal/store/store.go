@@ -249,8 +249,8 @@ type Events interface {
 	// Find yields the events of the transaction's environment ("" = tenant level), newest first, that lie in [from, to).
 	Find(from, to time.Time) iter.Seq2[model.ChangeEvent, error]
 	// Select returns one page of the events of the transaction's environment that fit q, newest first, and how many fit
-	// in all. Its cost follows the page and the number of different EventKinds, not the number of events, unless
-	// q names a resource or skips many events.
+	// in all. Its cost follows the page, the number of different EventKinds and how many hours have events, not the number
+	// of events, unless q names a resource.
 	Select(q EventQuery) (page []model.ChangeEvent, total int, err error)
 }
 

@@ -46,7 +46,12 @@ func (e events) Select(q store.EventQuery) (page []model.ChangeEvent, total int,
 	if total, err = e.total(&q, kinds, s); err != nil || q.Offset >= total {
 		return nil, total, err
 	}
-	positions, err := e.positions(&q, kinds, s)
+	at, rest, err := e.skip(&q, kinds, s)
+	if err != nil {
+		return nil, 0, err
+	}
+	q.Offset = rest
+	positions, err := e.positions(&q, kinds, at)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -111,6 +111,8 @@ func BenchmarkEventFilters(b *testing.B) {
 		"Resource":    {ResourceID: &id},
 		"NotResource": {NotResourceID: &id},
 		"Deep":        {Offset: 500_000},
+		"DeepKind":    {Offset: 300_000, Kind: func(k store.EventKind) bool { return k.ResourceType == "ROLE" }},
+		"DeepNot":     {Offset: 900_000, NotResourceID: &id},
 	} {
 		q.Limit = 50
 		b.Run(name, func(b *testing.B) {

@@ -100,3 +100,60 @@ func eventQueries(begin, end time.Time) map[string]store.EventQuery {
 	}
 	return out
 }
+
+// testEventOffsets checks pages far from the newest event, for MG-52: among thousands in one hour, in one second and at one
+// instant, and before 1970.
+func testEventOffsets(t *testing.T, open Open) {
+	s := openWith(t, open)
+	begin := time.Date(2026, 7, 6, 7, 40, 0, 0, time.UTC)
+	steps := []time.Duration{0, time.Microsecond, 300 * time.Microsecond, 700 * time.Millisecond, 50 * time.Second}
+	var newestFirst []model.ChangeEvent
+	at, n := time.Unix(-5000, 0).UTC(), 0
+	early := store.Write{Environment: envA, Time: at} // a later one would take the events of 1970 away
+	_, err := s.Update(t.Context(), early, func(tx *store.Tx) error {
+		var errs []error
+		for _, step := range append([]time.Duration{time.Second}, steps...) {
+			for range 1500 {
+				e := model.ChangeEvent{
+					ID: fmt.Sprint(n), EnvironmentID: envA, Time: at, Action: []string{model.EventCreate, model.EventUpdate, model.EventDelete}[n%3],
+					ResourceType: "ROLE", ResourceID: fmt.Sprint(n * n % 7 % 4), ClientID: model.ClientID(fmt.Sprint("C", n%2)),
+				}
+				n++
+				at = at.Add(step)
+				newestFirst = append(newestFirst, e)
+				errs = append(errs, tx.Events.Append(e))
+			}
+			at = begin.Add(time.Duration(n) * time.Second)
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortStableFunc(newestFirst, func(a, b model.ChangeEvent) int { return a.Time.Compare(b.Time) })
+	slices.Reverse(newestFirst)
+	kind := func(k store.EventKind) bool { return k.Action != model.EventUpdate }
+	for name, q := range map[string]store.EventQuery{
+		"all": {From: time.Unix(-10_000, 0)}, "kind": {Kind: kind}, "resource": {ResourceID: ptr("1")}, "not a resource": {NotResourceID: ptr("1"), Kind: kind},
+		"until": {From: begin.Add(5 * time.Second), To: newestFirst[1234].Time},
+		"hours": {To: newestFirst[0].Time.Truncate(time.Hour), From: begin.Truncate(time.Hour)},
+		"one":   {From: newestFirst[1400].Time, To: newestFirst[100].Time},
+	} {
+		want := slices.DeleteFunc(slices.Clone(newestFirst), func(e model.ChangeEvent) bool { return !fits(&q, &e) })
+		view(t, s, envA, func(tx *store.Tx) error {
+			for offset := range len(want) + 2 {
+				if offset%97 != 0 && offset < len(want)-1 {
+					continue
+				}
+				q.Offset, q.Limit = offset, 3
+				got, total, err := tx.Events.Select(q)
+				if err != nil {
+					return err
+				}
+				equal(t, name+": total", total, len(want))
+				equal(t, fmt.Sprintf("%s from %d on", name, offset), got, append([]model.ChangeEvent(nil), want[min(offset, len(want)):min(offset+3, len(want))]...))
+			}
+			return nil
+		})
+	}
+}

@@ -60,6 +60,7 @@ func Run(t *testing.T, open Open) {
 		{"EventPages", testEventPages},
 		{"EventAge", testEventAge},
 		{"EventFilters", testEventFilters},
+		{"EventOffsets", testEventOffsets},
 		{"Random", testRandom},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open) })
