@@ -22,6 +22,9 @@ const (
 	resourceIdentity               = "IDENTITY"
 	resourceCustomAttribute        = "CUSTOM_ATTRIBUTE"
 	resourceCredential             = "API_CREDENTIAL"
+	resourcePAAGroup               = "PAA_GROUP"
+	resourcePAASource              = "PAA_SOURCE"
+	resourcePAAViews               = "PAA_VIEWS"
 	resourcePolicy                 = "ROLE"
 )
 
@@ -149,5 +152,34 @@ func customAttributeSubject() *subject[model.CustomAttribute] {
 		id:       func(a *model.CustomAttribute) string { return a.Key },
 		name:     func(a *model.CustomAttribute) string { return a.Name },
 		format:   func(a *model.CustomAttribute) []byte { return a.Definition },
+	}
+}
+
+func paaGroupSubject() *subject[model.PAAGroup] {
+	return &subject[model.PAAGroup]{
+		resource: always[model.PAAGroup](resourcePAAGroup),
+		id:       func(g *model.PAAGroup) string { return g.ID },
+		name:     func(g *model.PAAGroup) string { return g.ID },
+		format:   func(g *model.PAAGroup) []byte { return encode(PAAGroupFormOf(g)) },
+	}
+}
+
+func paaSourceSubject() *subject[model.PAASource] {
+	return &subject[model.PAASource]{
+		resource: always[model.PAASource](resourcePAASource),
+		id:       func(s *model.PAASource) string { return s.ID },
+		name:     func(s *model.PAASource) string { return s.ID },
+		format:   func(s *model.PAASource) []byte { return maskedSource(s) },
+		parent:   func(s *model.PAASource) (string, string) { return resourcePAAGroup, s.GroupID },
+	}
+}
+
+func paaViewsSubject() *subject[model.PAAViews] {
+	return &subject[model.PAAViews]{
+		resource: always[model.PAAViews](resourcePAAViews),
+		id:       func(v *model.PAAViews) string { return v.GroupID },
+		name:     func(v *model.PAAViews) string { return v.GroupID },
+		format:   func(v *model.PAAViews) []byte { return encode(viewDigests(v)) },
+		parent:   func(v *model.PAAViews) (string, string) { return resourcePAAGroup, v.GroupID },
 	}
 }

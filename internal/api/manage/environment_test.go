@@ -153,3 +153,34 @@ func TestCountsAreQuick(t *testing.T) {
 }
 
 func policyNumber(i int) string { return fmt.Sprintf("p%05d", i) }
+
+// MG-19: with the setting on, writes that replace or delete one object on Ambit's own calls need a version; others do not.
+func TestRequireIfMatch(t *testing.T) {
+	h := newHarbour(t)
+	h.do("admin", "PATCH", env, `{"settings":{"requireIfMatch":true}}`).want(t, 200)
+	h.do("admin", "POST", env+"/scopes", `{"clientId":"c1","name":"portal"}`).want(t, 201)
+	h.do("admin", "POST", env+"/scopes/c1/secrets", `{"expireOldAfterSeconds":60}`).want(t, 201)
+	h.put(regoPolicy("p1", "3", "A"))
+	h.put(regoPolicy("p1", "4", "A"))
+	h.do("admin", "PUT", env+"/paa-groups/north", `{}`).want(t, 200)
+	definition := `{"key":"reviewer","name":"R","type":"string"}`
+	for _, call := range [][2]string{
+		{"PUT " + env, `{"name":"Test"}`},
+		{"PATCH " + env, `{"name":"Test"}`},
+		{"PUT " + env + "/jwt-settings", goodJWT},
+		{"PUT " + env + "/custom-attributes/reviewer", definition},
+		{"DELETE " + env + "/custom-attributes/reviewer", ""},
+		{"PATCH " + env + "/scopes/c1", `{"cacheSeconds":3}`},
+		{"PUT " + env + "/scopes/c1/applications/claims", ""},
+		{"DELETE " + env + "/scopes/c1", ""},
+		{"PUT " + env + "/paa-groups/north", `{"paasCount":1}`},
+		{"DELETE " + env + "/paa-groups/north", ""},
+	} {
+		method, target, _ := strings.Cut(call[0], " ")
+		h.do("admin", method, target, call[1]).want(t, 428, `"code":"MGT-013"`, "If-Match is required")
+		h.do("admin", method, target+"?dryRun=true", call[1], "If-Match: *").want(t, map[bool]int{true: 204, false: 200}[method == "DELETE" || strings.Contains(target, "/applications/")])
+	}
+	h.do("tenant", "DELETE", env+"?name=Test", "").want(t, 428)
+	h.do("admin", "PUT", env+"/scopes/c2", `{"name":"new"}`).want(t, 201)
+	h.do("tenant", "DELETE", env+"?name=Test", "", "If-Match: *").want(t, 204)
+}

@@ -102,6 +102,7 @@ func (a *api) routes() http.Handler {
 
 	addEnvironments(t)
 	addCustomAttributes(t)
+	addPAA(t)
 	addCredentials(t)
 	addAudit(t)
 	addOAuth(t)

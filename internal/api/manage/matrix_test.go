@@ -12,7 +12,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), environmentRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows()} {
+	for _, part := range []map[string]string{coreRows(), environmentRows(), paaRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -32,6 +32,14 @@ func environmentRows() map[string]string {
 		"GET " + environment + "/jwt-settings": "read", "PUT " + environment + "/jwt-settings": "write",
 		"GET " + customAttributes: "read", "PUT " + customAttributes: "write",
 		"GET " + customAttribute: "read", "PUT " + customAttribute: "write", "DELETE " + customAttribute: "write",
+	}
+}
+
+func paaRows() map[string]string {
+	return map[string]string{
+		"GET " + paaGroups: "read", "GET " + ownedPAAGroup: "read", "PUT " + ownedPAAGroup: "write", "DELETE " + ownedPAAGroup: "write",
+		"GET " + paaSources: "read", "POST " + paaSources: "write", "GET " + paaSource: "read", "PUT " + paaSource: "write", "DELETE " + paaSource: "write",
+		"GET " + paaViews: "read", "PUT " + paaViews: "write",
 	}
 }
 
