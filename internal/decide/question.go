@@ -37,13 +37,31 @@ type binding struct {
 	residual   *engine.Residual
 }
 
-// bind settles the call, finds the identities and binds them. The returned context ends when the caller leaves or the
-// decision takes too long; cancel releases it once the answer is found.
-func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cancel context.CancelFunc, b binding, err error) {
+// open settles the call. The returned context ends when the caller leaves or the decision takes too long; cancel releases
+// it once the answer is found.
+func (c *Call) open(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := c.settle(ctx); err != nil {
+		return ctx, nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, maxDecision, notReady(fmt.Errorf("no answer within %s", maxDecision)))
+	return ctx, cancel, nil
+}
+
+// question is what the engine is asked in a situation, still without identities.
+func (c *Call) question(ctx context.Context, s *Situation) engine.Question {
+	return engine.Question{
+		Applications: c.scope.ApplicationIDs, Environment: s.Environment,
+		SourceIP: c.source(s.RemoteIP), Instant: c.started, ZoneOffset: s.ZoneOffset,
+		CombinedMultiValue: s.CombinedMultiValue, Done: ctx.Done(),
+	}
+}
+
+// bind opens the call, finds the identities and binds them.
+func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cancel context.CancelFunc, b binding, err error) {
+	ctx, cancel, err = c.open(ctx)
+	if err != nil {
 		return ctx, nil, b, err
 	}
-	ctx, cancel = context.WithTimeoutCause(ctx, maxDecision, notReady(fmt.Errorf("no answer within %s", maxDecision)))
 	defer func() {
 		if err != nil {
 			cancel()
@@ -53,11 +71,7 @@ func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cance
 	if b.identities, err = c.identify(s); err != nil {
 		return ctx, cancel, b, err
 	}
-	question := engine.Question{
-		Applications: c.scope.ApplicationIDs, Environment: s.Environment,
-		SourceIP: c.source(s.RemoteIP), Instant: c.started, ZoneOffset: s.ZoneOffset,
-		CombinedMultiValue: s.CombinedMultiValue, Done: ctx.Done(),
-	}
+	question := c.question(ctx, s)
 	for _, id := range b.identities {
 		question.Identities = append(question.Identities, engine.Identity{
 			Template: id.Template.ID,

@@ -22,7 +22,7 @@ type user struct {
 // stored identity, with every action and granting policy, stored and sent assets, types as a whole, request values
 // in place of stored ones, inactive identities and rows judged by themselves.
 func TestUsersAreTheTranspose(t *testing.T) {
-	n := checks(t, "AMBIT_CHECKS", 1200)
+	n := checks(t, "AMBIT_CHECKS", 3000)
 	var count tally
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &maker{T: rt}
@@ -51,7 +51,7 @@ func TestUsersAreTheTranspose(t *testing.T) {
 
 // describe makes the request say values of some attributes of whoever is judged.
 func (m *maker) describe(q *engine.UserQuestion) {
-	if m.chance(50) {
+	if m.chance(30) {
 		return
 	}
 	said := map[model.TemplateID]model.Attributes{}

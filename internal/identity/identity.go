@@ -126,12 +126,12 @@ func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, err
 	switch {
 	case req.Matching == model.MatchMatcher:
 		if !matched {
-			return nil, unmatched()
+			return nil, Unmatched()
 		}
 		return chooseHit(dir, hit, req.Primary), nil
 	case req.Matching != model.MatchRequest && matched:
 		if contradicts(req.Primary, hit) {
-			return nil, unmatched()
+			return nil, Unmatched()
 		}
 		return chooseHit(dir, hit, req.Primary), nil
 	case len(req.Additional) > 0 && req.Primary.EntityID == "" && !sent:
@@ -142,7 +142,7 @@ func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, err
 	case err != nil:
 		return nil, err
 	case c.entityID == "" && sent:
-		return nil, unmatched()
+		return nil, Unmatched()
 	case c.entityID == "":
 		return nil, model.Invalidf("entityId: required")
 	}
@@ -167,13 +167,13 @@ func chooseStated(dir Directory, claim Claim) (*choice, error) {
 	if claim.Template != "" {
 		t, ok := dir.IdentityTemplate(claim.Template)
 		if !ok {
-			return nil, unmatched()
+			return nil, Unmatched()
 		}
 		return &choice{template: t, entityID: claim.EntityID, claim: claim}, nil
 	}
 	all := dir.IdentityTemplates()
 	if len(all) != 1 {
-		return nil, unmatched()
+		return nil, Unmatched()
 	}
 	return &choice{template: all[0], entityID: claim.EntityID, claim: claim}, nil
 }
@@ -199,6 +199,22 @@ func (c choice) bind(record model.Identity) Bound {
 		b.dropFromRows(a.ID)
 	}
 	return b
+}
+
+// Describe merges the values of a claim into a stored identity of t, as Resolve does, and lists the attributes that the
+// claim speaks of whoever the identity is. Its EntityID and Template are not looked at.
+func Describe(t *model.IdentityTemplate, claim Claim) (merge func(model.Identity) model.Identity, spoken []model.AttributeID) {
+	c := choice{template: t, claim: claim}
+	for i := range t.Attributes {
+		a := &t.Attributes[i]
+		if !a.IsUsedInAccessRequest || a.ID == model.AttributeUID {
+			continue
+		}
+		if _, ok := c.sent(a); ok {
+			spoken = append(spoken, a.ID)
+		}
+	}
+	return func(record model.Identity) model.Identity { return c.bind(record).Identity }, spoken
 }
 
 // sent is what the request says about an attribute. The id is looked for before the older name, which must not be the
@@ -238,7 +254,8 @@ func cloneAttributes(a model.Attributes) model.Attributes {
 	return a.Clone()
 }
 
-func unmatched() error {
+// Unmatched is the error of a question whose identity template cannot be told, or does not exist (runtime-api.md 5.2).
+func Unmatched() error {
 	return &model.Error{
 		Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
 		Message: "None of the Identity Templates Matched",

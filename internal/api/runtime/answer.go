@@ -129,7 +129,7 @@ func (s *stream) access(req *tokenCall, a *decide.TokenAnswer) {
 		first = false
 		s.buf = e.Append(s.buf, shown)
 		if encoded[e.Actions] == nil {
-			encoded[e.Actions] = appendActions(nil, sets[e.Actions], req)
+			encoded[e.Actions] = req.show.appendActions(nil, sets[e.Actions])
 		}
 		s.buf = append(s.buf, encoded[e.Actions]...)
 		s.buf = append(s.buf, '}')
@@ -138,13 +138,22 @@ func (s *stream) access(req *tokenCall, a *decide.TokenAnswer) {
 	s.buf = append(s.buf, `]}`...)
 }
 
+// shownPolicies says what actions tell of the policies that grant them.
+type shownPolicies struct{ names, ids bool }
+
+func (c *coercer) shownPolicies() shownPolicies {
+	return shownPolicies{names: c.flag("includeAccessPolicy", false), ids: c.flag("includeAccessPolicyId", false)}
+}
+
+func (p shownPolicies) any() bool { return p.names || p.ids }
+
 // appendActions writes an action list: one object an action or, when policies are asked for, one a granting policy.
-func appendActions(b []byte, set engine.ActionSet, req *tokenCall) []byte {
+func (p shownPolicies) appendActions(b []byte, set engine.ActionSet) []byte {
 	b = append(b, '[')
 	first := true
 	for _, g := range set {
 		refs := g.Policies
-		if !req.Policies {
+		if !p.any() {
 			refs = make([]engine.PolicyRef, 1)
 		}
 		for _, ref := range refs {
@@ -154,18 +163,24 @@ func appendActions(b []byte, set engine.ActionSet, req *tokenCall) []byte {
 			first = false
 			b = append(b, `{"action":`...)
 			b = quote(b, g.Action.Value)
-			if req.policyNames {
-				b = append(b, `,"permission":`...)
-				b = quote(b, ref.Name)
-			}
-			if req.policyIDs {
-				b = append(b, `,"permissionId":`...)
-				b = quote(b, string(ref.ID))
-			}
+			b = p.appendRef(b, ref)
 			b = append(b, '}')
 		}
 	}
 	return append(b, ']')
+}
+
+// appendRef writes the members permission and permissionId, as far as they are asked for.
+func (p shownPolicies) appendRef(b []byte, ref engine.PolicyRef) []byte {
+	if p.names {
+		b = append(b, `,"permission":`...)
+		b = quote(b, ref.Name)
+	}
+	if p.ids {
+		b = append(b, `,"permissionId":`...)
+		b = quote(b, string(ref.ID))
+	}
+	return b
 }
 
 // identities writes the member identity and, when there are several, additionalIdentities.
@@ -185,18 +200,21 @@ func (s *stream) identities(ids []decide.Identity) {
 	s.buf = append(s.buf, ']')
 }
 
-// identity writes every declared attribute, one without values as [].
+// identity writes an identity with its attributes.
 func (s *stream) identity(id *decide.Identity) {
-	s.buf = append(s.buf, `{"entityId":`...)
-	s.buf = quote(s.buf, id.EntityID)
-	s.buf = append(s.buf, `,"entityTypeId":`...)
-	s.buf = quote(s.buf, string(id.Template.ID))
-	s.buf = append(s.buf, `,"typeName":`...)
-	s.buf = quote(s.buf, string(id.Template.ID)) // identity templates have no display name of their own
+	s.member(`{"entityId":`, id.EntityID)
+	s.member(`,"entityTypeId":`, string(id.Template.ID))
+	s.member(`,"typeName":`, string(id.Template.ID)) // identity templates have no display name of their own
+	s.identityAttributes(id.Template, &id.Identity)
+	s.buf = append(s.buf, '}')
+}
+
+// identityAttributes writes the member attributes: every declared one, without values as [].
+func (s *stream) identityAttributes(t *model.IdentityTemplate, id *model.Identity) {
 	s.buf = append(s.buf, `,"attributes":{"uid":`...)
 	s.list([]string{id.EntityID})
 	pooled := id.Pooled()
-	for _, a := range id.Template.Attributes {
+	for _, a := range t.Attributes {
 		if a.ID == model.AttributeUID {
 			continue
 		}
@@ -205,7 +223,13 @@ func (s *stream) identity(id *decide.Identity) {
 		s.buf = append(s.buf, ':')
 		s.list(pooled[a.ID])
 	}
-	s.buf = append(s.buf, "}}"...)
+	s.buf = append(s.buf, '}')
+}
+
+// member writes the beginning of a member and its text.
+func (s *stream) member(name, text string) {
+	s.buf = append(s.buf, name...)
+	s.buf = quote(s.buf, text)
 }
 
 func (s *stream) values(m valueMap) {

@@ -29,7 +29,9 @@ func known(name string) bool {
 		"clientSecret", "assetList", "resourceTypes", "environment", "remoteIp", "remoteIP", "timeZoneOffset",
 		"includeContext", "includeAccessPolicy", "includeAccessPolicyId", "includeIdentity",
 		"includeAssetAttributes", "accessTokenFormat", "useCache", "combinedMultiValue", "assetContext",
-		"listOfResources", "includeDetails", "includeDenyReason":
+		"listOfResources", "includeDetails", "includeDenyReason",
+		"asset", "entityTypes", "includeAsset", "includeInActiveIdentities", "includeInactiveIdentities",
+		"includeIdentityAttributes":
 		return true
 	}
 	return false
@@ -48,7 +50,7 @@ func nested(name string) bool {
 // inQuery reports whether a known field can stand in a query (runtime-api.md 3.4): scalars and resourceTypes.
 func inQuery(name string) bool {
 	switch name {
-	case "entityAttributes", "contextData", "additionalIdentities", "assetList", "environment", "listOfResources":
+	case "entityAttributes", "contextData", "additionalIdentities", "assetList", "environment", "listOfResources", "asset":
 		return false
 	}
 	return known(name)

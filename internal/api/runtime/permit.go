@@ -12,15 +12,14 @@ import (
 // permitCall is a Permit/Deny request with what only its answer needs.
 type permitCall struct {
 	decide.PermitRequest
-	context     valueMap
-	details     bool
-	reasons     bool
-	identity    bool
-	policyNames bool
-	policyIDs   bool
-	attributes  bool
-	echo        bool // of the context
-	narrowed    bool // by an assetContext, which is not offered
+	context    valueMap
+	show       shownPolicies
+	details    bool
+	reasons    bool
+	identity   bool
+	attributes bool
+	echo       bool // of the context
+	narrowed   bool // by an assetContext, which is not offered
 }
 
 // permit answers the Permit/Deny call (runtime-api.md 9).
@@ -51,14 +50,13 @@ func (x *exchange) permit() error {
 func readPermit(f fields, errs model.Errors) (*permitCall, error) {
 	c := &coercer{fields: f, errs: &errs}
 	req := &permitCall{
-		details:     c.flag("includeDetails", false),
-		reasons:     c.flag("includeDenyReason", false),
-		identity:    c.flag("includeIdentity", false),
-		policyNames: c.flag("includeAccessPolicy", false),
-		policyIDs:   c.flag("includeAccessPolicyId", false),
-		attributes:  c.flag("includeAssetAttributes", false),
-		echo:        c.flag("includeContext", false),
-		narrowed:    isSent(f["assetContext"]),
+		show:       c.shownPolicies(),
+		details:    c.flag("includeDetails", false),
+		reasons:    c.flag("includeDenyReason", false),
+		identity:   c.flag("includeIdentity", false),
+		attributes: c.flag("includeAssetAttributes", false),
+		echo:       c.flag("includeContext", false),
+		narrowed:   isSent(f["assetContext"]),
 	}
 	req.Situation, req.context = c.situation()
 	lists := 0
@@ -167,21 +165,10 @@ func (s *stream) pairs(req *permitCall, a *decide.PermitAnswer, list int) {
 // extras writes what was asked for of an allowed pair: the first granting policy by id, and the attributes.
 func (s *stream) extras(req *permitCall, a *decide.PermitAnswer, p *decide.Pair) {
 	if granting := p.Decision.Policies; len(granting) > 0 {
-		if req.policyNames {
-			s.member(`,"permission":`, granting[0].Name)
-		}
-		if req.policyIDs {
-			s.member(`,"permissionId":`, string(granting[0].ID))
-		}
+		s.buf = req.show.appendRef(s.buf, granting[0])
 	}
 	if req.attributes {
 		s.buf = append(s.buf, `,"attributes":`...)
 		s.buf = a.AppendAttributes(s.buf, p)
 	}
-}
-
-// member writes the beginning of a member and its text.
-func (s *stream) member(name, text string) {
-	s.buf = append(s.buf, name...)
-	s.buf = quote(s.buf, text)
 }

@@ -46,6 +46,9 @@ func Handler(o Options) http.Handler {
 			h.routes[base+"/permit-deny/"+version] = methods{http.MethodPost: h.call((*exchange).permit)}
 		}
 	}
+	for _, base := range []string{"/api/runtime", "/runtime"} {
+		h.routes[base+"/userlist/v3"] = methods{http.MethodPost: h.call((*exchange).userList)}
+	}
 	for _, path := range []string{"/api/runtime_health_check", "/runtime_health_check"} {
 		h.routes[path] = methods{http.MethodGet: h.health, http.MethodHead: h.health}
 	}

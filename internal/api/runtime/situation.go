@@ -12,11 +12,16 @@ func (c *coercer) situation() (s decide.Situation, context valueMap) {
 		claim, _ := c.claim()
 		s.Additional = append(s.Additional, claim)
 	}, nil)
+	c.circumstances(&s)
+	return s, context
+}
+
+// circumstances reads from where and when a question is asked (runtime-api.md 6).
+func (c *coercer) circumstances(s *decide.Situation) {
 	s.Environment = c.values("environment").byName()
 	s.RemoteIP = c.address("remoteIp", "remoteIP")
 	s.ZoneOffset = c.offset("timeZoneOffset")
 	s.CombinedMultiValue = c.strictFlag("combinedMultiValue")
-	return s, context
 }
 
 // claim reads the fields of one identity (runtime-api.md 5.1).

@@ -19,13 +19,12 @@ const (
 // tokenCall is a token request with what only its answer needs.
 type tokenCall struct {
 	decide.TokenRequest
-	format      string
-	context     valueMap
-	policyNames bool
-	policyIDs   bool
-	identity    bool
-	echo        bool // of the context
-	narrowed    bool // by an assetContext, which is not offered
+	format   string
+	context  valueMap
+	show     shownPolicies
+	identity bool
+	echo     bool // of the context
+	narrowed bool // by an assetContext, which is not offered
 }
 
 // token answers the User Access Token call (runtime-api.md 8).
@@ -87,22 +86,26 @@ func isSent(v jsontext.Value) bool {
 func readToken(f fields, errs model.Errors) (*tokenCall, error) {
 	c := &coercer{fields: f, errs: &errs}
 	req := &tokenCall{
-		format:      formatJSON,
-		policyNames: c.flag("includeAccessPolicy", false),
-		policyIDs:   c.flag("includeAccessPolicyId", false),
-		identity:    c.flag("includeIdentity", false),
-		echo:        c.flag("includeContext", false),
-		narrowed:    isSent(f["assetContext"]),
-	}
-	if format := c.choice("accessTokenFormat", formatJSON, formatJWT, formatStandardJWT); format != "" {
-		req.format = format
+		format:   c.format(),
+		show:     c.shownPolicies(),
+		identity: c.flag("includeIdentity", false),
+		echo:     c.flag("includeContext", false),
+		narrowed: isSent(f["assetContext"]),
 	}
 	req.Situation, req.context = c.situation()
-	req.Policies = req.policyNames || req.policyIDs
+	req.Policies = req.show.any()
 	req.Attributes = c.flag("includeAssetAttributes", true)
 	c.types(req)
 	c.assets(req)
 	return req, errs.OrNil()
+}
+
+// format reads accessTokenFormat; absent = JSON.
+func (c *coercer) format() string {
+	if format := c.choice("accessTokenFormat", formatJSON, formatJWT, formatStandardJWT); format != "" {
+		return format
+	}
+	return formatJSON
 }
 
 // types reads resourceTypes (runtime-api.md 8.3); absent or empty = all.

@@ -1,0 +1,130 @@
+package runtime
+
+import (
+	"strconv"
+
+	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// usersCall is a User List request with what only its answer needs.
+type usersCall struct {
+	decide.UsersRequest
+	format     string
+	context    valueMap
+	show       shownPolicies
+	asset      bool
+	attributes bool
+	echo       bool // of the context
+	narrowed   bool // by an assetContext, which is not offered
+}
+
+// userList answers the User List call (runtime-api.md 11).
+func (x *exchange) userList() error {
+	f, err := x.fields()
+	if err != nil {
+		return err
+	}
+	req, err := readUsers(f, x.errs)
+	x.decoded()
+	if err != nil {
+		return err
+	}
+	if req.narrowed {
+		return notSupported("assetContext")
+	}
+	if req.format != formatJSON {
+		return notSupported("accessTokenFormat " + req.format)
+	}
+	answer, err := x.call.Users(x.r.Context(), req.UsersRequest)
+	if err != nil {
+		return err
+	}
+	x.setRevision()
+	x.answered()
+	x.writeUsers(req, answer)
+	return nil
+}
+
+func readUsers(f fields, errs model.Errors) (*usersCall, error) {
+	c := &coercer{fields: f, errs: &errs}
+	req := &usersCall{
+		format:     c.format(),
+		show:       c.shownPolicies(),
+		asset:      c.flag("includeAsset", false),
+		attributes: c.flag("includeIdentityAttributes", false),
+		echo:       c.flag("includeContext", false),
+		narrowed:   isSent(f["assetContext"]),
+	}
+	req.context = c.values("contextData")
+	req.Primary.Context = req.context.byName()
+	c.circumstances(&req.Situation)
+	req.Policies = req.show.any()
+	req.Inactive = c.flag("includeInActiveIdentities", false) || c.flag("includeInactiveIdentities", false)
+	for _, id := range c.texts("entityTypes") {
+		req.Templates = append(req.Templates, model.TemplateID(id))
+	}
+	n := 0
+	c.objects("asset", func(c *coercer) {
+		n++
+		req.Asset, req.Actions = c.asset(model.TemplateID(c.required("resourceType"))), c.texts("actions")
+	}, nil)
+	if n != 1 && len(errs) == 0 {
+		c.fail("asset", "one is required")
+	}
+	return req, errs.OrNil()
+}
+
+// writeUsers writes the answer (runtime-api.md 11.2).
+func (x *exchange) writeUsers(req *usersCall, a *decide.UsersAnswer) {
+	s := x.openStream()
+	s.buf = append(s.buf, `{"tokenValidity":`...)
+	s.buf = strconv.AppendInt(s.buf, int64(a.TokenValidity), 10)
+	s.buf = append(s.buf, `,"response":[`...)
+	s.users(req, a)
+	s.buf = append(s.buf, ']')
+	if req.asset {
+		s.member(`,"asset":{"path":`, req.Asset.Path)
+		s.buf = append(s.buf, `,"attributes":`...)
+		s.buf = a.AppendAttributes(s.buf)
+		s.member(`,"resourceType":`, string(req.Asset.Template))
+		s.buf = append(s.buf, '}')
+	}
+	context := req.context
+	if !req.echo {
+		context = nil
+	}
+	s.context(context)
+	s.buf = append(s.buf, '}')
+	x.closeStream(s)
+}
+
+// users writes the one element of response, nothing when nobody may use the asset.
+func (s *stream) users(req *usersCall, a *decide.UsersAnswer) {
+	if a.Users.Len() == 0 {
+		return
+	}
+	s.buf = append(s.buf, `{"access":[`...)
+	sets := a.Users.ActionSets()
+	encoded := make([][]byte, len(sets))
+	first := true
+	for u := range a.Users.Entries() {
+		if !first {
+			s.buf = append(s.buf, ',')
+		}
+		first = false
+		s.member(`{"entityId":`, u.Identity.EntityID)
+		s.member(`,"entityTypeId":`, string(u.Template))
+		if req.attributes {
+			s.identityAttributes(a.Template(u.Template), &u.Identity)
+		}
+		if encoded[u.Actions] == nil {
+			encoded[u.Actions] = req.show.appendActions(nil, sets[u.Actions])
+		}
+		s.buf = append(s.buf, `,"actions":`...)
+		s.buf = append(s.buf, encoded[u.Actions]...)
+		s.buf = append(s.buf, '}')
+		s.full()
+	}
+	s.buf = append(s.buf, `]}`...)
+}

@@ -1,0 +1,85 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/identity"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// UsersRequest is the question of a User List call (runtime-api.md 11.1), coerced. Of Situation only Primary.Context is
+// looked at of the identities: it applies to every one.
+type UsersRequest struct {
+	Situation
+	Asset     AssetClaim
+	Actions   []string           // wire names; empty = all
+	Templates []model.TemplateID // empty = every identity template
+	Inactive  bool               // judge inactive identities as if they were active
+	Policies  bool               // keep which policies grant each action
+}
+
+// UsersAnswer is a complete answer at one revision, not yet written.
+type UsersAnswer struct {
+	Revision      model.Revision
+	TokenValidity int // seconds
+	Users         *engine.Users
+	snapshot      *engine.Snapshot
+	asset         engine.Asset
+}
+
+// Template is the definition of an identity's template.
+func (a *UsersAnswer) Template(id model.TemplateID) *model.IdentityTemplate {
+	t, _ := a.snapshot.IdentityTemplate(id)
+	return t
+}
+
+// AppendAttributes appends the JSON object of the asset's attributes, {} when it is not known.
+func (a *UsersAnswer) AppendAttributes(dst []byte) []byte {
+	return a.snapshot.AppendAttributes(dst, a.asset)
+}
+
+// Users answers who may use an asset. The call must be authenticated. The audit record is written before it returns.
+// Errors: RT-087 for an identity template that does not exist, else those of Token.
+func (c *Call) Users(ctx context.Context, req UsersRequest) (*UsersAnswer, error) {
+	ctx, cancel, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	snapshot := c.state.snapshot
+	for _, id := range req.Templates {
+		if _, ok := snapshot.IdentityTemplate(id); !ok {
+			return nil, identity.Unmatched()
+		}
+	}
+	asset := engine.Asset{Template: req.Asset.Template, Path: req.Asset.Path}
+	if t, ok := snapshot.AssetTemplate(asset.Template); ok {
+		asset.Attributes = sentAttributes(t, req.Asset.Attributes)
+	}
+	question := engine.UserQuestion{
+		Question: c.question(ctx, &req.Situation), Asset: asset, Actions: req.Actions,
+		Templates: slices.Clip(req.Templates), Inactive: req.Inactive, Policies: req.Policies,
+		Described: map[model.TemplateID][]model.AttributeID{},
+	}
+	describe := map[model.TemplateID]func(model.Identity) model.Identity{}
+	for _, t := range snapshot.IdentityTemplates() {
+		describe[t.ID], question.Described[t.ID] = identity.Describe(t, req.Primary)
+	}
+	question.Describe = func(t model.TemplateID, i model.Identity) model.Identity { return describe[t](i) }
+	answer := &UsersAnswer{
+		Revision: snapshot.Revision(), TokenValidity: c.scope.TokenValidity, snapshot: snapshot, asset: asset,
+	}
+	answer.Users, err = snapshot.Users(question)
+	if errors.Is(err, engine.ErrStopped) || context.Cause(ctx) != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer, c.keep(ctx, 200, fmt.Sprintf("%d identities for %s", answer.Users.Len(),
+		firstRunes(string(asset.Template)+" "+asset.Path, 256)))
+}
