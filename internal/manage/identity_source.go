@@ -28,7 +28,7 @@ func missingSource(tx *store.Tx, key store.Key) error {
 	if err != nil {
 		return err
 	}
-	sources, err := sourcesOf(tx, template.Object.ID)
+	sources, err := identitySourcesOf(tx, template.Object.ID)
 	if err != nil {
 		return err
 	}
@@ -42,8 +42,8 @@ func missingSource(tx *store.Tx, key store.Key) error {
 	}
 }
 
-// sourcesOf are the sources of an identity template, by id.
-func sourcesOf(tx *store.Tx, template model.TemplateID) ([]model.IdentitySource, error) {
+// identitySourcesOf are the sources of an identity template, by id.
+func identitySourcesOf(tx *store.Tx, template model.TemplateID) ([]model.IdentitySource, error) {
 	var out []model.IdentitySource
 	err := each(tx.IdentitySources.FindAll(), func(s model.IdentitySource) {
 		if s.TemplateID == template {
@@ -64,7 +64,7 @@ func (s *Service) FindIdentitySources(ctx context.Context, env model.Environment
 			return err
 		}
 		seen.Revision = tx.Revision
-		out, err = sourcesOf(tx, t.Object.ID)
+		out, err = identitySourcesOf(tx, t.Object.ID)
 		return err
 	})
 	if external {
@@ -106,7 +106,7 @@ func (s *Service) PutIdentitySources(ctx context.Context, call Call, env model.E
 		if w.writes > 0 {
 			done.Result = Updated
 		}
-		out, err = sourcesOf(w.Tx, template)
+		out, err = identitySourcesOf(w.Tx, template)
 		return err
 	})
 	done.Revision = revision
@@ -115,7 +115,7 @@ func (s *Service) PutIdentitySources(ctx context.Context, call Call, env model.E
 
 // pruneSources deletes the sources of a template that are not named.
 func (w *writer) pruneSources(template model.TemplateID, named map[string]bool) error {
-	stored, err := sourcesOf(w.Tx, template)
+	stored, err := identitySourcesOf(w.Tx, template)
 	if err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func unusedSource(tx *store.Tx, source *model.IdentitySource) error {
 
 // repeatedType: every type of source but EXTERNAL_INPUT may occur once in a template (policy-model.md 3.4).
 func repeatedType(tx *store.Tx, template model.TemplateID) error {
-	sources, err := sourcesOf(tx, template)
+	sources, err := identitySourcesOf(tx, template)
 	if err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (s *Service) RenameIdentityTemplate(ctx context.Context, call Call, env mod
 // reownSources gives the sources and mapper sets of a template to its new id. Their forms do not show it, so they have no
 // events beside that of the template.
 func (w *writer) reownSources(from, to model.TemplateID) error {
-	sources, err := sourcesOf(w.Tx, from)
+	sources, err := identitySourcesOf(w.Tx, from)
 	if err != nil {
 		return err
 	}
