@@ -80,7 +80,7 @@ func (s *Service) DeletePAAGroup(ctx context.Context, call Call, env model.Envir
 		if err := w.unusedPAAGroup(id); err != nil {
 			return err
 		}
-		sources, err := sourcesOf(w.Tx, id)
+		sources, err := paaSourcesOf(w.Tx, id)
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func paaSourceKind() *kind[store.Key, model.PAASource] {
 	}
 }
 
-func sourcesOf(tx *store.Tx, group string) ([]model.PAASource, error) {
+func paaSourcesOf(tx *store.Tx, group string) ([]model.PAASource, error) {
 	var out []model.PAASource
 	err := each(tx.PAASources.FindAll(), func(s model.PAASource) {
 		if s.GroupID == group {
@@ -200,7 +200,7 @@ func (s *Service) FindPAASources(ctx context.Context, env model.EnvironmentID, g
 		if err := mustHaveGroup(tx, group); err != nil {
 			return err
 		}
-		sources, err := sourcesOf(tx, group)
+		sources, err := paaSourcesOf(tx, group)
 		for i := range sources {
 			out = append(out, PAASourceView{ID: sources[i].ID, Definition: maskedSource(&sources[i])})
 		}
