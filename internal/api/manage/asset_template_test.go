@@ -405,6 +405,7 @@ func TestAssetTemplateRename(t *testing.T) {
 		if d := cmp.Diff(swap.Replace(text), h.policyText(id)); d != "" {
 			t.Errorf("policy %s (-want +got):\n%s", id, d)
 		}
+		h.put(h.policyText(id)).wantHeaders(t, "Ambit-Result: unchanged") // the stored form is that of an import
 	}
 	h.do("viewer", "GET", app1("harbour-app"), "").want(t, 200, `"assetTemplateIds":["Fr/eight"]`)
 	h.do("viewer", "GET", env+"/asset-templates/Fr%2Feight/assets/c1", "").want(t, 200, `"berth":["A"]`)
@@ -446,6 +447,7 @@ func TestActionRename(t *testing.T) {
 		if d := cmp.Diff(swap.Replace(text), h.policyText(id)); d != "" {
 			t.Errorf("policy %s (-want +got):\n%s", id, d)
 		}
+		h.put(h.policyText(id)).wantHeaders(t, "Ambit-Result: unchanged") // the stored form is that of an import
 	}
 	h.sameAfterRestart("action renamed")
 	h.rename(action("Z/lift"), "/actionId", "Load").want(t, 204)
