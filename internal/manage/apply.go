@@ -15,6 +15,7 @@ type ApplyOptions struct {
 	Prune      bool
 	ByName     bool              // evaluateByBBName
 	Verbose    bool              // list unchanged items too
+	Changes    bool              // list the changed objects with their texts before and after
 	AuthWs     []string          // limit to these authorization workspaces; empty = all
 	IdentityWs []string          // limit to these identity workspaces; empty = all
 	Rename     map[string]string // archive name of a workspace → its name in the environment
@@ -46,6 +47,7 @@ type ApplyReport struct {
 	Items    []ApplyItem
 	Blocks   []BlockOutcome
 	Affected []model.PolicyID // policies that share a block whose rules were replaced
+	Changes  []ObjectChange   // on request; nil when the apply is refused
 	Notes    []string
 	Errors   model.Errors // with Pos.File
 	Revision model.Revision
@@ -66,6 +68,9 @@ func (s *Service) Apply(ctx context.Context, call Call, env model.EnvironmentID,
 		a := newApplier(s, l, o, out)
 		revision, err := s.update(ctx, &call, env, func(w *writer) error {
 			a.w = w
+			if o.Changes {
+				w.observe = func(e *model.ChangeEvent) { a.changes.note(a.path, e) }
+			}
 			if err := a.run(); err != nil {
 				return err
 			}
@@ -82,14 +87,14 @@ func (s *Service) Apply(ctx context.Context, call Call, env model.EnvironmentID,
 			maps.Copy(out, a.late)
 			continue
 		case errors.Is(err, errRefused):
-			a.report.Refused, a.report.Affected = true, nil // nothing was changed
+			a.report.Refused, a.report.Affected, a.changes = true, nil, changeLog{} // nothing was changed
 			if revision, err = s.Revision(ctx, env); err != nil {
 				return ApplyReport{}, err
 			}
 		case err != nil:
 			return ApplyReport{}, err
 		}
-		a.report.Revision, a.report.DryRun = revision, call.DryRun
+		a.report.Revision, a.report.DryRun, a.report.Changes = revision, call.DryRun, a.changes.list()
 		a.finish()
 		return a.report, nil
 	}
@@ -110,11 +115,13 @@ type applier struct {
 	broken map[string]brokenFile // by path; left out from the start
 	late   map[string]brokenFile
 
-	report ApplyReport
-	failed map[objectRef]string // file that should have brought the object
-	bad    map[string]bool      // files with errors
-	seen   map[objectRef]string // file that brought it
-	blocks map[model.BlockID]int
+	report  ApplyReport
+	changes changeLog
+	path    string               // of the file that is being stored
+	failed  map[objectRef]string // file that should have brought the object
+	bad     map[string]bool      // files with errors
+	seen    map[objectRef]string // file that brought it
+	blocks  map[model.BlockID]int
 
 	authorization map[*folder]*model.AuthorizationWorkspace
 	identity      map[*folder]*model.IdentityWorkspace
@@ -134,7 +141,7 @@ func newApplier(s *Service, l *layout, o ApplyOptions, broken map[string]brokenF
 		report: ApplyReport{Summary: map[string]*ApplyCounts{}, Notes: slices.Clone(l.notes)},
 		failed: map[objectRef]string{}, bad: map[string]bool{}, seen: map[objectRef]string{}, blocks: map[model.BlockID]int{},
 		authorization: map[*folder]*model.AuthorizationWorkspace{}, identity: map[*folder]*model.IdentityWorkspace{},
-		inactive: map[model.PolicyID]bool{},
+		inactive: map[model.PolicyID]bool{}, changes: changeLog{at: map[changeKey]int{}},
 	}
 }
 
@@ -142,12 +149,12 @@ func newApplier(s *Service, l *layout, o ApplyOptions, broken map[string]brokenF
 // archive go to the report.
 func (a *applier) run() error {
 	for _, step := range []func() error{
-		a.customAttributes,
+		a.rememberStates, a.customAttributes,
 		a.identityWorkspaces, a.identitySources, a.mapperSets, a.matchers,
-		a.authorizationWorkspaces, a.assetTypes, a.requestAttributes, a.applications, a.apiMapperSets,
+		a.authorizationWorkspaces, a.noteAbsent, a.assetTypes, a.requestAttributes, a.applications, a.apiMapperSets,
 		a.readCatalog, a.buildingBlocks, a.readStates, a.policies, a.states,
 		a.scopes, a.records,
-		a.prune, a.checkUses, a.checkCustomValues, a.affected,
+		a.prune, a.checkUses, a.checkCustomValues, a.affected, a.stateChanges,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -179,6 +186,8 @@ func (a *applier) file(kind string, f archiveFile, fn func(body []byte) (id stri
 	case kindBuildingBlocks:
 		limit = maxBlocksFile
 	}
+	a.path = f.path
+	defer func() { a.path = "" }()
 	writes := a.w.writes
 	id := ""
 	body, err := f.read(limit)

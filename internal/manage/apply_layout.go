@@ -55,6 +55,7 @@ type folder struct {
 	present map[string]bool          // kinds that have a file or a folder, for prune
 	// byTemplate: the name is a template's id, which finds an existing workspace before its name does (the older layout).
 	byTemplate bool
+	archived   string // the workspace's name in its file, as far as it is read
 }
 
 func newFolder(path, name string) *folder {

@@ -244,10 +244,11 @@ func (a *applier) policySubject() *subject[model.Policy] {
 
 // states makes policies inactive that the archive names but does not bring.
 func (a *applier) states() error {
-	if len(a.o.AuthWs) > 0 {
-		return nil // the list is of the whole environment, the call is not
-	}
 	for _, file := range a.layout.environment.files[kindPolicyStates] {
+		if len(a.o.AuthWs) > 0 { // the list is of the whole environment, the call is not
+			a.report.Notes = append(a.report.Notes, file.path+" counts only for the policies that are applied, because authWs limits them")
+			continue
+		}
 		if _, left := a.broken[file.path]; left {
 			continue
 		}

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
@@ -28,7 +29,7 @@ func (a *applier) about(kind string, f *folder) (about *workspaceAbout, ok bool,
 			if about.Name == "" {
 				about.Name = f.name
 			}
-			ok = true
+			f.archived, ok = about.Name, true
 			return about.Name, nil
 		})
 	}
@@ -66,4 +67,36 @@ func (a *applier) workspaceName(f *folder, about *workspaceAbout, stored []strin
 		return name
 	}
 	return f.name
+}
+
+// noteAbsent notes names of the query that no folder has: they are easily misspelt.
+func (a *applier) noteAbsent() error {
+	known := map[string]map[string]bool{topAuthorization: {}, topIdentity: {}}
+	for _, f := range slices.Concat(a.layout.authorization, a.layout.identity) {
+		top, _, _ := strings.Cut(f.path, "/")
+		known[top][f.name] = true
+	}
+	for f, ws := range a.authorization {
+		known[topAuthorization][f.archived], known[topAuthorization][ws.Name] = true, true
+	}
+	for f, ws := range a.identity {
+		known[topIdentity][f.archived], known[topIdentity][ws.Name] = true, true
+	}
+	note := func(text string) { a.report.Notes = append(a.report.Notes, text+" is not in the archive") }
+	for _, name := range a.o.AuthWs {
+		if !known[topAuthorization][name] {
+			note("authWs " + name)
+		}
+	}
+	for _, name := range a.o.IdentityWs {
+		if !known[topIdentity][name] {
+			note("identityWs " + name)
+		}
+	}
+	for name := range a.o.Rename {
+		if !known[topAuthorization][name] && !known[topIdentity][name] {
+			note("rename: " + name)
+		}
+	}
+	return nil
 }

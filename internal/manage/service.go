@@ -109,6 +109,8 @@ type writer struct {
 	call   *Call
 	now    time.Time
 	writes int // events so far, which is one or more for every change
+	// observe, when not nil, sees every event.
+	observe func(*model.ChangeEvent)
 }
 
 // update runs fn in one write transaction on env ("" = tenant); env must exist.
@@ -176,6 +178,9 @@ func (w *writer) event(e model.ChangeEvent) error {
 	e.ID, e.Time = uuid.NewString(), w.now
 	e.EnvironmentID, e.Revision = w.Environment, w.Revision+1
 	e.ClientID, e.ClientIP, e.RequestID = w.call.Caller.ClientID, w.call.ClientIP, w.call.RequestID
+	if w.observe != nil {
+		w.observe(&e)
+	}
 	return w.Events.Append(e)
 }
 

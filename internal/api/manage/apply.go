@@ -24,6 +24,7 @@ type applyData struct {
 	Items            []applyItem                    `json:"items"`
 	BuildingBlocks   []applyBlock                   `json:"buildingBlocks"`
 	AffectedPolicies []model.PolicyID               `json:"affectedPolicies,omitempty"`
+	Changes          []applyChange                  `json:"changes,omitempty"`
 	Notes            []string                       `json:"notes"`
 }
 
@@ -33,6 +34,17 @@ type applyItem struct {
 	ID       string         `json:"id"`
 	Result   string         `json:"result"`
 	Warnings []applyWarning `json:"warnings"`
+}
+
+// applyChange is an object with its texts; one that was made has null before, one that was deleted null after.
+type applyChange struct {
+	File   string  `json:"file"`
+	Kind   string  `json:"kind"`
+	ID     string  `json:"id"`
+	Name   string  `json:"name"`
+	Result string  `json:"result"`
+	Before *string `json:"before"`
+	After  *string `json:"after"`
 }
 
 type applyWarning struct {
@@ -137,6 +149,17 @@ func (x *exchange) applyBody(r *manage.ApplyReport) applyBody {
 		}
 		out.Data.BuildingBlocks = append(out.Data.BuildingBlocks, wire)
 	}
+	for i := range r.Changes {
+		c := &r.Changes[i]
+		wire := applyChange{File: c.File, Kind: c.Kind, ID: c.ID, Name: c.Name, Result: c.Result.String()}
+		if c.Result != manage.Created {
+			wire.Before = &c.Before
+		}
+		if c.Result != manage.Deleted {
+			wire.After = &c.After
+		}
+		out.Data.Changes = append(out.Data.Changes, wire)
+	}
 	for _, e := range r.Errors {
 		out.Errors = append(out.Errors, x.reportError(e))
 	}
@@ -153,7 +176,7 @@ func applyOptions(q url.Values) (manage.ApplyOptions, error) {
 	default:
 		errs = append(errs, manage.InvalidParameter("onError", "%q is not abort or skip", mode))
 	}
-	for name, to := range map[string]*bool{"prune": &o.Prune, "evaluateByBBName": &o.ByName, "verbose": &o.Verbose} {
+	for name, to := range map[string]*bool{"prune": &o.Prune, "evaluateByBBName": &o.ByName, "verbose": &o.Verbose, "changes": &o.Changes} {
 		text := q.Get(name)
 		if text == "" {
 			continue

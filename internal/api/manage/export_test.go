@@ -88,3 +88,18 @@ func (c *cutWriter) Write(p []byte) (int, error) {
 	}
 	return int(n), err
 }
+
+// MG-14, MG-71: changes=true lists the texts of what an apply would change.
+func TestApplyChanges(t *testing.T) {
+	h := newHarbour(t)
+	h.put(regoPolicy("p1", "4", "A"))
+	exported := h.do("viewer", "GET", env+"/export?format=tar", "").want(t, 200)
+	h.do("admin", "DELETE", h.policies("&filter[id]=p1"), "").want(t, 204)
+	a := h.do("admin", "POST", env+"/apply?dryRun=true&changes=true", exported.body, "Content-Type: application/x-tar")
+	a.want(t, 200, `"changes":[{"file":"authorization-workspaces/Quays/policies/p1.rego","kind":"policy","id":"p1","name":"Policy p1","result":"created","before":null,"after":"# METADATA\n`)
+	a = h.do("admin", "POST", env+"/apply?dryRun=true&changes=maybe", exported.body, "Content-Type: application/x-tar")
+	a.want(t, 400, "MGT-003", "changes")
+	if a := h.do("admin", "POST", env+"/apply?dryRun=true", exported.body, "Content-Type: application/x-tar"); strings.Contains(a.body, `"changes"`) {
+		t.Error("changes are listed without being asked for")
+	}
+}
