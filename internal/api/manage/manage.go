@@ -114,6 +114,11 @@ func (a *api) routes() http.Handler {
 	addAssetTemplates(t)
 	addApplications(t)
 	addExport(t)
+	addWorkspaces(t)
+	addIdentityTemplates(t)
+	addIdentitySources(t)
+	addMapperSets(t)
+	addConsole(t)
 	addRecords(t, assets, "Asset", assetRecords())
 	addRecords(t, identities, "Identity", identityRecords())
 	return t

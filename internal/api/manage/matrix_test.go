@@ -12,7 +12,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), environmentRows(), paaRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows()} {
+	for _, part := range []map[string]string{coreRows(), environmentRows(), paaRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows(), workspaceRows(), identityTemplateRows(), consoleRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -107,7 +107,7 @@ func TestRouteMatrix(t *testing.T) {
 			for _, as := range []string{"", "tenant", "admin", "viewer"} {
 				for _, id := range []string{envID, otherID} {
 					target := strings.NewReplacer("{envId}", id).Replace(pattern)
-					target = strings.NewReplacer("{", "", "}", "").Replace(target) + "?dryRun=true"
+					target = strings.NewReplacer("{authWsId}", goneID, "{identityWsId}", goneID, "{", "", "}", "").Replace(target) + "?dryRun=true"
 					got := w.do(as, method, target, "{}").StatusCode
 					if want := matrixWants(right, pattern, as, id); !want(got) {
 						t.Errorf("%s %s as %q in %s: %d", method, pattern, as, id, got)

@@ -151,13 +151,15 @@ func (x *exchange) admit(to route) error {
 		return err
 	}
 	x.caller = caller
-	if text := x.r.PathValue("envId"); text != "" {
-		id, ok := model.ParseUUID(text)
-		if !ok {
-			return manage.NotUUID(text)
+	for _, name := range []string{"envId", "authWsId", "identityWsId"} {
+		if text := x.r.PathValue(name); text != "" {
+			if _, ok := model.ParseUUID(text); !ok {
+				return manage.NotUUID(text)
+			}
 		}
-		x.env = model.EnvironmentID(id)
 	}
+	env, _ := model.ParseUUID(x.r.PathValue("envId"))
+	x.env = model.EnvironmentID(env)
 	if !to.anyone {
 		if err := caller.Authorize(to.right, x.env, x.r.Method, to.resource); err != nil {
 			return err
