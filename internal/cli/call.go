@@ -75,7 +75,7 @@ func (r *remote) begin(ctx context.Context, k *kong.Context, s Streams) (*operat
 	if err := o.check(target); err != nil {
 		return nil, err
 	}
-	if err := o.fill(s.In); err != nil {
+	if err := o.readFile(s.In); err != nil {
 		return nil, err
 	}
 	session, err := r.connect(ctx)
@@ -84,6 +84,9 @@ func (r *remote) begin(ctx context.Context, k *kong.Context, s Streams) (*operat
 	}
 	o.session = session
 	if err := o.resolveWorkspaces(ctx, target); err != nil {
+		return nil, err
+	}
+	if err := o.fill(); err != nil {
 		return nil, err
 	}
 	return o, o.aim(target)

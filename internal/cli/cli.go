@@ -55,6 +55,7 @@ type root struct {
 	Mappers            mappersCommand            `cmd:"" group:"model" help:"API mapper sets."`
 	IdentityWorkspaces identityWorkspacesCommand `cmd:"" group:"model" help:"Identity workspaces and their matchers."`
 	IdentityTemplates  identityTemplatesCommand  `cmd:"" group:"model" help:"Identity templates, their sources and mapper sets."`
+	PAA                paaCommand                `cmd:"" name:"paa" group:"model" help:"PAA groups with their sources and views: stored, not used by decisions."`
 	CustomAttributes   customAttributesCommand   `cmd:"" group:"model" help:"Custom attributes of policies."`
 
 	Policies policiesCommand `cmd:"" group:"policies" help:"Policies."`

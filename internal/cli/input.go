@@ -44,8 +44,25 @@ func fileName(path string) string {
 	return path
 }
 
-// fill makes the body of the call.
-func (o *operation) fill(stdin io.Reader) error {
+// readFile takes the body from the file of the command line. A command that has nothing to write is used wrongly.
+func (o *operation) readFile(stdin io.Reader) error {
+	takesFile := false
+	for _, v := range o.values() {
+		takesFile = takesFile || v.Tag.Has("file")
+	}
+	for _, v := range o.tagged("file") {
+		if err := o.read(textsOf(v)[0], v.Tag.Get("file") == "rego", stdin); err != nil {
+			return err
+		}
+	}
+	if takesFile && o.body == nil && len(o.tagged("body")) == 0 {
+		return o.usage("nothing to write: give --file or a flag that says what")
+	}
+	return nil
+}
+
+// fill makes the body of what the flags say, above that of the file.
+func (o *operation) fill() error {
 	if path, value, found := strings.Cut(o.tag("patch"), " "); found {
 		return o.patch(path, jsontext.Value(value))
 	}
@@ -56,21 +73,11 @@ func (o *operation) fill(stdin io.Reader) error {
 		}
 		return o.patch(v.Tag.Get("patch"), value)
 	}
-	takesFile, takesMembers := false, false
+	takesMembers := false
 	for _, v := range o.values() {
-		takesFile = takesFile || v.Tag.Has("file")
 		takesMembers = takesMembers || v.Tag.Has("body")
 	}
-	for _, v := range o.tagged("file") {
-		if err := o.read(textsOf(v)[0], v.Tag.Get("file") == "rego", stdin); err != nil {
-			return err
-		}
-	}
-	members := o.tagged("body")
-	switch {
-	case len(members) == 0 && takesFile && o.body == nil:
-		return o.usage("nothing to write: give --file or a flag that says what")
-	case len(members) > 0 || takesMembers && o.body == nil:
+	if members := o.tagged("body"); len(members) > 0 || takesMembers && o.body == nil {
 		return o.overlay(members)
 	}
 	return nil
