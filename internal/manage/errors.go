@@ -141,6 +141,9 @@ func MissingParameter(name string) *model.Error {
 	}
 }
 
+// NotOffered is MGT-016.
+func NotOffered(what string) *model.Error { return notOffered(what) }
+
 func notOffered(what string) *model.Error {
 	return &model.Error{
 		Kind: model.KindNotOffered, Code: "MGT-016", Name: "NotOfferedError", Args: []string{what},

@@ -124,19 +124,29 @@ func find(contents openapi3.Content, media string) (*openapi3.MediaType, error) 
 	return nil, fmt.Errorf("the description does not have the media type %s", media)
 }
 
-// Unproven lists the operations on paths of a family that no checked answer had success on, as "METHOD /path".
+// Unproven lists the operations on paths of a family that no checked answer had success on, as "METHOD /path". Operations
+// that are described without success are not among them.
 func (c *Checker) Unproven(family func(path string) bool) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var out []string
-	for name := range c.operations {
+	for name, operation := range c.operations {
 		_, path, _ := strings.Cut(name, " ")
-		if family(path) && !c.proven[name] {
+		if family(path) && !c.proven[name] && canSucceed(operation) {
 			out = append(out, name)
 		}
 	}
 	slices.Sort(out)
 	return out
+}
+
+func canSucceed(operation *openapi3.Operation) bool {
+	for status := range operation.Responses.Map() {
+		if strings.HasPrefix(status, "2") {
+			return true
+		}
+	}
+	return false
 }
 
 // anonymous is a route without the names of its parameters.

@@ -114,6 +114,8 @@ func (a *api) routes() http.Handler {
 	addAssetTemplates(t)
 	addApplications(t)
 	addExport(t)
+	addAPIMappers(t)
+	addRequestAttributes(t)
 	addWorkspaces(t)
 	addIdentityTemplates(t)
 	addIdentitySources(t)

@@ -12,7 +12,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), environmentRows(), paaRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows(), workspaceRows(), identityTemplateRows(), consoleRows()} {
+	for _, part := range []map[string]string{coreRows(), environmentRows(), paaRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows(), workspaceRows(), identityTemplateRows(), consoleRows(), apiMapperRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
