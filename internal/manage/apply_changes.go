@@ -153,6 +153,8 @@ func kindOfResource(resource string) string {
 		return kindAssetTypes
 	case resourceDynamicGroup, resourceRuleset, resourceCondition:
 		return kindBuildingBlocks
+	case resourceAPIMapperSet:
+		return kindAPIMapperSets
 	case resourceRequestAttribute:
 		return kindRequestAttributes
 	case resourceIdentityTemplate:

@@ -3,7 +3,9 @@ package manage
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -171,6 +173,12 @@ func (x *exporter) printOptions() rego.PrintOptions {
 	return rego.PrintOptions{Extended: true, SourceEnvironment: x.tx.Environment, CustomAttributes: x.custom}
 }
 
+// grouped are the objects of each owner, in their order.
+func grouped[K comparable, V any](all iter.Seq2[V, error], owner func(*V) K) (map[K][]V, error) {
+	out := map[K][]V{}
+	return out, each(all, func(v V) { out[owner(&v)] = append(out[owner(&v)], v) })
+}
+
 // chosen are the workspaces that the export is about, with their folders. A name that is asked for and not there is an
 // error: the archive of a misspelt name would be empty.
 func chosen[W any](all []W, name func(*W) string, wanted []string, missing func(string) error) ([]W, map[string]string, error) {
@@ -198,13 +206,9 @@ func (x *exporter) identityWorkspaces() error {
 	if err := each(x.tx.IdentityWorkspaces.FindAll(), func(ws model.IdentityWorkspace) { all = append(all, ws) }); err != nil {
 		return err
 	}
-	sources, sets := map[model.TemplateID][]model.IdentitySource{}, map[model.TemplateID][]model.MapperSet{}
-	err := each(x.tx.IdentitySources.FindAll(), func(s model.IdentitySource) { sources[s.TemplateID] = append(sources[s.TemplateID], s) })
-	if err != nil {
-		return err
-	}
-	err = each(x.tx.MapperSets.FindAll(), func(m model.MapperSet) { sets[m.TemplateID] = append(sets[m.TemplateID], m) })
-	if err != nil {
+	sources, errSources := grouped(x.tx.IdentitySources.FindAll(), func(s *model.IdentitySource) model.TemplateID { return s.TemplateID })
+	sets, errSets := grouped(x.tx.MapperSets.FindAll(), func(m *model.MapperSet) model.TemplateID { return m.TemplateID })
+	if err := errors.Join(errSources, errSets); err != nil {
 		return err
 	}
 	all, folders, err := chosen(all, func(ws *model.IdentityWorkspace) string { return ws.Name }, x.o.IdentityWs, identityWorkspaceMissing)
@@ -279,20 +283,11 @@ func (x *exporter) authorizationWorkspaces() error {
 	if err := each(x.tx.AuthorizationWorkspaces.FindAll(), func(ws model.AuthorizationWorkspace) { all = append(all, ws) }); err != nil {
 		return err
 	}
-	types, apps := map[model.WorkspaceID][]model.AssetTemplate{}, map[model.WorkspaceID][]model.Application{}
-	requests := map[model.WorkspaceID][]model.RequestAttribute{}
-	err := each(x.tx.AssetTemplates.FindAll(), func(t model.AssetTemplate) { types[t.WorkspaceID] = append(types[t.WorkspaceID], t) })
-	if err != nil {
-		return err
-	}
-	err = each(x.tx.Applications.FindAll(), func(a model.Application) { apps[a.WorkspaceID] = append(apps[a.WorkspaceID], a) })
-	if err != nil {
-		return err
-	}
-	err = each(x.tx.RequestAttributes.FindAll(), func(a model.RequestAttribute) {
-		requests[a.WorkspaceID] = append(requests[a.WorkspaceID], a)
-	})
-	if err != nil {
+	types, errTypes := grouped(x.tx.AssetTemplates.FindAll(), func(t *model.AssetTemplate) model.WorkspaceID { return t.WorkspaceID })
+	apps, errApps := grouped(x.tx.Applications.FindAll(), func(a *model.Application) model.WorkspaceID { return a.WorkspaceID })
+	requests, errRequests := grouped(x.tx.RequestAttributes.FindAll(), func(a *model.RequestAttribute) model.WorkspaceID { return a.WorkspaceID })
+	mappers, errMappers := grouped(x.tx.APIMapperSets.FindAll(), func(s *model.APIMapperSet) model.WorkspaceID { return s.WorkspaceID })
+	if err := errors.Join(errTypes, errApps, errRequests, errMappers); err != nil {
 		return err
 	}
 	all, folders, err := chosen(all, func(ws *model.AuthorizationWorkspace) string { return ws.Name }, x.o.AuthWs, authorizationWorkspaceMissing)
@@ -306,6 +301,9 @@ func (x *exporter) authorizationWorkspaces() error {
 		path, err := x.workspace(topAuthorization, folders[ws.Name], about, ws.ID)
 		if err == nil {
 			err = x.authorizationWorkspace(path, types[ws.ID], apps[ws.ID], requests[ws.ID])
+		}
+		if sets := mappers[ws.ID]; err == nil && len(sets) > 0 {
+			err = objectFiles(x, path+kindAPIMapperSets+"/", sets, func(s *model.APIMapperSet) string { return string(s.ID) }, FormatAPIMapperSet)
 		}
 		if err != nil {
 			return err

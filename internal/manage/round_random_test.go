@@ -263,6 +263,15 @@ func (g *generator) authorizationWorkspace(path string) (apps []string) {
 			form["description"] = *text
 		}
 		g.file(fmt.Sprintf("%sapplications/a%d.json", path, i), form)
+		if g.bool("mappers") {
+			g.file(fmt.Sprintf("%sapi-mapper-sets/a%d.json", path, i), object{"data": object{
+				"apiMappersSetId": app, "applicationIds": []string{app}, "pathIndexing": rapid.SampledFrom([]string{"AS_SENT", "SEGMENTS"}).Draw(g.r, "indexing"),
+				"apiMappers": []object{{
+					"mapperId": g.name("mapper"), "displayName": "Read", "matchPattern": "/quays/*/cargo/**", "matchType": "WILDCARDS",
+					"restMethods": []string{"GET"}, "priority": g.draw("priority", 3), "filteringType": "INCLUDE", "assetTemplates": []object{},
+				}},
+			}})
+		}
 	}
 	if g.bool("request attributes") {
 		g.file(path+"request-attributes.json", []object{{"id": "channel", "displayName": "Channel", "mappings": []object{{"source": "QUERY", "path": "c"}}}})
