@@ -24,7 +24,7 @@ import (
 // Secrets checks client secrets in constant time. A nil list of hashes stands for a client that is not known and costs
 // as much as a wrong secret.
 type Secrets interface {
-	Check(hashes []model.SecretHash, secret string, now time.Time) bool
+	Check(hashes []model.SecretHash, secret string, now time.Time) (bool, error)
 }
 
 // Identity is an identity of an answer: the directory's record with the attributes of the request merged in.

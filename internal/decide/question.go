@@ -101,8 +101,8 @@ func (c *Call) settle(ctx context.Context) error {
 		if scope == nil || env != c.env {
 			return unknownClient()
 		}
-		if !c.service.options.Secrets.Check(scope.Secrets, c.secret, c.service.options.Clock()) {
-			return wrongSecret()
+		if err := c.isSecret(scope, c.secret, c.service.options.Clock()); err != nil {
+			return err
 		}
 		c.state, c.scope = st, scope
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"strings"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
@@ -75,7 +76,9 @@ func (c *Call) check(scope *model.Scope, bodySecret string) (string, error) {
 	now := c.service.options.Clock()
 	if scope == nil {
 		if secret := cmp.Or(c.in.Secret, bodySecret); secret != "" {
-			c.service.options.Secrets.Check(nil, secret, now)
+			if _, err := c.service.options.Secrets.Check(nil, secret, now); err != nil {
+				return "", err
+			}
 		}
 		return "", unknownClient()
 	}
@@ -86,16 +89,22 @@ func (c *Call) check(scope *model.Scope, bodySecret string) (string, error) {
 		if method.secret == "" || !scope.Allows(method.method) {
 			continue
 		}
-		if !c.service.options.Secrets.Check(scope.Secrets, method.secret, now) {
-			return "", wrongSecret()
-		}
-		return method.secret, nil
+		return method.secret, c.isSecret(scope, method.secret, now)
 	}
 	onlyJWT := !scope.Allows(model.AuthSecretHeader) && !scope.Allows(model.AuthRequestSecret)
 	if onlyJWT || scope.Allows(model.AuthJWT) && hasToken(c.in.Authorization) {
 		return "", invalidToken() // no key set of a scope is read yet, so that no token verifies
 	}
 	return "", wrongSecret()
+}
+
+// isSecret is nil when the secret is one of the scope's that are alive.
+func (c *Call) isSecret(scope *model.Scope, secret string, now time.Time) error {
+	good, err := c.service.options.Secrets.Check(scope.Secrets, secret, now)
+	if err == nil && !good {
+		return wrongSecret()
+	}
+	return err
 }
 
 // hasToken reports whether an Authorization header carries a token: with the scheme Bearer or JWT, or bare.

@@ -60,11 +60,13 @@ func grantScope(c *model.Credential) string {
 
 // recordLogin queues the audit event. The id of an unknown client is not recorded: it may be a secret in the wrong field.
 func (s *Service) recordLogin(of model.ChangeEvent, l Login, now time.Time, good bool) {
-	of.ID, of.Time, of.Action = uuid.NewString(), now, model.EventLogin
+	of.Time, of.ClientIP, of.RequestID = now, l.ClientIP, l.RequestID
 	if !good {
 		of.Action = model.EventLoginFailed
+		s.failedLogins.add(of)
+		return
 	}
-	of.ClientIP, of.RequestID = l.ClientIP, l.RequestID
+	of.ID, of.Action = uuid.NewString(), model.EventLogin
 	s.logins.add(of)
 }
 

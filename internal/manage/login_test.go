@@ -1,15 +1,21 @@
 package manage_test
 
 import (
+	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
+	"github.com/ambit-authz/ambit/internal/token"
 )
 
 // MG-79, PM-4: the first start makes one tenant admin credential and the environment Default with its objects, once.
@@ -245,7 +251,7 @@ func TestLoginFailures(t *testing.T) {
 	counts := map[string]int{}
 	for _, env := range []model.EnvironmentID{"", envID} {
 		for _, e := range w.events(env) {
-			counts[e.Action+" "+string(e.EnvironmentID)+" "+e.ResourceID]++
+			counts[e.Action+" "+string(e.EnvironmentID)+" "+e.ResourceID] += failuresIn(t, &e)
 		}
 	}
 	for key, want := range map[string]int{"LOGIN_FAILED  ": 1, "LOGIN_FAILED " + envID + " A": 10, "LOGIN " + envID + " A": 2} {
@@ -255,5 +261,70 @@ func TestLoginFailures(t *testing.T) {
 	}
 	if w.revision() != 1 {
 		t.Errorf("logins used revisions: %d", w.revision())
+	}
+}
+
+// failuresIn is how many logins an event stands for.
+func failuresIn(t *testing.T, e *model.ChangeEvent) int {
+	t.Helper()
+	if e.After == "" || e.Action != model.EventLoginFailed {
+		return 1
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(e.After, `{"failures":`), "}"))
+	if err != nil || n < 1 {
+		t.Errorf("event %+v", e)
+	}
+	return n
+}
+
+// MG-24, management-api.md 14.1: failed logins with ever new client ids and addresses write a bounded number of events, and
+// every failure is counted in one.
+func TestFailedLoginsAreBounded(t *testing.T) {
+	w := newWorld(t).bare()
+	secrets, err := token.NewSecrets(make([]byte, token.KeySize))
+	w.must(err)
+	own, _ := secrets.New(w.clock) // of another server: refused at once, without argon2id
+	fail := func(client, address string) {
+		_, err := w.Login(t.Context(), manage.Login{ClientID: model.ClientID(client), Secrets: []string{own}, ClientIP: address, RequestID: "r" + client})
+		wantError(t, err, model.KindUnauthorized, "MGT-004")
+	}
+	for i := range 300 {
+		fail(fmt.Sprint("v4-", i), "192.0.2.1")
+		fail(fmt.Sprint("v6-", i), fmt.Sprintf("2001:db8::%x", i))
+	}
+	w.clock = w.clock.Add(59 * time.Second)
+	fail("late", "192.0.2.1")
+	w.clock = w.clock.Add(time.Second)
+	fail("next", "192.0.2.1")
+	byAddress := map[string][]int{}
+	for _, e := range w.events("") {
+		if e.ResourceID != "" || e.ClientID != "" {
+			t.Errorf("an unknown id is recorded: %+v", e)
+		}
+		if e.Action == model.EventLoginFailed {
+			byAddress[e.ClientIP] = append(byAddress[e.ClientIP], failuresIn(t, &e))
+		}
+	}
+	slices.Sort(byAddress["192.0.2.1"])
+	want := map[string][]int{"192.0.2.1": {1, 1, 300}, "2001:db8::0": {1}, "2001:db8::/64": {299}}
+	if diff := cmp.Diff(want, byAddress); diff != "" {
+		t.Errorf("failures by address (-want +got):\n%s", diff)
+	}
+
+	w.clock = w.clock.Add(time.Minute)
+	for i := range 3000 {
+		fail("x", fmt.Sprintf("198.51.%d.%d", i/250, i%250))
+	}
+	events, failures, others := 0, 0, 0
+	for _, e := range w.events("") {
+		if strings.HasPrefix(e.ClientIP, "198.51.") || e.ClientIP == "other addresses" {
+			events, failures = events+1, failures+failuresIn(t, &e)
+		}
+		if e.ClientIP == "other addresses" {
+			others += failuresIn(t, &e)
+		}
+	}
+	if events != 1002 || failures != 3000 || others != 2000 {
+		t.Errorf("%d events of %d failures, %d from other addresses", events, failures, others)
 	}
 }

@@ -58,7 +58,11 @@ func (s *Service) identifyClient(ctx context.Context, l Login) (client, error) {
 	}
 	good := false
 	for _, secret := range l.Secrets {
-		if id := s.secrets.Which(hashes, secret, now); id != "" {
+		id, err := s.secrets.Which(hashes, secret, now)
+		if err != nil {
+			return client{}, err
+		}
+		if id != "" {
 			good, c.secretID = true, id
 		}
 	}

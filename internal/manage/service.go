@@ -42,7 +42,10 @@ type Service struct {
 	streams  chan struct{} // a place for each that runs
 	failures failures
 	logins   loginRecorder
-	mirrors  mirrors
+
+	failedLogins failedLogins
+
+	mirrors mirrors
 }
 
 // New makes a service. Close it before the store is closed.
@@ -51,13 +54,14 @@ func New(o Options) *Service {
 		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, now: o.Now, log: o.Log,
 		cursors: newCursors(), snapshot: o.Snapshot, states: states{store: o.Store}, streams: make(chan struct{}, maxStreams),
 	}
-	s.logins.write = s.writeLogins
+	s.logins.write, s.failedLogins.record = s.writeLogins, s.logins.add
 	return s
 }
 
 // Close waits until every login that was answered is recorded, and gives up what pages hold.
 func (s *Service) Close() {
 	s.states.close()
+	s.failedLogins.flush()
 	s.logins.wait()
 }
 

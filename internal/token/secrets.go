@@ -48,6 +48,10 @@ const (
 	rememberedCount = 10_000
 )
 
+// maxWaiting is how many argon2id checks wait for a slot. One takes about 50 ms, so that an answer comes within seconds or
+// the caller is told to come back.
+const maxWaiting = 64
+
 // Text form of Ambit's own secrets: prefix, 256 bits in base 62, CRC-32 of both in base 62. The prefix and the checksum
 // let scanners find leaked secrets.
 const (
@@ -64,10 +68,11 @@ const (
 
 // Secrets makes and checks client secrets. All methods may be called from many goroutines at once.
 type Secrets struct {
-	key     []byte // of the stored HMACs
-	process []byte // of the remembered checks; never leaves this process
-	slots   chan struct{}
-	sealing cipher.AEAD // of texts that are kept to be read again
+	key     []byte        // of the stored HMACs
+	process []byte        // of the remembered checks; never leaves this process
+	slots   chan struct{} // of hashes that are computed
+	line    chan struct{} // of checks that are made or wait
+	sealing cipher.AEAD   // of texts that are kept to be read again
 
 	mu     sync.Mutex
 	recent map[[sha256.Size]byte]time.Time // when the check was made
@@ -84,11 +89,13 @@ func NewSecrets(key []byte) (*Secrets, error) {
 	if err != nil {
 		return nil, err
 	}
+	n := slots(runtime.GOMAXPROCS(0))
 	return &Secrets{
 		sealing: sealing,
 		key:     append([]byte(nil), key...),
 		process: randomBytes(KeySize),
-		slots:   make(chan struct{}, slots(runtime.GOMAXPROCS(0))),
+		slots:   make(chan struct{}, n),
+		line:    make(chan struct{}, n+maxWaiting),
 		recent:  map[[sha256.Size]byte]time.Time{},
 	}, nil
 }
@@ -118,13 +125,15 @@ func (s *Secrets) Hash(given string, now time.Time) (model.SecretHash, error) {
 }
 
 // Check reports whether secret is one of those hashed that are alive at now. The time a refusal takes depends on the
-// form of secret only, not on hashes: pass nil for a client that is not known.
-func (s *Secrets) Check(hashes []model.SecretHash, secret string, now time.Time) bool {
+// form of secret only, not on hashes: pass nil for a client that is not known. When too many secrets that people chose
+// wait to be checked, the answer to a further one is an error of KindUnavailable; Ambit's own secrets, and those that
+// were right within the last minutes, never wait.
+func (s *Secrets) Check(hashes []model.SecretHash, secret string, now time.Time) (bool, error) {
 	if IsOwn(secret) {
-		return s.checkOwn(hashes, secret, now)
+		return s.checkOwn(hashes, secret, now), nil
 	}
 	if len(secret) > maxGiven*utf8.UTFMax {
-		return false // no stored secret is that long
+		return false, nil // no stored secret is that long
 	}
 	return s.checkGiven(hashes, secret, now)
 }
@@ -140,28 +149,35 @@ func (s *Secrets) checkOwn(hashes []model.SecretHash, secret string, now time.Ti
 	return found == 1
 }
 
-func (s *Secrets) checkGiven(hashes []model.SecretHash, secret string, now time.Time) bool {
-	cost := 0
+func (s *Secrets) checkGiven(hashes []model.SecretHash, secret string, now time.Time) (bool, error) {
+	var living []*model.SecretHash
 	for i := range hashes {
 		h := &hashes[i]
 		if h.Form != FormArgon2 || !h.Alive(now) || len(h.Hash) == 0 {
 			continue
 		}
-		memory := s.memory(h, secret)
-		if s.knows(memory, now) {
+		if memory := s.memory(h, secret); s.knows(memory, now) {
 			s.remember(memory, now)
-			return true
+			return true, nil
 		}
-		cost++
+		living = append(living, h)
+	}
+	select {
+	case s.line <- struct{}{}:
+		defer func() { <-s.line }()
+	default:
+		return false, &model.Error{Kind: model.KindUnavailable, Op: "token.Check", Message: "Too many secrets are being checked"}
+	}
+	for _, h := range living {
 		if subtle.ConstantTimeCompare(s.argon(secret, h.Salt), h.Hash) == 1 {
-			s.remember(memory, now)
-			return true
+			s.remember(s.memory(h, secret), now)
+			return true, nil
 		}
 	}
-	for ; cost < livingSecrets; cost++ {
+	for range livingSecrets - len(living) {
 		s.argon(secret, s.key[:saltLength])
 	}
-	return false
+	return false, nil
 }
 
 func (s *Secrets) mac(secret string) []byte {

@@ -9,10 +9,11 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// Which is the id of the secret that Check would accept, "" when it would accept none. It takes as long as Check.
-func (s *Secrets) Which(hashes []model.SecretHash, secret string, now time.Time) string {
-	if !s.Check(hashes, secret, now) {
-		return ""
+// Which is the id of the secret that Check would accept, "" when it would accept none. It takes as long as Check and has
+// its errors.
+func (s *Secrets) Which(hashes []model.SecretHash, secret string, now time.Time) (string, error) {
+	if good, err := s.Check(hashes, secret, now); !good {
+		return "", err
 	}
 	mac := s.mac(secret)
 	for i := range hashes {
@@ -21,10 +22,10 @@ func (s *Secrets) Which(hashes []model.SecretHash, secret string, now time.Time)
 			continue
 		}
 		if h.Form == FormHMAC && subtle.ConstantTimeCompare(mac, h.Hash) == 1 || h.Form == FormArgon2 && s.knows(s.memory(h, secret), now) {
-			return h.ID
+			return h.ID, nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // Seal authenticates text for one purpose, for links that carry their own right. It is the same on every node and after a

@@ -19,11 +19,11 @@ func TestWhich(t *testing.T) {
 	b.ExpiresAt = now.Add(time.Hour)
 	hashes := []model.SecretHash{c, b, a}
 	for secret, want := range map[string]string{first: a.ID, "chosen by hand": b.ID, "chosen by foot": "", "": ""} {
-		if got := s.Which(hashes, secret, now); got != want {
+		if got, err := s.Which(hashes, secret, now); got != want || err != nil {
 			t.Errorf("%q: %q, want %q", secret, got, want)
 		}
 	}
-	if got := s.Which(hashes, "chosen by hand", now.Add(time.Hour)); got != "" {
+	if got, err := s.Which(hashes, "chosen by hand", now.Add(time.Hour)); got != "" || err != nil {
 		t.Errorf("after its end: %q", got)
 	}
 }
