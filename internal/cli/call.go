@@ -40,6 +40,7 @@ import (
 // operation is one command on its way to the server.
 type operation struct {
 	node        *kong.Node
+	about       []string // the arguments as they were typed
 	remote      *remote
 	session     *client
 	method      string
@@ -65,6 +66,9 @@ func (o *operation) usage(format string, args ...any) error {
 // begin prepares the call of a command. What can be seen to be wrong is said before anything is sent.
 func (r *remote) begin(ctx context.Context, k *kong.Context, s Streams) (*operation, error) {
 	o := &operation{node: k.Selected(), remote: r, query: url.Values{}, header: http.Header{}}
+	for _, v := range o.node.Positional {
+		o.about = append(o.about, textsOf(v)...)
+	}
 	call := o.tag("call")
 	if other := o.tag("tenant"); other != "" && r.Environment == tenant {
 		call = other

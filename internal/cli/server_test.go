@@ -132,11 +132,20 @@ func file(t *testing.T, name, text string) string {
 func TestCommands(t *testing.T) {
 	startServer(t)
 	loadWorld(t)
-	for name, test := range map[string]func(*testing.T){
-		"policies": policyCommands, "blocks": blockCommands, "scopes": scopeCommands, "credentials": credentialCommands,
-		"records": recordCommands, "administration": administrationCommands, "errors": errorCommands,
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T)
+	}{
+		{"policies", policyCommands},
+		{"blocks", blockCommands},
+		{"scopes", scopeCommands},
+		{"credentials", credentialCommands},
+		{"records", recordCommands},
+		{"model", modelCommands},
+		{"administration", administrationCommands},
+		{"errors", errorCommands},
 	} {
-		t.Run(name, test)
+		t.Run(test.name, test.run)
 	}
 }
 
@@ -323,7 +332,8 @@ func administrationCommands(t *testing.T) {
 		{line: "environments delete " + testEnvironment, code: exitUsage, err: []string{"--name"}},
 		{line: "environments delete " + testEnvironment + " --name Wurld", code: exitFailed, err: []string{"name"}},
 		{line: "environments delete " + testEnvironment + " --name World --dry-run", out: []string{"dry run"}},
-		{line: "audit", out: []string{"TIME ", "APPLY", "Z  "}},
+		{line: "audit", out: []string{"TIME ", "PAA_GROUP", "Z  "}, err: []string{"50 of"}},
+		{line: "audit --all", out: []string{"TIME ", "APPLY"}},
 		{line: "audit --action APPLY -o json", out: []string{`"action": "APPLY"`, `!"action": "UPDATE"`}},
 		{line: "audit --since 2001-01-01 --until 2001-01-02", out: []string{"!APPLY"}},
 		{line: "audit --since yesterday", code: exitUsage, err: []string{"30d"}},

@@ -263,13 +263,10 @@ func (c *writing) write(ctx context.Context, o *operation, s Streams) error {
 
 // outcome is what became of a write: "quay_days: updated, revision 12".
 func (o *operation) outcome(header http.Header) string {
-	var about []string
-	for _, v := range o.node.Positional {
-		about = append(about, textsOf(v)...)
-	}
+	about := o.about
 	for _, v := range o.tagged("file") {
 		if len(about) == 0 {
-			about = append(about, fileName(textsOf(v)[0]))
+			about = []string{fileName(textsOf(v)[0])}
 		}
 	}
 	text := header.Get("Ambit-Result")
@@ -310,15 +307,11 @@ func (c *removing) Run(ctx context.Context, k *kong.Context, s Streams) error {
 
 // confirm asks whether to go on; everything but yes is no.
 func confirm(s Streams, o *operation) error {
-	var about []string
-	for _, v := range o.node.Positional {
-		about = append(about, textsOf(v)...)
-	}
 	where := ""
 	if o.remote.Environment != "" {
 		where = " (environment " + o.remote.Environment + ")"
 	}
-	fmt.Fprintf(s.Err, "%s %s%s: sure? [y/N] ", o.name(), strings.Join(about, " "), where)
+	fmt.Fprintf(s.Err, "%s %s%s: sure? [y/N] ", o.name(), strings.Join(o.about, " "), where)
 	answer, err := bufio.NewReader(s.In).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -1,0 +1,82 @@
+package cli
+
+import "testing"
+
+// modelCommands work on what policies are about (MG-42 to MG-51, MG-58 to MG-60).
+func modelCommands(t *testing.T) {
+	const (
+		template = "templateId: Crates\ndisplayName: Crates\nsource: PLAINID\nattributes: []\nactions:\n  - {actionId: Open, value: open}\n"
+		mapper   = `{"mapperId":"read","displayName":"Read","isActive":true,"matchPattern":"/things/**","matchType":"WILDCARDS","restMethods":["GET"],"priority":1,"isRequireIdentitySourcesFiltering":false,"filteringType":"INCLUDE","identitySourceIds":[],"assetTemplates":[{"templateId":"Things","attributes":[],"actions":[]}]}`
+		set      = `{"mapperSetId":"Crew_All","displayName":"All","linkedSources":[{"sourceId":"roster","sourceUsedAs":"MAIN","additionalProps":{"isValidateUser":true,"cacheDuration":0},"mappers":[{"type":"IDENTITY_ATTRIBUTES","mappings":[{"origin":"emp_no","target":"uid"}]}]}]}`
+	)
+	follow(t, []step{
+		{line: "workspaces list", out: []string{"NAME", "Main"}},
+		{line: "workspaces create --name Yard --bare -o json", out: []string{`"name": "Yard"`}, err: []string{"created"}},
+		{line: "workspaces get Yard", out: []string{"name ", "Yard"}},
+		{line: "workspaces update Yard --description back", out: []string{"updated"}},
+		{line: "templates import -f -", stdin: template, code: exitUsage, err: []string{"Name one with --workspace", "Main", "Yard"}},
+		{line: "templates import -w Yard -f -", stdin: template, out: []string{"created"}},
+		{line: "templates import -w Yard -f -", stdin: template, out: []string{"unchanged"}},
+		{line: "templates list --all -o json", out: []string{`"templateId": "Crates"`, `"templateId": "Things"`, `"authWsId"`}},
+		{line: "templates list --limit 1", err: []string{"1 of 2"}},
+		{line: "templates list -w Yard", out: []string{"Crates", "!Things"}},
+		{line: "templates get Crates -o yaml", out: []string{"source: PLAINID"}},
+		{line: "templates rename Crates Boxes --dry-run", out: []string{"Crates Boxes: updated", "dry run"}},
+		{line: "templates rename Crates Boxes", out: []string{"updated"}},
+		{line: "templates rename-action Boxes Open Break", out: []string{"updated"}},
+		{line: "templates get Boxes", out: []string{`"actionId":"Break"`}},
+		{line: "templates delete Things", code: exitFailed, err: []string{"is used by"}},
+		{line: "applications import -w Yard -f -", stdin: `{"applicationId":"yard","displayName":"Yard","description":"","assetTemplateIds":["Boxes"]}`, out: []string{"created"}},
+		{line: "applications get yard -o json", out: []string{`"Boxes"`}},
+		{line: "applications rename yard court", out: []string{"updated"}},
+		{line: "applications delete court", out: []string{"deleted"}},
+		{line: "templates delete Boxes", out: []string{"deleted"}},
+		{line: "mappers import -w Main -f -", stdin: `{"apiMappersSetId":"workshop","applicationIds":["workshop"],"apiMappers":[` + mapper + `]}`, out: []string{"standard input: "}},
+		{line: "mappers list", out: []string{"workshop  workshop      1"}},
+		{line: "mappers get workshop -o yaml", out: []string{"mapperId: read"}},
+		{line: "mappers rename workshop other", code: exitFailed},
+		{line: "mappers mapper get workshop read", out: []string{"Read"}},
+		{line: "mappers mapper import workshop -w Main -f -", stdin: mapper, out: []string{"unchanged"}},
+		{line: "mappers mapper rename workshop read look", out: []string{"updated"}},
+		{line: "mappers mapper delete workshop look", out: []string{"deleted"}},
+		{line: "workspaces request-attributes set channel -w Main -f -", stdin: "id: channel\ndisplayName: Channel\ndescription: ''\nmappings: []\n", out: []string{"created"}},
+		{line: "workspaces request-attributes list -w Main", out: []string{"channel"}},
+		{line: "workspaces request-attributes get channel -w Main", out: []string{"Channel"}},
+		{line: "workspaces request-attributes delete channel -w Main", out: []string{"deleted"}},
+		{line: "workspaces delete Yard", out: []string{"deleted"}},
+		{line: "workspaces delete Main", code: exitFailed},
+
+		{line: "identity-workspaces create --name Sea --template Crew --bare", out: []string{"AMBIT_IDENTITY_WORKSPACE="}},
+		{line: "identity-workspaces update Sea --description wet", out: []string{"updated"}},
+		{line: "identity-workspaces list", out: []string{"Sea", "Crew"}},
+		{line: "identity-templates list", out: []string{"Crew", "Sea", "Person"}},
+		{line: "identity-templates import -w Sea -f -", stdin: `{"data":{"templateId":"Crew","attributes":[]}}`, out: []string{"standard input: "}},
+		{line: "identity-templates get Crew -o json", out: []string{`"attributeId": "uid"`}},
+		{line: "identity-templates sources import Crew -f -", stdin: `{"sources":[{"sourceId":"roster","displayName":"Roster","sourceType":"EXTERNAL_INPUT","sourceMetaData":{"paaGroupId":"g","viewName":"v"}}]}`, out: []string{"updated"}},
+		{line: "identity-templates sources get Crew", out: []string{"roster"}},
+		{line: "identity-templates mapper-sets import Crew -f -", stdin: set, out: []string{"created"}},
+		{line: "identity-templates mapper-sets list Crew", out: []string{"Crew_All"}},
+		{line: "identity-templates mapper-sets get Crew Crew_Al", code: exitFailed, err: []string{"Hint: did you mean [Crew_All]"}},
+		{line: "identity-templates sources rename Crew roster list", out: []string{"updated"}},
+		{line: "identity-templates mapper-sets rename Crew Crew_All All", out: []string{"updated"}},
+		{line: "identity-templates mapper-sets get Crew All -o yaml", out: []string{"sourceId: list"}},
+		{line: "identity-templates mapper-sets delete Crew All", code: exitFailed, err: []string{"MapperSet: [All] is used by identity template: [Crew]"}},
+		{line: "identity-templates rename Crew Sailors", out: []string{"updated"}},
+		{line: "identity-workspaces matcher set Sea -f -", stdin: "templateMatcher: iss\nmatcherValue: sea\nidentityIdMapper: sub\n", out: []string{"Sea: "}},
+		{line: "identity-workspaces matcher get Sea", out: []string{"templateMatcher", "sea"}},
+		{line: "identity-workspaces matcher delete Sea", out: []string{"deleted"}},
+		{line: "identity-workspaces get Sea", out: []string{"Sailors"}},
+		{line: "identity-workspaces delete Sea", out: []string{"deleted"}},
+
+		{line: "environments jwt-settings set -f -", stdin: "jwksUrls: [https://login.example.org/keys]\nissuers: [https://login.example.org/]\naudiences: [harbour]\nclientIdClaim: null\n", out: []string{"updated"}},
+		{line: "environments jwt-settings get -o yaml", out: []string{"- harbour"}},
+		{line: "custom-attributes list", out: []string{"KEY"}},
+		{line: "paa create north -f -", stdin: `{"paaGroupType":"CUSTOMER"}`, out: []string{"created"}},
+		{line: "paa list", out: []string{"north"}},
+		{line: "paa sources create north -f -", stdin: `{"sourceId":"roster","adapter":"JDBC","name":"Roster","properties":{"password":"canary"}}`, out: []string{"created"}},
+		{line: "paa sources get north roster", out: []string{"***", "!canary"}},
+		{line: "paa sources delete north roster", out: []string{"deleted"}},
+		{line: "paa views get north"},
+		{line: "paa delete north", out: []string{"deleted"}},
+	})
+}
