@@ -49,7 +49,8 @@ func described(t *testing.T, family func(path string) bool) []string {
 }
 
 func isRuntime(path string) bool {
-	return strings.Contains(path, "/token/") || strings.Contains(path, "/permit-deny/") || strings.Contains(path, "/userlist/") || strings.HasSuffix(path, "/runtime_health_check")
+	return strings.Contains(path, "/token/") || strings.Contains(path, "/permit-deny/") || strings.Contains(path, "/userlist/") ||
+		strings.Contains(path, "/resolution/") || strings.HasSuffix(path, "/runtime_health_check")
 }
 
 func isOperations(path string) bool {

@@ -168,7 +168,7 @@ func (a *App) decisions(trust identity.Trust) http.Handler {
 	}
 	service := decide.New(decide.Options{
 		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Audit: sink, Log: a.options.Log,
-		Trust: trust, RateLimit: c.RateLimit,
+		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches,
 	})
 	return runtime.Handler(runtime.Options{
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",

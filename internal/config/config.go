@@ -43,6 +43,8 @@ type Config struct {
 
 	// MaxRequestBytes limits the body of a decision request.
 	MaxRequestBytes int64 `koanf:"max_request_bytes" yaml:"max_request_bytes"`
+	// ResolutionMaxBranches limits the branches of one filter of a policy resolution; a filter that has more is an error.
+	ResolutionMaxBranches int `koanf:"resolution_max_branches" yaml:"resolution_max_branches"`
 	// MaxConnections limits the open connections of each listener; more wait to be accepted.
 	MaxConnections int `koanf:"max_connections" yaml:"max_connections"`
 	// RateLimit is the number of decision requests a second for each client id and address. 0 = no limit.
@@ -118,7 +120,7 @@ func Default() Config {
 		Data:            "ambit-data",
 		Log:             Log{Level: "info", Access: true},
 		Audit:           Audit{Mode: "off"},
-		MaxRequestBytes: 8 << 20,
+		MaxRequestBytes: 8 << 20, ResolutionMaxBranches: 10_000,
 		MaxConnections:  10_000,
 		APIReference:    true,
 		V3Errors:        "text",
@@ -175,6 +177,9 @@ func (c *Config) Check() error {
 	}
 	if c.MaxRequestBytes < 1 {
 		bad("max_request_bytes", "%d is below 1", c.MaxRequestBytes)
+	}
+	if c.ResolutionMaxBranches < 1 {
+		bad("resolution_max_branches", "%d is below 1", c.ResolutionMaxBranches)
 	}
 	if c.MaxConnections < 1 {
 		bad("max_connections", "%d is below 1", c.MaxConnections)

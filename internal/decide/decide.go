@@ -46,6 +46,8 @@ type Options struct {
 	Trust     Trust // of scopes that have no list of their own
 	// RateLimit is how many calls a second one client id may make from one address; 0 = no limit.
 	RateLimit float64
+	// MaxBranches is how many branches one filter of a Policy Resolution may have; 0 = 10,000.
+	MaxBranches int
 }
 
 // Service answers runtime calls. It is safe for concurrent use.
@@ -60,6 +62,7 @@ func New(o Options) *Service {
 		o.Audit = audit.Off{}
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
+	o.MaxBranches = cmp.Or(o.MaxBranches, 10_000)
 	return &Service{options: o, limits: newLimits(o.RateLimit)}
 }
 

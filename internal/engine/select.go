@@ -150,6 +150,9 @@ func (r *Residual) Select(sel Selection) (*Access, error) {
 	return out, nil
 }
 
+// Types lists the types that the question's applications reach, by id.
+func (r *Residual) Types() []model.TemplateID { return r.wanted(Selection{}) }
+
 // wanted lists the reachable types of a selection by id, each once.
 func (r *Residual) wanted(sel Selection) []model.TemplateID {
 	var out []model.TemplateID

@@ -60,10 +60,21 @@ func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) error {
 	s.buf = append(s.buf, `{"tokenValidity":`...)
 	s.buf = strconv.AppendInt(s.buf, int64(a.TokenValidity), 10)
 	s.buf = append(s.buf, `,"response":[`...)
-	s.access(req, a)
+	if a.Access.Len() > 0 {
+		s.buf = append(s.buf, `{"access":[`...)
+		s.entries(req.show, a.Access, a.Projection)
+		s.buf = append(s.buf, `]}`...)
+	}
 	s.buf = append(s.buf, ']')
+	s.tail(req, a.Identities)
+	x.closeStream(s)
+	return nil
+}
+
+// tail writes what follows response.
+func (s *stream) tail(req *tokenCall, identities []decide.Identity) {
 	if req.identity {
-		s.identities(a.Identities)
+		s.identities(identities)
 	}
 	context := req.context
 	if !req.echo {
@@ -71,8 +82,6 @@ func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) error {
 	}
 	s.context(context)
 	s.buf = append(s.buf, '}')
-	x.closeStream(s)
-	return nil
 }
 
 // openStream begins a JSON answer (runtime-api.md 3.5).
@@ -108,34 +117,29 @@ func (s *stream) context(m valueMap) {
 	s.values(m)
 }
 
-// access writes the one element of response, nothing when nothing is allowed.
-func (s *stream) access(req *tokenCall, a *decide.TokenAnswer) {
-	if a.Access.Len() == 0 {
-		return
-	}
-	s.buf = append(s.buf, `{"access":[`...)
-	sets := a.Access.ActionSets()
+// entries writes the entries of an answer; shown says which attributes those of a type have.
+func (s *stream) entries(show shownPolicies, a *engine.Access, shown func(model.TemplateID) *engine.Projection) {
+	sets := a.ActionSets()
 	encoded := make([][]byte, len(sets))
 	var template model.TemplateID
-	var shown *engine.Projection
+	var projection *engine.Projection
 	first := true
-	for e := range a.Access.Entries() {
+	for e := range a.Entries() {
 		if t := e.Template(); first || t != template {
-			template, shown = t, a.Projection(t)
+			template, projection = t, shown(t)
 		}
 		if !first {
 			s.buf = append(s.buf, ',')
 		}
 		first = false
-		s.buf = e.Append(s.buf, shown)
+		s.buf = e.Append(s.buf, projection)
 		if encoded[e.Actions] == nil {
-			encoded[e.Actions] = req.show.appendActions(nil, sets[e.Actions])
+			encoded[e.Actions] = show.appendActions(nil, sets[e.Actions])
 		}
 		s.buf = append(s.buf, encoded[e.Actions]...)
 		s.buf = append(s.buf, '}')
 		s.full()
 	}
-	s.buf = append(s.buf, `]}`...)
 }
 
 // shownPolicies says what actions tell of the policies that grant them.

@@ -38,11 +38,8 @@ func (x *exchange) token() error {
 	if err != nil {
 		return err
 	}
-	if req.narrowed {
-		return notSupported("assetContext")
-	}
-	if req.format != formatJSON {
-		return notSupported("accessTokenFormat " + req.format)
+	if err := req.offered(); err != nil {
+		return err
 	}
 	answer, err := x.call.Token(x.r.Context(), req.TokenRequest)
 	if err != nil {
@@ -52,6 +49,17 @@ func (x *exchange) token() error {
 	x.answered()
 	req.forget()
 	return x.writeToken(req, answer)
+}
+
+// offered refuses options that would change the answer and are not there (runtime-api.md 3.9).
+func (r *tokenCall) offered() error {
+	if r.narrowed {
+		return notSupported("assetContext")
+	}
+	if r.format != formatJSON {
+		return notSupported("accessTokenFormat " + r.format)
+	}
+	return nil
 }
 
 // forget drops what the answer does not need, so that a client that reads it slowly holds little.

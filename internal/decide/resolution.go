@@ -1,0 +1,101 @@
+package decide
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// fullPath is the request attribute that names the types wanted of a Policy Resolution (runtime-api.md 10.1).
+const fullPath = "resourceFullPath"
+
+// ResolutionAnswer is what a Policy Resolution says (runtime-api.md 10), complete, at one revision and not yet written.
+type ResolutionAnswer struct {
+	Revision      model.Revision
+	TokenValidity int // seconds
+	Identities    []Identity
+	Parts         []ResolutionPart // by type
+}
+
+// ResolutionPart is what is granted of one type: filters of rows that live elsewhere or, when Access is not nil, stored
+// assets, of which Projection says the attributes shown.
+type ResolutionPart struct {
+	Template   model.TemplateID
+	Filters    []engine.Filter
+	Access     *engine.Access
+	Projection *engine.Projection
+}
+
+// Resolve answers which rows the identities of req may see, as filters. The call must be authenticated. The audit
+// record is written before it returns. Errors: those of Token; one of kind internal for a filter with more branches
+// than Options.MaxBranches.
+func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer, error) {
+	ctx, cancel, b, err := c.bind(ctx, &req.Situation)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	answer := &ResolutionAnswer{Revision: b.snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: b.identities}
+	types, projections := resolvedTypes(&b, &req)
+	var assets []engine.Asset
+	if req.Assets != nil {
+		if assets, err = chooseAssets(b.snapshot, req.Assets, types); err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range types {
+		part := ResolutionPart{Template: t.Template, Projection: projections[t.Template]}
+		if !req.Attributes {
+			part.Projection = &noAttributes
+		}
+		def, _ := b.snapshot.AssetTemplate(t.Template)
+		if req.Assets == nil && (def.IsUsedForFiltering || def.Source != model.SourcePlainID) {
+			part.Filters, err = b.residual.Filters(t, req.Policies, c.service.options.MaxBranches)
+		} else {
+			part.Access, err = b.residual.Select(engine.Selection{
+				Templates: []engine.TemplateSelection{t}, Assets: assets, Policies: req.Policies,
+			})
+		}
+		if errors.Is(err, engine.ErrTooManyBranches) {
+			return nil, model.Internal("decide.Resolve", fmt.Errorf("type %s: %w", t.Template, err))
+		}
+		if err != nil {
+			return nil, cmp.Or(context.Cause(ctx), err)
+		}
+		answer.Parts = append(answer.Parts, part)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return answer, c.keep(ctx, 200, fmt.Sprintf("filters of %d types", len(answer.Parts)))
+}
+
+// resolvedTypes are the types to answer: those that every narrowing names, without any those used for filtering.
+func resolvedTypes(b *binding, req *TokenRequest) ([]engine.TemplateSelection, map[model.TemplateID]*engine.Projection) {
+	var wanted []engine.TemplateSelection
+	var projections map[model.TemplateID]*engine.Projection
+	if req.Types != nil {
+		wanted, projections = chooseTypes(b.snapshot, req.Types)
+	} else {
+		for _, id := range b.residual.Types() {
+			wanted = append(wanted, engine.TemplateSelection{Template: id})
+		}
+	}
+	paths, narrowed := req.Environment[fullPath]
+	drop := func(t engine.TemplateSelection) bool {
+		def, ok := b.snapshot.AssetTemplate(t.Template)
+		switch {
+		case !ok,
+			narrowed && !slices.Contains(paths, string(t.Template)),
+			req.Assets != nil && !slices.ContainsFunc(req.Assets, func(a AssetClaim) bool { return a.Template == t.Template }):
+			return true
+		}
+		return req.Types == nil && req.Assets == nil && !narrowed && !def.IsUsedForFiltering
+	}
+	return slices.DeleteFunc(wanted, drop), projections
+}
