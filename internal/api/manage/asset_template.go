@@ -96,23 +96,18 @@ func listAssetTemplates(x *exchange) error {
 
 func assetTemplateFilter(q url.Values) *manage.AssetTemplateFilter {
 	var f manage.AssetTemplateFilter
-	workspaces, named := valuesOf(q, "authWsId")
+	workspaces, _ := valuesOf(q, "authWsId")
 	for _, text := range workspaces {
 		if id, ok := model.ParseUUID(text); ok {
 			text = id
 		}
 		f.Workspaces = append(f.Workspaces, model.WorkspaceID(text))
 	}
-	if ids, named := valuesOf(q, "id"); named {
-		f.IDs = []model.TemplateID{}
-		for _, id := range ids {
-			f.IDs = append(f.IDs, model.TemplateID(id))
-		}
+	ids, _ := valuesOf(q, "id")
+	for _, id := range ids {
+		f.IDs = append(f.IDs, model.TemplateID(id))
 	}
-	f.Names, named = valuesOf(q, "name")
-	if !named {
-		f.Names = nil
-	}
+	f.Names, _ = valuesOf(q, "name")
 	return &f
 }
 
