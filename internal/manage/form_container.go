@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
@@ -71,10 +70,58 @@ type ScopeForm struct {
 	IdentityMatchingType *string          `json:"identityMatchingType"`
 	ApplicationIDs       []string         `json:"applicationIds"`
 	JWTSettings          *JWTSettingsForm `json:"jwtSettings"`
-	JWTResponse          jsontext.Value   `json:"jwtResponse"`
+	JWTResponse          *JWTResponseForm `json:"jwtResponse"`
 	TrustedProxies       *[]string        `json:"trustedProxies"`
 	CacheSeconds         int              `json:"cacheSeconds"`
 	TokenValidity        int              `json:"tokenValidity"`
+}
+
+// JWTResponseForm is the exported form of how decision tokens are made. The members that name a key are null: a key store
+// of this server would have to hold it, and there is none.
+type JWTResponseForm struct {
+	Algorithm       *string `json:"alg"`
+	KID             *string `json:"kid"`
+	SecretStore     *string `json:"secretStore"`
+	KeyPath         *string `json:"keyPath"`
+	KeyName         *string `json:"keyName"`
+	Certificate     *string `json:"certificate"`
+	Issuer          *string `json:"issuer"`
+	Audience        *string `json:"audience"`
+	LifetimeSeconds *int    `json:"lifetimeSeconds"`
+}
+
+func responseForm(j *model.JWTResponse) *JWTResponseForm {
+	if j == nil {
+		return nil
+	}
+	return &JWTResponseForm{
+		Algorithm: &j.Algorithm, Issuer: optional(j.Issuer, ""), Audience: optional(j.Audience, ""),
+		LifetimeSeconds: optional(j.LifetimeSeconds, 0),
+	}
+}
+
+// response refuses what names a key: ignored, it would sign with another one.
+func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
+	if f == nil {
+		return nil
+	}
+	for _, named := range []struct {
+		field string
+		text  *string
+	}{
+		{"kid", f.KID}, {"secretStore", f.SecretStore}, {"keyPath", f.KeyPath}, {"keyName", f.KeyName}, {"certificate", f.Certificate},
+	} {
+		if named.text != nil {
+			errs.Add("/jwtResponse/"+named.field, "this server has no key store, so %q names no key", *named.text)
+		}
+	}
+	if f.LifetimeSeconds != nil && *f.LifetimeSeconds == 0 {
+		errs.Add("/jwtResponse/lifetimeSeconds", "is not above 0")
+	}
+	return &model.JWTResponse{
+		Algorithm: orDefault(f.Algorithm, model.AlgorithmRS256), Issuer: orDefault(f.Issuer, ""),
+		Audience: orDefault(f.Audience, ""), LifetimeSeconds: orDefault(f.LifetimeSeconds, 0),
+	}
 }
 
 func scopeForm(s *model.Scope) ScopeForm {
@@ -84,7 +131,7 @@ func scopeForm(s *model.Scope) ScopeForm {
 		Description: s.Description, Enabled: &s.Enabled, AuthMethods: list(convert[string](s.AuthMethods)),
 		IdentityMatchingType: optional(s.IdentityMatching, ""), ApplicationIDs: list(convert[string](s.ApplicationIDs)),
 		JWTSettings: jwtForm(s.JWT), CacheSeconds: s.CacheSeconds, TokenValidity: s.TokenValidity,
-		JWTResponse: jsontext.Value("null"),
+		JWTResponse: responseForm(s.Response),
 	}
 	if s.TrustedProxies != nil {
 		texts := []string{}
@@ -105,9 +152,7 @@ func (f *ScopeForm) scope(env model.EnvironmentID) (model.Scope, error) {
 		JWT: f.JWTSettings.settings(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity,
 	}
 	var errs model.Errors
-	if f.JWTResponse != nil && f.JWTResponse.Kind() != 'n' {
-		errs = append(errs, notOffered("jwtResponse")) // kept from being dropped in silence
-	}
+	s.Response = f.JWTResponse.response(&errs)
 	if f.TrustedProxies != nil {
 		s.TrustedProxies = []netip.Prefix{}
 		for i, text := range *f.TrustedProxies {

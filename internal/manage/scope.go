@@ -272,27 +272,38 @@ func (s *Service) MakeScopeSecret(ctx context.Context, call Call, env model.Envi
 	if !call.DryRun {
 		secret, hash = s.secrets.New(now)
 	}
-	done.Revision, err = s.update(ctx, &call, env, func(w *writer) error {
-		scope, err := w.Scopes.Find(id)
-		if errors.Is(err, store.ErrNotFound) {
-			return missingResource("Scope", string(id))
-		} else if err != nil {
-			return err
+	call.MatchRequired = false // nothing is replaced
+	done, err = s.changeSecrets(ctx, call, env, id, func(secrets []model.SecretHash) ([]model.SecretHash, error) {
+		secrets = endingSecrets(secrets, now, expireOld)
+		if len(secrets) >= model.MaxSecrets {
+			return nil, inUse("Scope", string(id), "living secrets", secretIDs(secrets))
 		}
-		scope.Secrets = endingSecrets(scope.Secrets, now, expireOld)
-		if len(scope.Secrets) >= model.MaxSecrets {
-			return inUse("Scope", string(id), "living secrets", secretIDs(scope.Secrets))
-		}
-		if !call.DryRun {
-			scope.Secrets = append(scope.Secrets, hash)
-		}
-		done.Result, err = w.putScope(scope)
-		return err
+		return append(secrets, hash), nil // empty in a dry run, which is rolled back
 	})
+	done.Result = Created // of the secret
 	if err != nil {
 		return "", SecretView{}, done, err
 	}
 	return secret, SecretView{ID: hash.ID, CreatedAt: hash.CreatedAt}, done, nil
+}
+
+// changeSecrets changes nothing of a scope but its secrets.
+func (s *Service) changeSecrets(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID,
+	change func([]model.SecretHash) ([]model.SecretHash, error),
+) (Done, error) {
+	_, done, err := changeObject(ctx, s, &call, env, scopeKind(), id, func(_ *writer, before *model.Scope) (model.Scope, error) {
+		if before == nil {
+			return model.Scope{}, missingResource("Scope", string(id))
+		}
+		scope := *before
+		var err error
+		scope.Secrets, err = change(slices.Clone(before.Secrets))
+		if len(scope.Secrets) == 0 {
+			scope.Secrets = nil
+		}
+		return scope, err
+	})
+	return done, err
 }
 
 // endingSecrets are those that still live after their end was brought forward.
@@ -340,26 +351,14 @@ func (s *Service) FindScopeSecrets(ctx context.Context, env model.EnvironmentID,
 
 // DeleteScopeSecret ends one secret at once.
 func (s *Service) DeleteScopeSecret(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID, secretID string) (Done, error) {
-	done := Done{Result: Deleted}
-	var err error
-	done.Revision, err = s.update(ctx, &call, env, func(w *writer) error {
-		scope, err := w.Scopes.Find(id)
-		if errors.Is(err, store.ErrNotFound) {
-			return missingResource("Scope", string(id))
-		} else if err != nil {
-			return err
+	done, err := s.changeSecrets(ctx, call, env, id, func(secrets []model.SecretHash) ([]model.SecretHash, error) {
+		kept := slices.DeleteFunc(slices.Clone(secrets), func(h model.SecretHash) bool { return h.ID == secretID })
+		if len(kept) == len(secrets) {
+			return nil, missingResource("Secret", secretID)
 		}
-		kept := slices.DeleteFunc(slices.Clone(scope.Secrets), func(h model.SecretHash) bool { return h.ID == secretID })
-		if len(kept) == len(scope.Secrets) {
-			return missingResource("Secret", secretID)
-		}
-		scope.Secrets = kept
-		if len(kept) == 0 {
-			scope.Secrets = nil
-		}
-		_, err = w.putScope(scope)
-		return err
+		return kept, nil
 	})
+	done.Result, done.Version = Deleted, "" // of the secret
 	return done, err
 }
 

@@ -200,8 +200,6 @@ func TestScopeErrors(t *testing.T) {
 			}
 		}
 	}
-	_, _, err := w.CreateScope(t.Context(), w.call, envID, []byte(`{"name":"a","jwtResponse":{"alg":"RS256"}}`))
-	wantError(t, err, model.KindNotOffered, "MGT-016")
-	_, _, err = w.CreateScope(t.Context(), w.call, "aaaaaaaa-0f5e-4a77-9c1e-3d0a6f2b8e41", []byte(`{"name":"a"}`))
+	_, _, err := w.CreateScope(t.Context(), w.call, "aaaaaaaa-0f5e-4a77-9c1e-3d0a6f2b8e41", []byte(`{"name":"a"}`))
 	wantError(t, err, model.KindNotFound, "MGT-006", "Environment")
 }

@@ -73,6 +73,21 @@ const (
 	MatchMatcher = "MATCHER"
 )
 
+// Algorithms that sign decision tokens.
+const (
+	AlgorithmRS256 = "RS256" // the default
+	AlgorithmES256 = "ES256"
+	AlgorithmEdDSA = "EdDSA"
+)
+
+// JWTResponse says how decision tokens of a scope are made (policy-model.md 2.4).
+type JWTResponse struct {
+	Algorithm       string
+	Issuer          string
+	Audience        string
+	LifetimeSeconds int // 0 = the default of runtime-api.md 8.6
+}
+
 // Scope is what a runtime caller authenticates as (policy-model.md 2.4).
 type Scope struct {
 	ClientID         ClientID
@@ -84,6 +99,7 @@ type Scope struct {
 	IdentityMatching string
 	ApplicationIDs   []ApplicationID
 	JWT              *JWTSettings // nil = the environment's
+	Response         *JWTResponse // nil = every default
 	CacheSeconds     int
 	TokenValidity    int            // seconds, 0 = none stated
 	TrustedProxies   []netip.Prefix // nil = the server's

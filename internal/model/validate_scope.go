@@ -33,6 +33,9 @@ func (s *Scope) Validate() error {
 	if s.JWT != nil {
 		es.checkJWT("/jwtSettings", s.JWT)
 	}
+	if s.Response != nil {
+		s.Response.check(&es)
+	}
 	for _, f := range []struct {
 		field string
 		value int
@@ -45,4 +48,18 @@ func (s *Scope) Validate() error {
 		es.Add("/secrets", "has %d items, the limit is %d", len(s.Secrets), MaxSecrets)
 	}
 	return es.OrNil()
+}
+
+func (j *JWTResponse) check(es *Errors) {
+	if j.Algorithm != AlgorithmRS256 && j.Algorithm != AlgorithmES256 && j.Algorithm != AlgorithmEdDSA {
+		es.Add("/jwtResponse/alg", "%q is not RS256, ES256 or EdDSA", j.Algorithm)
+	}
+	for _, f := range []struct{ field, text string }{{"/jwtResponse/issuer", j.Issuer}, {"/jwtResponse/audience", j.Audience}} {
+		if f.text != "" {
+			es.check(f.field, checkText(f.text, maxURLLength, true))
+		}
+	}
+	if j.LifetimeSeconds < 0 || j.LifetimeSeconds > maxScopeSeconds {
+		es.Add("/jwtResponse/lifetimeSeconds", "is not between 1 and %d", maxScopeSeconds)
+	}
 }

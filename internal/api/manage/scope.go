@@ -116,7 +116,8 @@ type secretBody struct {
 	ID         *string `json:"id"`
 	CreatedAt  *string `json:"createdAt"`
 	ExpiresAt  *string `json:"expiresAt"`
-	LastUsedAt *string `json:"lastUsedAt"` // not recorded: it would be a write for every decision
+	// LastUsedAt is always null: every write takes a revision, so that a decision would change what it was made at.
+	LastUsedAt *string `json:"lastUsedAt"`
 }
 
 func secretOf(v *manage.SecretView) secretBody {
