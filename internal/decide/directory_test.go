@@ -104,7 +104,7 @@ func putItems(tx *store.Tx, id model.TemplateID, items ...model.Asset) error {
 
 // renameType gives an asset type another id with all that hangs on it (MG-43), unless the id has an own type or records.
 func renameType(tx *store.Tx, from, to model.TemplateID) error {
-	if _, err := tx.AssetTemplates.Find(from); err != nil {
+	if _, err := tx.AssetTemplates.Find(from); errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	switch _, err := tx.MoveRecords(store.Assets, from, to); {

@@ -111,7 +111,8 @@ func (w *writer) swapApplication(from, to model.ApplicationID, policies iter.Seq
 		return err
 	}
 	for stored := range policies {
-		p, named := *stored, false
+		p := *stored
+		var named bool
 		if p.Applications, named = swap(p.Applications, from, to); !named {
 			continue
 		}

@@ -54,6 +54,18 @@ func testMoveRecords(t *testing.T, open Open) {
 		return err
 	})
 	view(t, s, envB, func(tx *store.Tx) error { count(t, tx.Assets("t"), 1); return nil })
+	people := update(t, s, envA, func(tx *store.Tx) error { return move(t, tx, store.Identities, "t", "u", 1) })
+	view(t, s, envA, func(tx *store.Tx) error {
+		moved, err := all(tx.Identities("u").After(0))
+		if len(moved) != 1 || moved[0].Record.EntityID != "i" {
+			t.Fatalf("moved %+v", moved)
+		}
+		equal(t, "changes", people.Changes, []store.Change{
+			{Collection: store.Identities, Template: "t", Cleared: true},
+			{Collection: store.Identities, Template: "u", Cleared: true, Positions: []int64{moved[0].Position}},
+		})
+		return err
+	})
 	checkMoveBack(t, s, before)
 }
 
