@@ -151,8 +151,13 @@ func (c *downloadReport) Run(ctx context.Context, k *kong.Context, s Streams) er
 	if err != nil {
 		return err
 	}
+	base, err := url.Parse(o.session.base)
+	if err != nil {
+		return err
+	}
 	open := client{base: o.session.base, http: o.session.http}
-	resp, err := open.send(ctx, request{method: http.MethodGet, path: link.EscapedPath(), query: link.Query()})
+	path := strings.TrimPrefix(link.EscapedPath(), base.EscapedPath()) // both have the folder of a proxy
+	resp, err := open.send(ctx, request{method: http.MethodGet, path: path, query: link.Query()})
 	if err != nil {
 		return err
 	}

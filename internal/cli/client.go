@@ -120,6 +120,11 @@ func (e *refusal) Error() string {
 		lines = append(lines, fmt.Sprintf("%d %s %s", e.Status, http.StatusText(e.Status), strings.TrimSpace(string(e.Raw))))
 	}
 	text := strings.Join(lines, "\n")
+	lines = strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = harmless(lines[i])
+	}
+	text = strings.Join(lines, "\n")
 	if e.Status >= http.StatusInternalServerError && e.ID != "" {
 		text += " (" + e.ID + " in the server's log)"
 	}

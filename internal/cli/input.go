@@ -66,12 +66,12 @@ func (o *operation) fill() error {
 	if path, value, found := strings.Cut(o.tag("patch"), " "); found {
 		return o.patch(path, jsontext.Value(value))
 	}
-	for _, v := range o.tagged("patch") {
-		value, err := json.Marshal(textsOf(v)[0])
+	if values := o.tagged("patch"); len(values) > 0 {
+		value, err := json.Marshal(textsOf(values[0])[0])
 		if err != nil {
 			return err
 		}
-		return o.patch(v.Tag.Get("patch"), value)
+		return o.patch(values[0].Tag.Get("patch"), value)
 	}
 	takesMembers := false
 	for _, v := range o.values() {

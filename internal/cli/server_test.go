@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,6 +145,7 @@ func TestCommands(t *testing.T) {
 		{"records", recordCommands},
 		{"model", modelCommands},
 		{"administration", administrationCommands},
+		{"reports", reportCommands},
 		{"errors", errorCommands},
 	} {
 		t.Run(test.name, test.run)
@@ -238,7 +241,7 @@ func scopeCommands(t *testing.T) {
 		{line: "scopes unlink PORTAL00000000000001 workshop", out: []string{"updated"}},
 		{line: "scopes link PORTAL00000000000001 nothing", code: exitFailed, err: []string{"Application: [nothing] not found"}},
 		{line: "scopes link PORTAL00000000000001 workshop", out: []string{"updated"}},
-		{line: "scopes secrets new PORTAL00000000000001 --keep-old 60", out: []string{"AMBIT_CLIENT_SECRET=ambit_"}, err: []string{"updated"}},
+		{line: "scopes secrets new PORTAL00000000000001 --keep-old 60", out: []string{"AMBIT_CLIENT_SECRET=ambit_"}, err: []string{"PORTAL00000000000001: ", "revision"}},
 		{line: "scopes secrets new PORTAL00000000000001 --keep-old 60", code: exitFailed, err: []string{"secret"}},
 		{line: "scopes secrets list PORTAL00000000000001", out: []string{"ID ", "20"}},
 		{line: "scopes secrets end PORTAL00000000000001 nothing", code: exitFailed},
@@ -296,6 +299,7 @@ func recordCommands(t *testing.T) {
 		{line: "assets list -t Things --attribute team", code: exitUsage, err: []string{"ID=VALUE"}},
 		{line: "assets list -t Things --prefix s --limit 1", out: []string{"saw", "!set"}, err: []string{"there are more"}},
 		{line: "assets list -t Things --prefix s --limit 1 --all", out: []string{"saw", "set"}, err: []string{"!more"}},
+		{line: "assets list -t Things --offset 1", code: exitUsage, err: []string{"--offset"}},
 		{line: "assets count -t Things", out: []string{"3\n"}},
 		{line: "assets count -t Things --prefix s", out: []string{"2\n"}},
 		{line: "assets put -t Things saw -f -", stdin: "path: saw\nattributes: {team: [green]}\n", out: []string{"saw: updated"}},
@@ -341,10 +345,50 @@ func administrationCommands(t *testing.T) {
 		{line: "caches responses", out: []string{"unchanged"}},
 		{line: "caches identities --template Person", out: []string{"unchanged"}},
 		{line: "caches identities", code: exitFailed, err: []string{"identityTemplate"}},
+		{line: "custom-attributes set risk -f -", stdin: `{"key":"risk","name":"Risk","type":"string"}`, out: []string{"risk: created"}},
+		{line: "custom-attributes import -f - -o json", stdin: `[{"key":"level","name":"Level","type":"number"}]`, out: []string{`"key": "level"`}},
+		{line: "custom-attributes list", out: []string{"risk   Risk   string"}},
+		{line: "custom-attributes delete level", out: []string{"deleted"}},
+		{line: "reports create --attribute risk --dry-run -o json", out: []string{`"reportId": null`}},
 		{line: "reports create --attribute nothing", code: exitFailed, err: []string{"nothing"}},
 		{line: "reports create --attribute x --format DOC", code: exitUsage, err: []string{"CSV"}},
 		{line: "applications list", out: []string{"workshop", "Things"}},
 	})
+}
+
+// reportCommands order a report, wait for it and write it, once (MG-80).
+func reportCommands(t *testing.T) {
+	made := must(t, "", "reports create --attribute risk --format CSV")
+	_, id, _ := strings.Cut(strings.TrimSpace(made), "AMBIT_REPORT_ID=")
+	path := filepath.Join(t.TempDir(), "report.csv")
+	follow(t, []step{
+		{line: "reports get " + id, out: []string{"status", "downloadUrl"}},
+		{line: "reports download " + id + " --to " + path, out: []string{"written to"}},
+		{line: "reports download " + id + " --to " + path, code: exitFailed, err: []string{"exists"}},
+		{line: "reports download " + id, out: []string{"own-things"}},
+		{line: "reports download nothing", code: exitFailed, err: []string{"not found"}},
+	})
+	if text, err := os.ReadFile(path); err != nil || !strings.Contains(string(text), "own-things") {
+		t.Errorf("the report: %s %v", text, err)
+	}
+}
+
+// TestServerWithoutDryRun: a server that does not say that it changed nothing did change something.
+func TestServerWithoutDryRun(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/token") {
+			_, _ = w.Write([]byte(`{"access_token":"x"}`))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	t.Setenv("AMBIT_ADMIN_ID", "a")
+	t.Setenv("AMBIT_ADMIN_SECRET", "b")
+	follow(t, []step{{
+		line: "scopes delete x --dry-run --env " + testEnvironment + " --url " + server.URL,
+		code: exitFailed, out: []string{"!dry run"}, err: []string{"the change was made"},
+	}})
 }
 
 func errorCommands(t *testing.T) {

@@ -69,7 +69,7 @@ func (o *operation) pages(ctx context.Context, all bool, nested string, visit fu
 	for {
 		var answer struct {
 			Data  []jsontext.Value `json:"data"`
-			Total int              `json:"total"`
+			Total *int             `json:"total"`
 			Meta  struct {
 				NextCursor string `json:"nextCursor"`
 			} `json:"meta"`
@@ -87,11 +87,13 @@ func (o *operation) pages(ctx context.Context, all bool, nested string, visit fu
 		offset, _ := strconv.Atoi(o.query.Get("offset")) // "" is 0
 		next := offset + len(p.rows)
 		switch {
+		case answer.Total == nil && offset != 0:
+			return o.usage("--offset: this list goes on from page to page only")
 		case answer.Meta.NextCursor != "":
 			p.left = "there are more"
 			o.query.Set("cursor", answer.Meta.NextCursor)
-		case len(p.rows) > 0 && next < answer.Total:
-			p.left = fmt.Sprintf("%d of %d", len(p.rows), answer.Total)
+		case answer.Total != nil && len(p.rows) > 0 && next < *answer.Total:
+			p.left = fmt.Sprintf("%d of %d", len(p.rows), *answer.Total)
 			o.query.Set("offset", strconv.Itoa(next))
 		}
 		if err := visit(p); err != nil || p.left == "" || !all {
@@ -240,7 +242,7 @@ func (c *writing) write(ctx context.Context, o *operation, s Streams) error {
 	}
 	notes, printed := s.Out, false
 	switch object := unwrapped(body); {
-	case c.Output != tableForm && object.Kind() == '{':
+	case c.Output != tableForm && (object.Kind() == '{' || object.Kind() == '['):
 		err, printed = printObject(s.Out, c.Output, object), true
 	case o.tag("prints") != "" && !c.DryRun:
 		err, printed = printVariables(s.Out, o.tag("prints"), object), true
