@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"path"
@@ -42,7 +41,8 @@ type report struct {
 			Result   string `json:"result"`
 			Warnings []any  `json:"warnings"`
 		} `json:"items"`
-		Notes []string `json:"notes"`
+		Changes []difference `json:"changes"`
+		Notes   []string     `json:"notes"`
 	} `json:"data"`
 	Errors []wireError `json:"errors"`
 }
@@ -72,21 +72,13 @@ func (c *applyCommand) Run(ctx context.Context, s Streams) error {
 
 // apply sends an archive and prints the report. Errors are named by the caller's own paths.
 func (c *client) apply(ctx context.Context, environment string, query url.Values, source source, s Streams, asJSON bool) error {
-	var raw json.RawMessage
-	_, err := c.call(ctx, request{
-		method: http.MethodPost, path: environmentPath(environment) + "/apply", query: query,
-		contentType: source.contentType, body: source.body,
-	}, &raw)
-	refused, isRefusal := errors.AsType[*refusal](err)
-	if err != nil && (!isRefusal || len(refused.Errors) == 0) {
+	raw, refused, err := c.applied(ctx, environment, query, source)
+	if err != nil {
 		return err
-	}
-	if isRefusal {
-		raw = refused.Raw
 	}
 	if asJSON {
 		_, err := s.Out.Write(append(raw, '\n'))
-		if err == nil && isRefusal {
+		if err == nil && refused {
 			err = errors.New("nothing was changed")
 		}
 		return err
@@ -107,13 +99,7 @@ func (r *report) print(s Streams, name func(string) string) error {
 			fmt.Fprintf(s.Err, "%s: warning: %v\n", name(item.File), warning)
 		}
 	}
-	for _, e := range r.Errors {
-		if e.File != "" {
-			e.Message = strings.TrimPrefix(strings.TrimPrefix(e.Message, e.File+":"), " ")
-			e.File = name(e.File)
-		}
-		fmt.Fprintln(s.Err, e.String())
-	}
+	r.complain(s.Err, name)
 	for _, kind := range slices.Sorted(maps.Keys(r.Data.Summary)) {
 		counts := r.Data.Summary[kind]
 		fmt.Fprintf(s.Out, "%-24s %d created, %d updated, %d unchanged, %d deleted, %d failed\n", kind,
@@ -129,6 +115,17 @@ func (r *report) print(s Streams, name func(string) string) error {
 		return errors.New(plural(len(r.Errors), "error"))
 	}
 	return nil
+}
+
+// complain prints the errors, by the caller's own paths.
+func (r *report) complain(out io.Writer, name func(string) string) {
+	for _, e := range r.Errors {
+		if e.File != "" {
+			e.Message = strings.TrimPrefix(strings.TrimPrefix(e.Message, e.File+":"), " ")
+			e.File = name(e.File)
+		}
+		fmt.Fprintln(out, e.String())
+	}
 }
 
 // plural is a count with its noun: "1 error", "2 errors".
@@ -258,8 +255,11 @@ func packDirectory(archive *tar.Writer, dir fs.FS) error {
 		}
 		if hidden := p != "." && strings.HasPrefix(d.Name(), "."); hidden && d.IsDir() {
 			return fs.SkipDir
-		} else if hidden || d.IsDir() {
+		} else if hidden {
 			return nil
+		}
+		if d.IsDir() {
+			return packFolder(archive, dir, p)
 		}
 		text, err := fs.ReadFile(dir, p)
 		if err != nil {
@@ -267,6 +267,15 @@ func packDirectory(archive *tar.Writer, dir fs.FS) error {
 		}
 		return packFile(archive, p, text)
 	})
+}
+
+// packFolder sends a folder that is empty: it says that there is nothing of its kind (management-api.md 21.4, A6).
+func packFolder(archive *tar.Writer, dir fs.FS, p string) error {
+	entries, err := fs.ReadDir(dir, p)
+	if err != nil || len(entries) > 0 || p == "." {
+		return err
+	}
+	return archive.WriteHeader(&tar.Header{Name: p + "/", Typeflag: tar.TypeDir, Mode: 0o700})
 }
 
 func packPlaces(archive *tar.Writer, places map[string]string) error {

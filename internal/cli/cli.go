@@ -28,6 +28,9 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+
+	exitDifferent = 1 // of diff
+	exitTrouble   = 2 // of diff
 )
 
 // Streams are the standard streams of the process.
@@ -49,6 +52,8 @@ type root struct {
 	Impact impactCommand `cmd:"" group:"ask" help:"Show who would gain or lose what if a change were made, and make none."`
 
 	Apply              applyCommand              `cmd:"" group:"model" help:"Bring an environment to the state of a directory, files of one, or an archive."`
+	Export             exportCommand             `cmd:"" group:"model" help:"Write an environment as a directory that apply reads."`
+	Diff               diffCommand               `cmd:"" group:"model" help:"Show how a directory differs from an environment: what apply would change."`
 	Workspaces         workspacesCommand         `cmd:"" group:"model" help:"Authorization workspaces and their request attributes."`
 	Templates          templatesCommand          `cmd:"" group:"model" help:"Asset templates: the types of assets."`
 	Applications       applicationsCommand       `cmd:"" group:"model" help:"Applications."`
@@ -114,6 +119,10 @@ func Main(args []string, s Streams) (code int) {
 		return exitUsage
 	}
 	if err := command.Run(); err != nil {
+		special, isSpecial := errors.AsType[*exitError](err)
+		if isSpecial && special.err == nil {
+			return special.code
+		}
 		fmt.Fprintln(s.Err, "ambit:", err)
 		if hint := hintOf(err); hint != "" {
 			fmt.Fprintln(s.Err, "hint:", hint)
@@ -121,6 +130,9 @@ func Main(args []string, s Streams) (code int) {
 		if usage, ok := errors.AsType[*usageError](err); ok {
 			fmt.Fprintf(s.Err, "Run \"ambit %s --help\".\n", usage.command)
 			return exitUsage
+		}
+		if isSpecial {
+			return special.code
 		}
 		return exitFailed
 	}
@@ -157,6 +169,22 @@ func (c *helpCommand) Run(k *kong.Kong) error {
 
 // usageError is a wrong use that the grammar cannot see.
 type usageError struct{ command, message string }
+
+// exitError ends a command with an exit code of its own. Without err there is nothing to say.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+// Unwrap gives what went wrong.
+func (e *exitError) Unwrap() error { return e.err }
 
 func (e *usageError) Error() string { return e.message }
 
