@@ -238,11 +238,27 @@ func (a *App) Run(ctx context.Context) error {
 		a.keepKeysYoung(ctx)
 		return nil
 	})
+	group.Go(func() error {
+		a.warm(ctx)
+		return nil
+	})
 	if a.control != nil {
 		group.Go(func() error { return a.control.run(ctx) })
 	}
 	a.options.Log.Info("listening", "url", a.URL(), "version", a.options.Version)
 	return errors.Join(group.Wait(), a.close())
+}
+
+// warm reads ahead for the management plane once decisions can be answered: it must not delay them.
+func (a *App) warm(ctx context.Context) {
+	for a.directory.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	a.service.Warm(ctx)
 }
 
 func (a *App) reloadOnHangup() (stop func()) {

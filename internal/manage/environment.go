@@ -130,12 +130,12 @@ func (w *writer) freeEnvironmentName(e *model.Environment) error {
 func (s *Service) FindEnvironment(ctx context.Context, env model.EnvironmentID) (EnvironmentView, error) {
 	var out EnvironmentView
 	err := s.view(ctx, env, func(tx *store.Tx) (err error) {
-		if out.Environment, out.Seen, err = find(tx, tx.Environments, env, "Environment", string(env)); err != nil {
-			return err
-		}
-		out.Counts, err = s.counts(ctx, tx)
+		out.Environment, out.Seen, err = find(tx, tx.Environments, env, "Environment", string(env))
 		return err
 	})
+	if err == nil {
+		out.Counts, err = s.counts(ctx, env)
+	}
 	return out, err
 }
 
@@ -169,21 +169,23 @@ func (s *Service) FindEnvironments(ctx context.Context, caller *Caller, name str
 }
 
 // counts looks at the mirror: an environment with many policies is not read to be counted.
-func (s *Service) counts(ctx context.Context, tx *store.Tx) (Counts, error) {
-	m, err := s.mirrorOf(ctx, tx)
-	if err != nil {
-		return Counts{}, err
-	}
-	m.mu.RLock()
-	out := countsOf(m.catalog)
-	out.Policies = len(m.policies)
-	for i := range m.policies {
-		if m.policies[i].inactive {
-			out.InactivePolicies++
+func (s *Service) counts(ctx context.Context, env model.EnvironmentID) (out Counts, err error) {
+	err = s.look(ctx, env, func(m *mirror) error {
+		out = countsOf(m.catalog)
+		out.Policies = len(m.policies)
+		for i := range m.policies {
+			if m.policies[i].inactive {
+				out.InactivePolicies++
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return out, err
 	}
-	m.mu.RUnlock()
-	err = each(tx.Scopes.FindAll(), func(model.Scope) { out.Scopes++ })
+	err = s.view(ctx, env, func(tx *store.Tx) error {
+		return each(tx.Scopes.FindAll(), func(model.Scope) { out.Scopes++ })
+	})
 	return out, err
 }
 
@@ -262,10 +264,7 @@ func (s *Service) changeEnvironment(ctx context.Context, call *Call, env model.E
 		return out, done, err
 	}
 	out.Seen.Revision = done.Revision
-	err = s.view(ctx, env, func(tx *store.Tx) (err error) {
-		out.Counts, err = s.counts(ctx, tx)
-		return err
-	})
+	out.Counts, err = s.counts(ctx, env)
 	return out, done, err
 }
 

@@ -17,13 +17,21 @@ import (
 // environment that was asked about. They are filled from the store and follow its feed, so they are never older than the
 // transaction that asks, and a restart misses nothing.
 type mirrors struct {
-	mu  sync.Mutex // held while a mirror follows
-	all map[model.EnvironmentID]*mirror
+	mu  sync.Mutex
+	all map[model.EnvironmentID]*mirrorSlot
+}
+
+// mirrorSlot is the place of an environment's mirror, nil until somebody asks. An environment that is read for the first
+// time, which may take seconds, holds up nobody who asks about another one.
+type mirrorSlot struct {
+	mu     sync.Mutex // held while the mirror follows; never waited for inside a view, which would hold a connection
+	mirror *mirror
 }
 
 // mirror is one environment. What it holds is not changed in place: readers keep what they found.
 type mirror struct {
-	sequence store.Sequence // guarded by mirrors.mu
+	environment model.EnvironmentID
+	sequence    store.Sequence // guarded by mirrorSlot.mu
 
 	mu       sync.RWMutex // guards what follows
 	revision model.Revision
@@ -48,11 +56,7 @@ type mirrored struct {
 // look runs fn on the environment's mirror, which shows everything that was committed before the call. fn must not keep
 // the mirror.
 func (s *Service) look(ctx context.Context, env model.EnvironmentID, fn func(*mirror) error) error {
-	var m *mirror
-	err := s.view(ctx, env, func(tx *store.Tx) (err error) {
-		m, err = s.mirrorOf(ctx, tx)
-		return err
-	})
+	m, err := s.mirrorNow(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -61,30 +65,67 @@ func (s *Service) look(ctx context.Context, env model.EnvironmentID, fn func(*mi
 	return fn(m)
 }
 
-// mirrorOf is the mirror of the transaction's environment, at the transaction's state or later.
+// mirrorNow is the mirror at the current state.
+func (s *Service) mirrorNow(ctx context.Context, env model.EnvironmentID) (*mirror, error) {
+	slot := s.mirrors.slot(env)
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	for again := true; again; {
+		// before the view: one that waits for a second connection may wait for others that do the same
+		n, err := s.newsOf(ctx, slot.mirror)
+		if err != nil {
+			return nil, storeError("manage.look", err)
+		}
+		err = s.view(ctx, env, func(tx *store.Tx) error {
+			if again = slot.mirror != nil && !n.reload && n.until < tx.Sequence; again {
+				return nil // others have written in between
+			}
+			return slot.follow(tx, &n)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return slot.mirror, nil
+}
+
+// mirrorOf is the mirror at the state of a writing transaction, beside which nobody writes.
 func (s *Service) mirrorOf(ctx context.Context, tx *store.Tx) (*mirror, error) {
-	all := &s.mirrors
+	slot := s.mirrors.slot(tx.Environment)
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	n, err := s.newsOf(ctx, slot.mirror)
+	if err == nil {
+		err = slot.follow(tx, &n)
+	}
+	return slot.mirror, err
+}
+
+// Warm reads what searches and imports need of every environment, which else the first of them would wait for. It is for
+// the background: errors are logged, and the next call that needs it tries again.
+func (s *Service) Warm(ctx context.Context) {
+	var all []model.EnvironmentID
+	err := s.view(ctx, "", func(tx *store.Tx) error {
+		return each(tx.Environments.FindAll(), func(e model.Environment) { all = append(all, e.ID) })
+	})
+	for _, env := range all {
+		err = errors.Join(err, s.look(ctx, env, func(*mirror) error { return nil }))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("policies could not be read ahead", "error", err)
+	}
+}
+
+func (all *mirrors) slot(env model.EnvironmentID) *mirrorSlot {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	m := all.all[tx.Environment]
-	if m != nil && m.sequence >= tx.Sequence {
-		return m, nil
+	if all.all[env] == nil {
+		if all.all == nil {
+			all.all = map[model.EnvironmentID]*mirrorSlot{}
+		}
+		all.all[env] = &mirrorSlot{}
 	}
-	news, err := s.newsOf(ctx, m, tx)
-	if m == nil || errors.Is(err, store.ErrTrimmed) || err == nil && news.reload {
-		m, err = readMirror(tx)
-	} else if err == nil {
-		err = m.follow(tx, news)
-	}
-	if err != nil {
-		delete(all.all, tx.Environment) // it may be half-way
-		return nil, err
-	}
-	if all.all == nil {
-		all.all = map[model.EnvironmentID]*mirror{}
-	}
-	all.all[tx.Environment] = m
-	return m, nil
+	return all.all[env]
 }
 
 // forget drops the mirror of an environment that is gone.
@@ -94,36 +135,50 @@ func (all *mirrors) forget(env model.EnvironmentID) {
 	delete(all.all, env)
 }
 
+// follow brings the mirror to the transaction's state with the news up to it, or reads it anew.
+func (slot *mirrorSlot) follow(tx *store.Tx, n *news) (err error) {
+	switch m := slot.mirror; {
+	case m == nil || n.reload:
+		m, err = readMirror(tx)
+		slot.mirror = m
+	case m.sequence < tx.Sequence:
+		err = m.follow(tx, n)
+	}
+	if err != nil {
+		slot.mirror = nil // it may be half-way
+	}
+	return err
+}
+
 // news is what a mirror has to read again.
 type news struct {
+	until    store.Sequence
 	reload   bool
 	catalog  bool
 	policies map[model.PolicyID]bool
 	blocks   []store.Change // in their order, so that new ones get their age in that order
 }
 
-// newsOf collects what was committed between the mirror's state and the transaction's.
-func (s *Service) newsOf(ctx context.Context, m *mirror, tx *store.Tx) (news, error) {
+// newsOf collects what was committed since the mirror's state. A feed that does not reach back so far is a reason to read
+// everything anew.
+func (s *Service) newsOf(ctx context.Context, m *mirror) (news, error) {
 	out := news{policies: map[model.PolicyID]bool{}}
 	if m == nil {
 		return out, nil
 	}
-	for at := m.sequence; at < tx.Sequence; {
-		commits, err := s.store.Feed(ctx, at, 256)
-		if err != nil {
+	for out.until = m.sequence; ; {
+		commits, err := s.store.Feed(ctx, out.until, 256)
+		if errors.Is(err, store.ErrTrimmed) {
+			out.reload, err = true, nil
+		}
+		if err != nil || len(commits) == 0 {
 			return out, err
 		}
-		if len(commits) == 0 {
-			return out, store.ErrTrimmed
-		}
 		for i := range commits {
-			at = commits[i].Sequence
-			if at <= tx.Sequence {
-				out.note(&commits[i], tx.Environment)
-			}
+			out.until = commits[i].Sequence
+			out.note(&commits[i], m.environment)
 		}
 	}
-	return out, nil
 }
 
 func (n *news) note(c *store.Commit, env model.EnvironmentID) {
@@ -150,7 +205,7 @@ func readMirror(tx *store.Tx) (*mirror, error) {
 		return nil, err
 	}
 	m := &mirror{
-		sequence: tx.Sequence, revision: tx.Revision, catalog: cat, blocks: newBlockIndex(nil),
+		environment: tx.Environment, sequence: tx.Sequence, revision: tx.Revision, catalog: cat, blocks: newBlockIndex(nil),
 		users: map[model.BlockID]map[model.PolicyID]bool{}, lists: map[string]int{},
 		workspaces: map[model.WorkspaceID]model.WorkspaceID{},
 	}
@@ -166,7 +221,7 @@ func readMirror(tx *store.Tx) (*mirror, error) {
 }
 
 // follow brings the mirror to the transaction's state.
-func (m *mirror) follow(tx *store.Tx, n news) error {
+func (m *mirror) follow(tx *store.Tx, n *news) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n.catalog {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -229,4 +230,64 @@ func showIndex(x *blockIndex) []string {
 		out = append(out, "order "+string(k.block.ID))
 	}
 	return out
+}
+
+// TestLooksNeedOneConnection: however many look at once while others write, nobody holds a connection and waits for a second
+// one; with one reader that would never end. Reading ahead (Warm) is a look at every environment.
+func TestLooksNeedOneConnection(t *testing.T) {
+	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ambit.db"), sqlite.Options{Readers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	s := mirrorService(t, st)
+	defer s.Close()
+	var environments []model.EnvironmentID
+	for n := range 3 {
+		env := model.EnvironmentID(fmt.Sprintf("5b0c9d52-0f5e-4a77-9c1e-%012d", n))
+		environments = append(environments, env)
+		if _, err := s.CreateEnvironment(t.Context(), Call{}, NewEnvironment{ID: string(env), Name: string(env)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Warm(t.Context())
+	for _, env := range environments {
+		if m := s.mirrors.slot(env).mirror; m == nil || m.environment != env || m.revision == 0 {
+			t.Errorf("%s was not read ahead: %+v", env, m)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var group errgroup.Group
+	for n := range 12 {
+		env := environments[n%3]
+		group.Go(func() error {
+			for i := range 20 {
+				id := model.PolicyID(fmt.Sprint("p", n, "-", i))
+				_, err := st.Update(ctx, store.Write{Environment: env, Time: time.Unix(9, 0)}, func(tx *store.Tx) error {
+					if _, err := s.mirrorOf(ctx, tx); err != nil {
+						return err
+					}
+					_, err := tx.Policies.Put(model.Policy{ID: id, Access: model.Allow})
+					return err
+				})
+				if err != nil {
+					return err
+				}
+				err = s.look(ctx, env, func(m *mirror) error {
+					if _, listed := m.place(id); !listed {
+						t.Errorf("%s is not there after its commit", id)
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
 }
