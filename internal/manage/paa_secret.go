@@ -254,7 +254,7 @@ func (s *sealer) seal(definition jsontext.Value) (jsontext.Value, error) {
 		}
 		place := strings.Join(append(s.at, p.place), "\x00")
 		value := compact(p.value)
-		if clear, ok := s.open(place, before); ok && bytes.Equal(clear, value) {
+		if opened, ok := s.open(place, before); ok && bytes.Equal(opened, value) {
 			return before, nil
 		}
 		sealed := base64.StdEncoding.EncodeToString(s.secrets.Encrypt(place, value))

@@ -184,3 +184,31 @@ func TestRequireIfMatch(t *testing.T) {
 	h.do("admin", "PUT", env+"/scopes/c2", `{"name":"new"}`).want(t, 201)
 	h.do("tenant", "DELETE", env+"?name=Test", "", "If-Match: *").want(t, 204)
 }
+
+// MG-10: problem details on request, in every family; several errors stand beside.
+func TestProblemDetails(t *testing.T) {
+	h := newHarbour(t)
+	const accept = "Accept: application/problem+json"
+	for _, call := range []struct {
+		method, target, body, code string
+		status                     int
+	}{
+		{"DELETE", env + "?name=Nope", "", "MGT-003", 400},
+		{"PUT", env + "/jwt-settings", `{"jwksUrls":["http://x.example"]}`, "MGT-001", 400},
+		{"GET", env + "/custom-attributes/none", "", "MGT-006", 404},
+		{"GET", northPath + "/sources", "", "MGT-006", 404},
+		{"GET", "/api/2.0/policies/" + envID + "?filter[id]=x", "", "MGT-002", 400},
+		{"GET", "/api/1.0/audit-admin/x", "", "V-032", 422},
+		{"GET", "/env-mgmt/1.0/api-key/clients/none", "", "", 404},
+		{"GET", "/policy-mgmt/1.0/policies/" + envID, "", "MGT-002", 400},
+	} {
+		a := h.do("tenant", call.method, call.target, call.body, accept).want(t, call.status, `{"type":"about:blank","title":"`, `"detail":"`, `"name":"`, `"id":"E`)
+		a.wantHeaders(t, "Content-Type: application/problem+json")
+		a.want(t, call.status, fmt.Sprintf(`"status":%d`, call.status), call.code)
+		if several := strings.Contains(a.body, `"errors":[`); several != strings.Contains(call.target, "jwt-settings") {
+			t.Errorf("errors beside: %v %s", several, a.body)
+		}
+	}
+	h.do("", "GET", env, "", accept).want(t, 401, `"title":"Unauthorized"`)
+	h.do("admin", "DELETE", env+"?name=Test", "", accept).want(t, 403, `"title":"Forbidden"`)
+}

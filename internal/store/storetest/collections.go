@@ -25,24 +25,7 @@ func text[K ~string](k K) string { return string(k) }
 // testCollections takes an object of every collection through its life.
 func testCollections(t *testing.T, open Open) {
 	s := openWith(t, open)
-	checkCollection(t, s, collectionCase[model.EnvironmentID, model.Environment]{
-		name: store.Environments,
-		of:   func(tx *store.Tx) store.Collection[model.EnvironmentID, model.Environment] { return tx.Environments },
-		keys: [3]model.EnvironmentID{"c1", "c2", "c3"}, full: fullEnvironment, text: text[model.EnvironmentID],
-		bare: func(k model.EnvironmentID) model.Environment { return model.Environment{ID: k} },
-	})
-	checkCollection(t, s, collectionCase[model.ClientID, model.Credential]{
-		name: store.Credentials,
-		of:   func(tx *store.Tx) store.Collection[model.ClientID, model.Credential] { return tx.Credentials },
-		keys: [3]model.ClientID{"CRED1", "CRED2", "CRED3"}, full: fullCredential, text: text[model.ClientID],
-		bare: func(k model.ClientID) model.Credential { return model.Credential{ClientID: k, EnvironmentID: envA} },
-	})
-	checkCollection(t, s, collectionCase[string, model.Revocation]{
-		name: store.Revocations,
-		of:   func(tx *store.Tx) store.Collection[string, model.Revocation] { return tx.Revocations },
-		keys: [3]string{"0", "a", "b"}, full: fullRevocation, text: text[string],
-		bare: func(k string) model.Revocation { return model.Revocation{TokenID: k} },
-	})
+	checkTenant(t, s)
 	checkCollection(t, s, collectionCase[string, model.Report]{
 		name: store.Reports,
 		of:   func(tx *store.Tx) store.Collection[string, model.Report] { return tx.Reports },
@@ -119,6 +102,28 @@ func checkPAA(t *testing.T, s store.Store) {
 		of:   func(tx *store.Tx) store.Collection[string, model.PAAViews] { return tx.PAAViews },
 		keys: [3]string{"1", "2", "3"}, full: fullPAAViews, text: text[string],
 		bare: func(k string) model.PAAViews { return model.PAAViews{GroupID: k} },
+	})
+}
+
+// checkTenant is about the collections that belong to no environment.
+func checkTenant(t *testing.T, s store.Store) {
+	checkCollection(t, s, collectionCase[model.EnvironmentID, model.Environment]{
+		name: store.Environments,
+		of:   func(tx *store.Tx) store.Collection[model.EnvironmentID, model.Environment] { return tx.Environments },
+		keys: [3]model.EnvironmentID{"c1", "c2", "c3"}, full: fullEnvironment, text: text[model.EnvironmentID],
+		bare: func(k model.EnvironmentID) model.Environment { return model.Environment{ID: k} },
+	})
+	checkCollection(t, s, collectionCase[model.ClientID, model.Credential]{
+		name: store.Credentials,
+		of:   func(tx *store.Tx) store.Collection[model.ClientID, model.Credential] { return tx.Credentials },
+		keys: [3]model.ClientID{"CRED1", "CRED2", "CRED3"}, full: fullCredential, text: text[model.ClientID],
+		bare: func(k model.ClientID) model.Credential { return model.Credential{ClientID: k, EnvironmentID: envA} },
+	})
+	checkCollection(t, s, collectionCase[string, model.Revocation]{
+		name: store.Revocations,
+		of:   func(tx *store.Tx) store.Collection[string, model.Revocation] { return tx.Revocations },
+		keys: [3]string{"0", "a", "b"}, full: fullRevocation, text: text[string],
+		bare: func(k string) model.Revocation { return model.Revocation{TokenID: k} },
 	})
 }
 

@@ -91,6 +91,9 @@ func collectRecords[R any](t testing.TB, r store.Records[R]) []store.Positioned[
 
 // keyOf is the key of an object as Change.Key has it.
 func keyOf(v any) string {
+	if key, ok := pairOf(v); ok {
+		return key.String()
+	}
 	switch v := v.(type) {
 	case model.Environment:
 		return string(v.ID)
@@ -102,8 +105,6 @@ func keyOf(v any) string {
 		return v.ID
 	case model.PAAGroup:
 		return v.ID
-	case model.PAASource:
-		return store.Key{Owner: v.GroupID, ID: v.ID}.String()
 	case model.PAAViews:
 		return v.GroupID
 	case model.AuthorizationWorkspace:
@@ -112,16 +113,10 @@ func keyOf(v any) string {
 		return string(v.ID)
 	case model.IdentityTemplate:
 		return string(v.ID)
-	case model.IdentitySource:
-		return store.Key{Owner: string(v.TemplateID), ID: v.ID}.String()
-	case model.MapperSet:
-		return store.Key{Owner: string(v.TemplateID), ID: v.ID}.String()
 	case model.AssetTemplate:
 		return string(v.ID)
 	case model.Application:
 		return string(v.ID)
-	case model.RequestAttribute:
-		return store.Key{Owner: string(v.WorkspaceID), ID: string(v.ID)}.String()
 	case model.APIMapperSet:
 		return string(v.ID)
 	case model.CustomAttribute:
@@ -138,6 +133,21 @@ func keyOf(v any) string {
 		return v.EntityID
 	}
 	panic("not an object of a store")
+}
+
+// pairOf is the key of an object whose key has two parts.
+func pairOf(v any) (key store.Key, ok bool) {
+	switch v := v.(type) {
+	case model.IdentitySource:
+		return store.Key{Owner: string(v.TemplateID), ID: v.ID}, true
+	case model.MapperSet:
+		return store.Key{Owner: string(v.TemplateID), ID: v.ID}, true
+	case model.RequestAttribute:
+		return store.Key{Owner: string(v.WorkspaceID), ID: string(v.ID)}, true
+	case model.PAASource:
+		return store.Key{Owner: v.GroupID, ID: v.ID}, true
+	}
+	return key, false
 }
 
 // RunBackup checks Backup: a copy made under load is one consistent state, opens with restore and goes on where the
