@@ -51,7 +51,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"http": httpCommand, "loadenv": loadenv, "waitfile": waitfile, "waitready": waitready,
-			"copytree": copytree, "freeport": freeport, "api": apiCommand, "secret": secret,
+			"copytree": copytree, "freeport": freeport, "api": apiCommand, "secret": secret, "workflow": workflow,
 			"field": field, "header": header, "revision": revision, "expiring": expiring, "refused": refused,
 		},
 	})
