@@ -220,7 +220,7 @@ func TestAPIMapperSetRefused(t *testing.T) {
 	h.do("admin", "POST", setsPath+"?authWsId="+h.quays, harbourSet, "Content-Type: text/csv").want(t, 415)
 }
 
-// management-api.md 11: the mappers of a set one by one; MG-3, MG-17, MG-18, MG-19.
+// management-api.md 11: the mappers of a set one by one; MG-3, MG-6, MG-17.
 func TestAPIMapper(t *testing.T) {
 	h := newHarbour(t)
 	h.do("viewer", "GET", mapperOf("harbour-app", "a/b"), "").want(t, 404, "APIMapper: [a/b] not found")
