@@ -47,7 +47,7 @@ func fillBank(s *server) question {
 	s.ambit(bank.EnvironmentID, "apply", "../examples/bank")
 	q := question{applications: []string{"branch-portal", "document-archive", "general-ledger"}, records: map[string]string{}}
 	for _, template := range bank.AssetTemplates() {
-		q.records["asset-templates/"+string(template)+"/assets"] = head(s.t, 300, func(w io.Writer) error { return bank.WriteAssets(w, template) })
+		q.records["asset-templates/"+string(template)+"/assets"] = head(s.t, 2000, func(w io.Writer) error { return bank.WriteAssets(w, template) })
 	}
 	for _, template := range bank.IdentityTemplates() {
 		q.records["identity-templates/"+string(template)+"/identities"] = head(s.t, 300, func(w io.Writer) error { return bank.WriteIdentities(w, template) })

@@ -56,11 +56,11 @@ func (s *server) variables() []string {
 	return []string{"AMBIT_URL=" + s.url, "AMBIT_ADMIN_ID=" + s.admin, "AMBIT_ADMIN_SECRET=" + s.secret}
 }
 
-// financeWorkspace is the workspace of the general ledger.
-func financeWorkspace(s *server) string {
+// workspaceOf is the workspace of an application of the bank.
+func workspaceOf(s *server, application string) string {
 	s.t.Helper()
 	list := string(s.must("GET", "/policy-mgmt/1.0/applications/"+bank.EnvironmentID, "", ""))
-	m := regexp.MustCompile(`"id":"general-ledger"[^}]*"authWsId":"([^"]*)"`).FindStringSubmatch(list)
+	m := regexp.MustCompile(`"id":"` + application + `"[^}]*"authWsId":"([^"]*)"`).FindStringSubmatch(list)
 	if m == nil {
 		s.t.Fatal(list)
 	}
@@ -81,7 +81,7 @@ func TestGuideMigrate(t *testing.T) {
 		}
 	}
 	out := follow(t, "migrate.md", dir, append(s.variables(), "PLAINID_URL="+old.url, "PLAINID_TOKEN="+old.api.token,
-		"PLAINID_ENV_ID="+bank.EnvironmentID, "PLAINID_WS_ID="+financeWorkspace(old))...)
+		"PLAINID_ENV_ID="+bank.EnvironmentID, "PLAINID_WS_ID="+workspaceOf(old, "general-ledger"))...)
 	for _, part := range []string{"dry run", `"committed":false`, "1 received: 1 created", `"unchanged":1`, `"path":"acc/PT/001251"`, `"action":"view"`, `"templateId":"LedgerRows"`, `policyId: ledger-audit`} {
 		if !strings.Contains(out, part) {
 			t.Errorf("the commands did not print %s:\n%s", part, out)
@@ -89,6 +89,24 @@ func TestGuideMigrate(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(dir, "production.tgz")); err != nil || info.Size() < 1000 {
 		t.Errorf("the backup: %v %v", info, err)
+	}
+}
+
+// docs/preview-a-change.md: every command works, and shows what it says.
+func TestGuidePreview(t *testing.T) {
+	s := start(t)
+	fillBank(s)
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "bank"), bank.Files()); err != nil {
+		t.Fatal(err)
+	}
+	const policy = "authorization-workspaces/Retail Banking/policies/teller-accounts.rego"
+	if err := os.Link(filepath.Join(dir, "bank", policy), filepath.Join(dir, "teller-accounts.rego")); err != nil {
+		t.Fatal(err)
+	}
+	out := follow(t, "preview-a-change.md", dir, append(s.variables(), "AMBIT_ENV_ID="+bank.EnvironmentID, "TOKEN="+s.api.token, "WS_ID="+workspaceOf(s, "branch-portal"))...)
+	if strings.Count(out, "0 identities, 0 gained, 0 lost") != 2 || !regexp.MustCompile(`(?m)^- Staff/\S+ +view Accounts acc/\S+ +\(teller-accounts\)$`).MatchString(out) || !strings.Contains(out, `"change":"lost"`) {
+		t.Errorf("printed\n%s", out)
 	}
 }
 
