@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -76,6 +77,9 @@ func (r *remote) begin(ctx context.Context, k *kong.Context, s Streams) (*operat
 	method, target, _ := strings.Cut(call, " ")
 	o.method = method
 	target = strings.ReplaceAll(target, "{E}", "/ambit/1.0/environments/{env}")
+	if err := o.refuseEmpty(k); err != nil {
+		return nil, err
+	}
 	if err := o.check(target); err != nil {
 		return nil, err
 	}
@@ -154,6 +158,30 @@ func placeholders(target string) []string {
 		}
 		out, target = append(out, name), after
 	}
+}
+
+// refuseEmpty keeps a variable that is not set from widening what a command is about: an argument or a filter that was
+// given is never empty. Members of the body may be.
+func (o *operation) refuseEmpty(k *kong.Context) error {
+	for _, given := range k.Path {
+		var v *kong.Value
+		switch {
+		case given.Positional != nil:
+			v = given.Positional
+		case given.Flag != nil && (given.Flag.Tag.Has("query") || given.Flag.Tag.Has("workspace")):
+			v = given.Flag.Value
+		default:
+			continue
+		}
+		texts := textsOf(v)
+		if kind := v.Target.Kind(); kind != reflect.String && kind != reflect.Slice {
+			continue
+		}
+		if len(texts) == 0 || slices.Contains(texts, "") {
+			return o.usage("%s: is empty", v.Name)
+		}
+	}
+	return nil
 }
 
 // check refuses a target with values that are missing or lead to another path.

@@ -146,6 +146,7 @@ func TestCommands(t *testing.T) {
 		{"model", modelCommands},
 		{"administration", administrationCommands},
 		{"reports", reportCommands},
+		{"empty", emptyCommands},
 		{"errors", errorCommands},
 	} {
 		t.Run(test.name, test.run)
@@ -249,8 +250,28 @@ func scopeCommands(t *testing.T) {
 		{line: "scopes delete PORTAL00000000000001", out: []string{"deleted"}},
 		{line: "scopes get PORTAL00000000000001", code: exitFailed, err: []string{"not found"}},
 	})
-	if r := run("", "scopes", "delete", ""); r.code != exitUsage {
-		t.Errorf("an empty id: %+v", r)
+}
+
+// emptyCommands: a shell variable that is not set never widens what a command is about.
+func emptyCommands(t *testing.T) {
+	for _, args := range [][]string{
+		{"scopes", "delete", ""},
+		{"workspaces", "delete", ""},
+		{"policies", "delete", "own-things", ""},
+		{"policies", "delete", ""},
+		{"policies", "get", "own-things", "-w", ""},
+		{"policies", "list", "--workspace", ""},
+		{"blocks", "delete", "-w", "Main", "--kind", "ruleset", "--template", "Things", "--name", ""},
+		{"blocks", "delete", "-w", "Main", "--kind", "ruleset", "--template", "Things", "--id", ""},
+		{"assets", "delete", "-t", "Things", ""},
+		{"assets", "list", "-t", "Things", "--prefix", ""},
+		{"audit", "--user", ""},
+		{"environments", "delete", "", "--name", "World"},
+		{"templates", "rename", "Things", ""},
+	} {
+		if r := run("", args...); r.code != exitUsage || !strings.Contains(r.err, "is empty") {
+			t.Errorf("%q: %+v", args, r)
+		}
 	}
 }
 
