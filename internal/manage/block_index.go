@@ -119,10 +119,16 @@ func (x *blockIndex) remove(k *knownBlock) {
 	id, name := k.block.ID, nameOf(&k.block, k.block.Name)
 	same := func(other *knownBlock) bool { return other.block.ID == id }
 	x.rules[k.key] = slices.DeleteFunc(slices.Clone(x.withRules(k.key)), same)
-	x.blocks[id], x.names[name] = nil, nil
+	x.blocks[id] = nil
+	named := x.named(name) // another block may have taken the name in the same commit
+	if named == nil || same(named) {
+		x.names[name] = nil
+	}
 	if x.base == nil {
 		delete(x.blocks, id)
-		delete(x.names, name)
+		if x.names[name] == nil {
+			delete(x.names, name)
+		}
 		if len(x.rules[k.key]) == 0 {
 			delete(x.rules, k.key)
 		}

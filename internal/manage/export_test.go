@@ -9,3 +9,6 @@ func (s *Service) Hash(secret string) (model.SecretHash, error) {
 
 // StoreError gives the tests the classification of store errors.
 var StoreError = storeError
+
+// Relink is relink.
+var Relink = relink //nolint:gochecknoglobals // a name for tests

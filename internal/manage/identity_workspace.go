@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"strings"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -155,10 +156,17 @@ func (w *writer) addIdentityWorkspace(name string, t model.IdentityTemplate) (mo
 
 // addMapperSet makes the empty mapper set of a new template.
 func (w *writer) addMapperSet(ws *model.IdentityWorkspace) error {
+	const end = "_MapperSet"
+	name := []rune(ws.Name)
 	set := model.MapperSet{
-		ID: strings.ReplaceAll(ws.Name, " ", "_") + "_MapperSet", TemplateID: ws.TemplateID, Name: ws.Name + "_MapperSet",
-		LinkedSources: []byte("[]"),
+		TemplateID: ws.TemplateID, Name: string(name[:min(len(name), maxDisplayName-len(end))]) + end, LinkedSources: []byte("[]"),
 	}
+	set.ID = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return '_'
+		}
+		return r
+	}, set.Name)
 	_, err := put(w, mapperSetSubject(), w.MapperSets, ownedKey(ws.TemplateID, set.ID), set)
 	return err
 }

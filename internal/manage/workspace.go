@@ -150,7 +150,13 @@ func (w *writer) emptyAuthorizationWorkspace(ws *model.AuthorizationWorkspace, m
 			return err
 		}
 	}
-	if err := w.dropAssetTypes(ws.ID, r); err != nil {
+	err = removeAll(w, assetTemplateSubject(), w.AssetTemplates, func(t *model.AssetTemplate) (model.TemplateID, bool) {
+		return t.ID, t.WorkspaceID == ws.ID
+	}, func(t *model.AssetTemplate) error {
+		_, err := w.Assets(t.ID).Clear()
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	err = removeAll(w, apiMapperSetSubject(), w.APIMapperSets, func(s *model.APIMapperSet) (model.ApplicationID, bool) {
@@ -193,14 +199,6 @@ func (w *writer) dropApplications(ws model.WorkspaceID, m *mirror, gone map[mode
 	return removeAll(w, applicationSubject(), w.Applications, func(a *model.Application) (model.ApplicationID, bool) {
 		return a.ID, a.WorkspaceID == ws
 	}, func(a *model.Application) error { return w.swapApplication(a.ID, "", left) })
-}
-
-// dropAssetTypes deletes the asset types of a workspace whose rulesets are gone already.
-func (w *writer) dropAssetTypes(ws model.WorkspaceID, r *resolver) error {
-	unused := &usage{ofBlock: func(model.BlockID) []string { return nil }}
-	return removeAll(w, assetTemplateSubject(), w.AssetTemplates, func(t *model.AssetTemplate) (model.TemplateID, bool) {
-		return t.ID, t.WorkspaceID == ws
-	}, func(t *model.AssetTemplate) error { return r.emptyAssetType(t.ID, unused) })
 }
 
 // removeAll deletes the objects of a collection that which chooses, each with its event and after prepare, which may be

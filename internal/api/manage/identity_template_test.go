@@ -177,6 +177,8 @@ func TestIdentityTemplateRename(t *testing.T) {
 		return nil
 	})
 	h.sameAfterRestart("rename")
+	h.do("admin", "POST", h.blocks("filter[identityWsId]="+h.crew), strings.Replace("package building_blocks\nimport rego.v1\n\n"+regoGroup("Crew people All Users", "", "7"), `"Crew"`, `"Sea crew"`, 1), regoType).
+		want(t, 201, "name: Crew people All Users (1)") // the predefined group still has its name
 	h.put(strings.ReplaceAll(regoPolicy("p1", "3", "A"), "Crew", "Sea crew")).wantHeaders(t, "Ambit-Result: unchanged")
 }
 

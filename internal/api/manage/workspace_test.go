@@ -2,6 +2,7 @@ package manage
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -181,6 +182,10 @@ func TestIdentityWorkspaces(t *testing.T) {
 	h.do("viewer", "GET", template+"/mapper-sets", "").want(t, 200, `"data":[{"mapperSetId":"Tug_boats_MapperSet","displayName":"Tug boats_MapperSet"}]`)
 	h.do("viewer", "GET", h.blocks("filter[identityWsId]="+newID), "").want(t, 200, "name: Tug boats All Users")
 	h.do("admin", "POST", identityWs, `{"name":"Bare","bare":true}`).want(t, 201)
+	long := strings.Repeat("é", 99) + " "
+	h.do("admin", "POST", identityWs, `{"name":"`+long+`","identityTemplateId":"Long"}`).want(t, 201)
+	set := strings.TrimSuffix(strings.TrimPrefix(h.do("viewer", "GET", "/api/1.0/identity-templates/"+envID+"/Long/mapper-sets/"+url.PathEscape(long[:180]+"_MapperSet"), "").want(t, 200).body, `{"data":`), "}")
+	h.do("admin", "POST", "/api/1.0/identity-templates/"+envID+"/Long/mapper-sets", set).want(t, 200).wantHeaders(t, "Ambit-Result: unchanged")
 	h.do("viewer", "GET", "/api/1.0/identity-templates/"+envID+"/Bare/mapper-sets", "").want(t, 200, `"total":0`)
 	one := identityWs + "/" + newID
 	h.unchanged("refusals", func() {
