@@ -56,7 +56,7 @@ func (a *applier) authorizationWorkspaces() error {
 			continue
 		}
 		name := a.workspaceName(f, about, names)
-		if !within(a.o.AuthWs, f.name, name) {
+		if !within(a.o.AuthWs, f.nameInArchive(), name) {
 			a.skip(f, "authWs")
 			continue
 		}

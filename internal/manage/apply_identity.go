@@ -35,7 +35,7 @@ func (a *applier) identityWorkspaces() error {
 		if existing, ok := ofTemplate[f.name]; ok && f.byTemplate {
 			name = existing
 		}
-		if !within(a.o.IdentityWs, f.name, name) {
+		if !within(a.o.IdentityWs, f.nameInArchive(), name) {
 			a.skip(f, "identityWs")
 			continue
 		}

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -35,6 +36,9 @@ func (a *applier) about(kind string, f *folder) (about *workspaceAbout, ok bool,
 	}
 	return about, ok, err
 }
+
+// nameInArchive is the name of a folder's workspace: that of its file, once it is read, else the folder's own.
+func (f *folder) nameInArchive() string { return cmp.Or(f.archived, f.name) }
 
 // describe gives a workspace what its file says; without a file it stays as it is.
 func (about *workspaceAbout) describe(ws *model.IdentityWorkspace) {
@@ -74,13 +78,13 @@ func (a *applier) noteAbsent() error {
 	known := map[string]map[string]bool{topAuthorization: {}, topIdentity: {}}
 	for _, f := range slices.Concat(a.layout.authorization, a.layout.identity) {
 		top, _, _ := strings.Cut(f.path, "/")
-		known[top][f.name] = true
+		known[top][f.name], known[top][f.nameInArchive()] = true, true
 	}
-	for f, ws := range a.authorization {
-		known[topAuthorization][f.archived], known[topAuthorization][ws.Name] = true, true
+	for _, ws := range a.authorization {
+		known[topAuthorization][ws.Name] = true
 	}
-	for f, ws := range a.identity {
-		known[topIdentity][f.archived], known[topIdentity][ws.Name] = true, true
+	for _, ws := range a.identity {
+		known[topIdentity][ws.Name] = true
 	}
 	note := func(text string) { a.report.Notes = append(a.report.Notes, text+" is not in the archive") }
 	for _, name := range a.o.AuthWs {

@@ -5,7 +5,9 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -321,4 +323,76 @@ func must(t testing.TB, v any) []byte {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// MG-69: limits and renames go by the name that a workspace's file states, not by the folder that it hides in.
+func TestApplyWorkspaceFile(t *testing.T) {
+	w := newWorld(t).bare()
+	w.apply(backup(), manage.ApplyOptions{})
+	before := w.revision()
+	disguised := files{
+		"authorization-workspaces/Sandbox/workspace.json":         `{"name":"Quays","description":"taken over"}`,
+		"authorization-workspaces/Sandbox/applications/evil.json": `{"applicationId":"evil","displayName":"Evil"}`,
+	}
+	report := w.apply(disguised, manage.ApplyOptions{AuthWs: []string{"Sandbox"}})
+	if report.Revision != before || len(report.Items) > 0 {
+		t.Errorf("a folder passes for another workspace: %+v", report.Items)
+	}
+	report = w.apply(disguised, manage.ApplyOptions{AuthWs: []string{"Piers"}, Rename: map[string]string{"Quays": "Piers"}})
+	if len(report.Errors) > 0 || report.Summary["authorization-workspaces"].Created != 1 {
+		t.Errorf("%+v\n%s", report.Items, texts(report.Errors))
+	}
+	for _, text := range []string{`{"name":"a\u0007"}`, `{"name":""`, `[]`, `{"name":"x","logoUrl":"javascript:alert(1)"}`} {
+		report := w.apply(files{"authorization-workspaces/Bad/workspace.json": text, "authorization-workspaces/Bad/policies/p1.rego": policyText("p8", `identity["rank"] >= 4`)}, manage.ApplyOptions{SkipErrors: true})
+		if len(report.Errors) != 2 || report.Summary["policies"].Failed != 1 {
+			t.Errorf("%s: %s", text, texts(report.Errors))
+		}
+	}
+}
+
+// MG-74: records stream through an export: what it holds in memory does not follow their number.
+func TestExportIsStreamed(t *testing.T) {
+	w := newWorld(t).bare()
+	w.apply(backup(), manage.ApplyOptions{})
+	var rows strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&rows, `{"path":"p/%d","name":"%s"}`+"\n", i, strings.Repeat("long ", 200))
+	}
+	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{}, strings.NewReader(rows.String()))
+	w.must(err)
+	rows.Reset()
+	for _, kind := range []manage.ArchiveKind{manage.ArchiveZip, manage.ArchiveTar} {
+		m := &memoryWatch{step: 1 << 20, base: liveMemory()}
+		if kind == manage.ArchiveZip {
+			m.step = 1 << 10 // packed
+		}
+		_, err := w.Export(t.Context(), envID, manage.ExportOptions{Kind: kind, Assets: true}, m)
+		if w.must(err); m.looks < 5 || m.most > m.base+8<<20 {
+			t.Errorf("form %d: %d looks, %d KiB, then up to %d KiB", kind, m.looks, m.base>>10, m.most>>10)
+		}
+	}
+}
+
+func liveMemory() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// memoryWatch looks at the memory in use once for every step bytes written to it, at most 20 times.
+type memoryWatch struct {
+	step, written, next int
+	looks               int
+	base, most          uint64
+}
+
+// Write implements io.Writer.
+func (m *memoryWatch) Write(p []byte) (int, error) {
+	if m.written += len(p); m.written >= m.next && m.looks < 20 {
+		m.next = m.written + m.step
+		m.looks++
+		m.most = max(m.most, liveMemory())
+	}
+	return len(p), nil
 }
