@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"net/http"
@@ -29,7 +30,7 @@ func Main(m *testing.M, checker func() (*Checker, error), handler http.Handler) 
 	}
 	unproven := c.Unproven(func(path string) bool {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodOptions, path, nil))
+		handler.ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodOptions, path, nil))
 		return w.Code == http.StatusMethodNotAllowed // the path is served, and has no such method
 	})
 	for _, name := range unproven {

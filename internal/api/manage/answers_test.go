@@ -76,3 +76,11 @@ func TestDeleteSecret(t *testing.T) {
 	w.do("admin", "DELETE", env+"/scopes/PORTAL/secrets/"+secret.Data.ID, "").want(t, 204)
 	w.do("viewer", "GET", env+"/scopes/PORTAL/secrets", "").want(t, 200, `"total":1`)
 }
+
+// management-api.md 17: an identity workspace is replaced; the same again changes nothing.
+func TestPutIdentityWorkspace(t *testing.T) {
+	h := newHarbour(t)
+	const body = `{"name":"Crew people","description":"All who work on the quays"}`
+	h.do("admin", "PUT", env+"/identity-workspaces/"+h.crew, body).want(t, 200, `"description":"All who work on the quays"`).wantHeaders(t, "Ambit-Result: updated")
+	h.do("admin", "PUT", env+"/identity-workspaces/"+h.crew, body).want(t, 200).wantHeaders(t, "Ambit-Result: unchanged")
+}

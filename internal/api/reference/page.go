@@ -40,7 +40,7 @@ func render(d *document) (page []byte, csp string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	v := view{document: d, Style: template.CSS(style)}
+	v := view{document: d, Style: template.CSS(style)} //nolint:gosec // a file of this package
 	for _, tag := range d.Tags {
 		v.Groups = append(v.Groups, group{tag.Name, tag.Description, d.calls(tag.Name)})
 	}

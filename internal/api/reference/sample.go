@@ -3,6 +3,7 @@ package reference
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"strings"
 	"unicode"
 
@@ -89,7 +90,7 @@ func isJSON(media string) bool {
 // curl is the command that makes the call: what the reader has to fill in stands as variables.
 func (c call) curl() string {
 	words := []string{"curl -sg"}
-	if c.Method != "GET" && (c.Method != "POST" || c.RequestBody == nil) {
+	if c.Method != http.MethodGet && (c.Method != http.MethodPost || c.RequestBody == nil) {
 		words = append(words, "-X "+c.Method)
 	}
 	words = append(words, `"$AMBIT_URL`+variables(c.Path)+c.query()+`"`)
