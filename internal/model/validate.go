@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -184,10 +185,15 @@ func checkKeyURL(text string) string {
 		return "is not an absolute URL without user information"
 	case u.Scheme == "https":
 		return ""
-	case u.Scheme == "http" && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1"):
+	case u.Scheme == "http" && isLoopback(u.Hostname()):
 		return ""
 	}
 	return "is not https (or http on a loopback address)"
+}
+
+func isLoopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
 // Validate checks the definition of a policy custom attribute (policy-model.md 3.13).

@@ -70,7 +70,10 @@ func TestJWTSettings(t *testing.T) {
 	h.do("viewer", "GET", path, "", "If-None-Match: "+a.Header.Get("ETag")).want(t, 304)
 	h.do("admin", "PUT", path, `{"data":`+goodJWT+`}`, "If-Match: "+a.Header.Get("ETag")).want(t, 200).wantHeaders(t, "Ambit-Result: unchanged")
 	h.do("admin", "PUT", path, goodJWT, "If-None-Match: *").want(t, 412)
-	h.do("admin", "PUT", path, strings.Replace(goodJWT, "https://login.example.org/keys", "http://127.0.0.1:9000/keys", 1)).want(t, 200)
+	for _, host := range []string{"localhost", "[::1]:8080", "127.8.8.8", "127.0.0.1:9000"} {
+		h.do("admin", "PUT", path, strings.Replace(goodJWT, "https://login.example.org/keys", "http://"+host+"/keys", 1)).want(t, 200)
+	}
+	h.do("admin", "PUT", path, strings.Replace(goodJWT, "https://login.example.org/keys", "http://127.0.0.1.example.org/keys", 1)).want(t, 400)
 	for body, part := range map[string]string{
 		strings.Replace(goodJWT, "https://login.example.org/keys", "http://login.example.org/keys", 1): `"message":"/jwksUrls/0: is not https`,
 		strings.Replace(goodJWT, "https://login", "https://u:p@login", 1):                              "/jwksUrls/0",
