@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/base64"
 	"html/template"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -57,13 +58,28 @@ func render(d *document) (page []byte, csp string, err error) {
 // Curl is the command that makes the call.
 func (c call) Curl() string { return c.curl() }
 
-// Errors are the statuses of refusals, which all look alike.
-func (c call) Errors() []entry[body] {
-	var out []entry[body]
+// refusal is what several statuses answer alike.
+type refusal struct {
+	Statuses []string
+	Body     body
+}
+
+// Errors are the refusals, those with the same description together.
+func (c call) Errors() []refusal {
+	var out []refusal
 	for _, r := range c.Responses {
-		if isError(r.Key) {
-			out = append(out, r)
+		if !isError(r.Key) {
+			continue
 		}
+		i := slices.IndexFunc(out, func(known refusal) bool { return known.Body.Description == r.Value.Description })
+		if i < 0 {
+			out = append(out, refusal{Body: r.Value})
+			i = len(out) - 1
+		}
+		out[i].Statuses = append(out[i].Statuses, r.Key)
+	}
+	for i := range out {
+		slices.Sort(out[i].Statuses)
 	}
 	return out
 }
@@ -141,12 +157,7 @@ func (s schema) This() *schema { return &s }
 
 // Requires tells whether a property has to be there.
 func (s *schema) Requires(name string) bool {
-	for _, r := range s.Required {
-		if r == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Required, name)
 }
 
 // facts are the limits of a value.
