@@ -83,7 +83,7 @@ func TestIdentityTemplateImport(t *testing.T) {
 	})
 }
 
-// MG-48, MG-44, PM-5: an attribute that a rule or a mapper set uses cannot be left out; one that nothing uses goes with its
+// MG-48, MG-44, PM-16: an attribute that a rule or a mapper set uses cannot be left out; one that nothing uses goes with its
 // values.
 func TestIdentityTemplateDrop(t *testing.T) {
 	h := newHarbour(t)
@@ -110,7 +110,7 @@ func TestIdentityTemplateDrop(t *testing.T) {
 	}
 }
 
-// MG-48, MG-43, MG-21, PM-22: renaming an identity template reaches everything that names it in one revision, and decisions
+// MG-48, MG-43, MG-21: renaming an identity template reaches everything that names it in one revision, and decisions
 // are as before.
 func TestIdentityTemplateRename(t *testing.T) {
 	h := newHarbour(t)

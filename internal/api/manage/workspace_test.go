@@ -28,7 +28,7 @@ const (
 	newID      = "cccccccc-0f5e-4a77-9c1e-3d0a6f2b8e41"
 )
 
-// MG-60, MG-6, MG-14, MG-15, MG-17: authorization workspaces are made, read, replaced, patched and deleted.
+// MG-60, PM-5, MG-6, MG-14, MG-15, MG-17: authorization workspaces are made, read, replaced, patched and deleted.
 func TestAuthorizationWorkspaces(t *testing.T) {
 	h := newHarbour(t)
 	h.unchanged("dry run", func() {
@@ -105,7 +105,7 @@ func TestWorkspaceRequiresIfMatch(t *testing.T) {
 	h.do("admin", "PATCH", "/api/1.0/identity-templates/"+envID+"/Crew", patch("/templateId", "Sailors")).want(t, 204)
 }
 
-// MG-60, MG-53, PM-5: a workspace with policies goes only by cascade, with everything in it, and decisions follow at that
+// MG-60, MG-53, PM-16: a workspace with policies goes only by cascade, with everything in it, and decisions follow at that
 // revision.
 func TestWorkspaceCascade(t *testing.T) {
 	h := newHarbour(t)
@@ -204,7 +204,7 @@ func TestIdentityWorkspaces(t *testing.T) {
 	h.sameAfterRestart("identity workspace")
 }
 
-// MG-60, PM-5: an identity workspace that something uses stays; one that nothing uses goes with everything in it.
+// MG-60, PM-16, PM-13: an identity workspace that something uses stays; one that nothing uses goes with everything in it.
 func TestIdentityWorkspaceDelete(t *testing.T) {
 	h := newHarbour(t)
 	crewPeople(h)
@@ -251,7 +251,7 @@ func matcherOn(path string) string {
 	return fmt.Sprintf(`{"templateMatcher":%q,"matcherValue":"crew","identityIdMapper":"$.sub"}`, path)
 }
 
-// MG-60, runtime-api.md 5.2 and 4.3: paths and JWT settings of a matcher are checked, its pair is unique, and it is a part
+// MG-60, PM-12, runtime-api.md 5.2 and 4.3: paths and JWT settings of a matcher are checked, its pair is unique, and it is a part
 // of its workspace's version.
 func TestMatcher(t *testing.T) {
 	h := newHarbour(t)
@@ -298,7 +298,7 @@ func TestMatcher(t *testing.T) {
 	h.do("viewer", "GET", path, "").want(t, 404)
 }
 
-// MG-60, PM-59: a matcher on a header chooses the identity from the revision on at which it is stored.
+// MG-60, PM-12, RT-41: a matcher on a header chooses the identity from the revision on at which it is stored.
 func TestMatcherDecides(t *testing.T) {
 	h := newHarbour(t)
 	crewPeople(h)
