@@ -204,7 +204,7 @@ func TestIdentityWorkspaces(t *testing.T) {
 	h.sameAfterRestart("identity workspace")
 }
 
-// MG-60, PM-16, PM-13: an identity workspace that something uses stays; one that nothing uses goes with everything in it.
+// MG-60, PM-16: an identity workspace that something uses stays; one that nothing uses goes with everything in it.
 func TestIdentityWorkspaceDelete(t *testing.T) {
 	h := newHarbour(t)
 	crewPeople(h)
