@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-
 	"github.com/ambit-authz/ambit/internal/model"
 )
 

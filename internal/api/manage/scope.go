@@ -113,9 +113,9 @@ func deleteScope(x *exchange) error {
 }
 
 type secretBody struct {
-	ID         *string `json:"id"`
-	CreatedAt  *string `json:"createdAt"`
-	ExpiresAt  *string `json:"expiresAt"`
+	ID        *string `json:"id"`
+	CreatedAt *string `json:"createdAt"`
+	ExpiresAt *string `json:"expiresAt"`
 	// LastUsedAt is always null: every write takes a revision, so that a decision would change what it was made at.
 	LastUsedAt *string `json:"lastUsedAt"`
 }
