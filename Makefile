@@ -39,6 +39,7 @@ bench: ## the small workloads beside their peers, a few minutes
 bench-full: ## up to 1,000,000 assets, upload and restart
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./report -full
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./load
+	cd bench && GOFLAGS=-mod=mod $(GO) run ./management -full
 
 fuzz: ## every fuzz target, FUZZFACTOR times its usual number of executions
 	scripts/fuzz.sh

@@ -60,6 +60,15 @@ func follow[R any](t *index.Table, d Records[R], row func(r *R, scratch *index.R
 	return t.Next(change)
 }
 
+// move takes the records of a table over to the empty one of a new definition; when the definition changes nothing that the
+// records depend on, the old table serves on.
+func move[R any](from, to *index.Table, sameTypes bool, decode func(index.Record) R, row func(r *R, scratch *index.Row) error) (*index.Table, error) {
+	if sameTypes && slices.Equal(columnNames(from), columnNames(to)) {
+		return from, nil
+	}
+	return follow(to, Records[R]{Put: decoded(from, decode)}, row)
+}
+
 func numberKey(text string) (string, bool) {
 	n, ok := model.ParseNumber(text)
 	if !ok {
@@ -183,22 +192,14 @@ func (t *assetType) next(d Records[model.Asset]) (*assetType, error) {
 }
 
 // redefine moves the records to a new definition of the type.
-func (t *assetType) redefine(def model.AssetTemplate) (*assetType, error) {
-	out := newAssetType(def)
-	if slices.Equal(columnNames(out.table), columnNames(t.table)) && sameTypes(def, t.def) {
-		out.table = t.table
-		return out, nil
-	}
-	return out.next(Records[model.Asset]{Put: decoded(t.table, t.asset)})
-}
-
-func sameTypes(a, b model.AssetTemplate) bool {
-	for _, x := range a.Attributes {
-		if y, ok := b.Attribute(x.ID); !ok || x.Type != y.Type {
-			return false
-		}
-	}
-	return true
+func (t *assetType) redefine(def model.AssetTemplate) (out *assetType, err error) {
+	same := !slices.ContainsFunc(def.Attributes, func(a model.AssetAttribute) bool {
+		before, known := t.def.Attribute(a.ID)
+		return !known || before.Type != a.Type
+	})
+	out = newAssetType(def)
+	out.table, err = move(t.table, out.table, same, t.asset, out.row)
+	return out, err
 }
 
 func columnNames(t *index.Table) []string {
@@ -325,16 +326,13 @@ func (t *identityType) next(d Records[model.Identity]) (*identityType, error) {
 	return &out, nil
 }
 
-func (t *identityType) redefine(def model.IdentityTemplate) (*identityType, error) {
-	out := newIdentityType(def)
-	same := slices.Equal(columnNames(out.table), columnNames(t.table))
-	for _, a := range def.Attributes {
-		before, _ := t.def.Attribute(a.ID)
-		same = same && before.Type == a.Type
-	}
-	if same {
-		out.table = t.table
-		return out, nil
-	}
-	return out.next(Records[model.Identity]{Put: decoded(t.table, t.identity)})
+// redefine moves the records to a new definition of the template.
+func (t *identityType) redefine(def model.IdentityTemplate) (out *identityType, err error) {
+	same := !slices.ContainsFunc(def.Attributes, func(a model.IdentityAttribute) bool {
+		before, known := t.def.Attribute(a.ID)
+		return !known || before.Type != a.Type
+	})
+	out = newIdentityType(def)
+	out.table, err = move(t.table, out.table, same, t.identity, out.row)
+	return out, err
 }
