@@ -2,15 +2,14 @@ package runtime
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -40,7 +39,7 @@ func (c *coercer) text(name string) string {
 	if !ok {
 		return ""
 	}
-	text, ok := scalar(v)
+	text, ok := incoming.Scalar(v)
 	if !ok {
 		c.fail(name, "must be a string")
 	}
@@ -82,7 +81,7 @@ func (c *coercer) boolean(name string) (value, ok bool) {
 	case jsontext.KindFalse:
 		return false, true
 	case jsontext.KindString:
-		text, _ := scalar(v)
+		text, _ := incoming.Scalar(v)
 		value = strings.EqualFold(text, "true")
 		return value, value || strings.EqualFold(text, "false")
 	}
@@ -97,12 +96,11 @@ func (c *coercer) address(names ...string) netip.Addr {
 		if text == "" {
 			continue
 		}
-		a, err := netip.ParseAddr(text)
-		if err != nil || a.Zone() != "" {
+		a, ok := incoming.Address(text)
+		if !ok {
 			c.fail(name, "must be an IP address without port or zone")
-			return netip.Addr{}
 		}
-		return a.Unmap()
+		return a
 	}
 	return netip.Addr{}
 }
@@ -113,21 +111,11 @@ func (c *coercer) offset(name string) time.Duration {
 	if !ok {
 		return 0
 	}
-	text, _ := scalar(v)
-	if v.Kind() != jsontext.KindNumber && v.Kind() != jsontext.KindString {
-		text = ""
-	}
-	text = strings.TrimSpace(text)
-	hours := 0.0
-	_, isNumber := model.ParseNumber(text)
-	if isNumber {
-		hours, _ = strconv.ParseFloat(text, 64) // out of range gives an infinity, or zero for less than a nanosecond
-	}
-	if !isNumber || hours < -14 || hours > 14 {
+	offset, ok := incoming.Offset(v)
+	if !ok {
 		c.fail(name, "must be a number of hours from -14 to 14")
-		return 0
 	}
-	return time.Duration(math.Round(hours * float64(time.Hour)))
+	return offset
 }
 
 // choice reads one of several words in any case; a value that is no string counts as absent, "".
@@ -136,7 +124,7 @@ func (c *coercer) choice(name string, words ...string) string {
 	if !ok || v.Kind() != jsontext.KindString {
 		return ""
 	}
-	text, _ := scalar(v)
+	text, _ := incoming.Scalar(v)
 	for _, w := range words {
 		if strings.EqualFold(w, text) {
 			return w
@@ -162,7 +150,7 @@ func (c *coercer) objects(name string, one func(*coercer), strings func(string))
 		return
 	}
 	i := 0
-	for element := range elements(v) {
+	for element := range incoming.Elements(v) {
 		if element.Kind() != jsontext.KindNull {
 			c.object(fmt.Sprintf("%s[%d]", name, i), element, one, strings)
 		}
@@ -179,14 +167,14 @@ func (c *coercer) object(name string, v jsontext.Value, one func(*coercer), stri
 	switch {
 	case v.Kind() == jsontext.KindBeginObject:
 		f := fields{}
-		for key, value := range members(v) {
+		for key, value := range incoming.Members(v) {
 			if nested(key) {
 				f[key] = value
 			}
 		}
 		one(&coercer{fields: f, prefix: c.prefix + name + ".", errs: c.errs})
 	case v.Kind() == jsontext.KindString && strings != nil:
-		text, _ := scalar(v)
+		text, _ := incoming.Scalar(v)
 		strings(text)
 	default:
 		c.fail(name, "must be an object")
@@ -201,7 +189,7 @@ func (c *coercer) texts(name string) []string {
 	}
 	var out []string
 	add := func(v jsontext.Value) {
-		text, ok := scalar(v)
+		text, ok := incoming.Scalar(v)
 		if !ok {
 			c.fail(name, "must be a list of strings")
 			return
@@ -212,7 +200,7 @@ func (c *coercer) texts(name string) []string {
 		add(v)
 		return out
 	}
-	for element := range elements(v) {
+	for element := range incoming.Elements(v) {
 		if element.Kind() != jsontext.KindNull {
 			add(element)
 		}
@@ -254,7 +242,7 @@ func (c *coercer) values(name string) valueMap {
 		return nil
 	}
 	out := valueMap{}
-	for key, value := range members(v) {
+	for key, value := range incoming.Members(v) {
 		values, ok := valueList(value)
 		if !ok {
 			c.fail(name+"."+key, "must be a list of strings, numbers or booleans")
@@ -271,16 +259,16 @@ func (c *coercer) values(name string) valueMap {
 // never gathered.
 func valueList(v jsontext.Value) ([]string, bool) {
 	if v.Kind() != jsontext.KindBeginArray {
-		text, ok := scalar(v)
+		text, ok := incoming.Scalar(v)
 		return []string{text}, ok
 	}
 	values := []string{}
 	var seen map[string]struct{}
-	for element := range elements(v) {
+	for element := range incoming.Elements(v) {
 		if element.Kind() == jsontext.KindNull {
 			continue
 		}
-		text, ok := scalar(element)
+		text, ok := incoming.Scalar(element)
 		if !ok {
 			return nil, false
 		}

@@ -1,20 +1,14 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net/http"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
-	"github.com/google/uuid"
-
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -42,7 +36,7 @@ func (h *handler) call(endpoint func(*exchange) error) http.HandlerFunc {
 		if err == nil {
 			return
 		}
-		x.setRevision()
+		incoming.SetRevision(x.w, x.call)
 		x.call.Refused(context.WithoutCancel(r.Context()), problem.Status(err), code(err))
 		h.problems(r.URL.Path).Write(w, r, err)
 	}
@@ -50,56 +44,7 @@ func (h *handler) call(endpoint func(*exchange) error) http.HandlerFunc {
 
 // begin opens the call from what the headers say (runtime-api.md 3.1).
 func (x *exchange) begin() {
-	id, external := setRequestID(x.w, x.r)
-	head := x.r.Header
-	in := decide.Incoming{
-		Endpoint: x.r.Method + " " + x.r.URL.Path, ID: id, ExternalID: external,
-		Forwarded: head.Values("X-Forwarded-For"), Headers: head, Authorization: head.Get("Authorization"),
-		Credentials: decide.Credentials{
-			ClientID: model.ClientID(cmp.Or(head.Get("X-Client-Id"), head.Get("X-Plainid-Client-Id"))),
-			Secret:   cmp.Or(head.Get("X-Client-Secret"), head.Get("X-Plainid-Client-Secret")),
-		},
-	}
-	if peer, err := netip.ParseAddrPort(x.r.RemoteAddr); err == nil {
-		in.Peer = peer.Addr().WithZone("").Unmap()
-	}
-	in.MinRevision = model.Revision(x.number("Ambit-Min-Revision", 0, math.MaxInt64))
-	in.Wait = time.Duration(x.number("Ambit-Wait", 2000, 30_000)) * time.Millisecond
-	x.call = x.h.options.Service.Begin(in)
-}
-
-// number reads a header that holds a number from 0 to limit.
-func (x *exchange) number(name string, def, limit int64) int64 {
-	text := x.r.Header.Get(name)
-	if text == "" {
-		return def
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < 0 || n > limit {
-		x.errs.Add(name, "must be a number from 0 to %d", limit)
-		return def
-	}
-	return n
-}
-
-// setRequestID answers with the caller's X-Request-ID, or with a new one (runtime-api.md 3.8).
-func setRequestID(w http.ResponseWriter, r *http.Request) (id, external string) {
-	id = uuid.NewString()
-	for _, value := range r.Header.Values("X-Request-Id") {
-		if value != "" {
-			external = value
-			break
-		}
-	}
-	w.Header().Set("X-Request-ID", cmp.Or(external, id))
-	return id, external
-}
-
-// setRevision states the revision that was read (management-api.md 1.7).
-func (x *exchange) setRevision() {
-	if revision := x.call.Revision(); revision > 0 {
-		x.w.Header().Set("Ambit-Revision", strconv.FormatInt(int64(revision), 10))
-	}
+	x.call = x.h.options.Service.Begin(incoming.Begin(x.w, x.r, &x.errs))
 }
 
 // fields reads the request in the order of checks 3.6: size, credentials of the headers, form, credentials of the body.

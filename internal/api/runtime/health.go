@@ -3,12 +3,14 @@ package runtime
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 )
 
 // health answers 200 while decisions can be answered, else 503 (runtime-api.md 15). A store that is away shows in the
 // checks only.
 func (h *handler) health(w http.ResponseWriter, r *http.Request) {
-	setRequestID(w, r)
+	incoming.SetID(w, r)
 	up := func(ok bool) string {
 		if ok {
 			return "UP"

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -40,7 +41,7 @@ func (x *exchange) permit() error {
 	if err != nil {
 		return err
 	}
-	x.setRevision()
+	incoming.SetRevision(x.w, x.call)
 	x.answered()
 	req.PermitRequest = decide.PermitRequest{}
 	x.writePermit(req, answer)

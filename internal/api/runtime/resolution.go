@@ -3,6 +3,7 @@ package runtime
 import (
 	"strconv"
 
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -26,7 +27,7 @@ func (x *exchange) resolution() error {
 	if err != nil {
 		return err
 	}
-	x.setRevision()
+	incoming.SetRevision(x.w, x.call)
 	x.answered()
 	req.forget()
 	x.writeResolution(req, answer)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/decide"
 )
@@ -86,14 +87,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		route, ok = h.routes[strings.TrimSuffix(path, "/")]
 	}
 	if !ok {
-		setRequestID(w, r)
+		incoming.SetID(w, r)
 		h.problems(path).Write(w, r, problem.RouteNotFound())
 		return
 	}
 	r.Pattern = strings.TrimSuffix(path, "/") // names the route in metrics and logs
 	serve, ok := route[r.Method]
 	if !ok {
-		setRequestID(w, r)
+		incoming.SetID(w, r)
 		w.Header().Set("Allow", route.allow())
 		h.problems(path).Write(w, r, problem.MethodNotAllowed())
 		return

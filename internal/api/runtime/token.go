@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
 )
@@ -45,7 +46,7 @@ func (x *exchange) token() error {
 	if err != nil {
 		return err
 	}
-	x.setRevision()
+	incoming.SetRevision(x.w, x.call)
 	x.answered()
 	req.forget()
 	return x.writeToken(req, answer)
@@ -74,17 +75,17 @@ func (r *tokenCall) forget() {
 func isSent(v jsontext.Value) bool {
 	switch v.Kind() {
 	case jsontext.KindBeginObject:
-		for range members(v) {
+		for range incoming.Members(v) {
 			return true
 		}
 		return false
 	case jsontext.KindBeginArray:
-		for range elements(v) {
+		for range incoming.Elements(v) {
 			return true
 		}
 		return false
 	case jsontext.KindString:
-		text, _ := scalar(v)
+		text, _ := incoming.Scalar(v)
 		return text != ""
 	}
 	return len(v) > 0
@@ -155,7 +156,7 @@ func (c *coercer) assets(req *tokenCall) {
 		return
 	}
 	if v.Kind() == jsontext.KindBeginObject {
-		for name, inner := range members(v) {
+		for name, inner := range incoming.Members(v) {
 			if name == "type" && inner.Kind() == jsontext.KindBeginArray {
 				c = &coercer{fields: fields{"assetList": inner}, prefix: c.prefix, errs: c.errs}
 				break

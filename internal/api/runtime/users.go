@@ -3,6 +3,7 @@ package runtime
 import (
 	"strconv"
 
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
 )
@@ -40,7 +41,7 @@ func (x *exchange) userList() error {
 	if err != nil {
 		return err
 	}
-	x.setRevision()
+	incoming.SetRevision(x.w, x.call)
 	x.answered()
 	x.writeUsers(req, answer)
 	return nil

@@ -1,0 +1,163 @@
+package incoming
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"iter"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// MaxDepth is how many levels of nesting a body may have (README ruling 5).
+const MaxDepth = 64
+
+// ErrMalformed is the error of Object.
+var ErrMalformed = errors.New("malformed JSON")
+
+// Object checks a whole body and gives the members of its one object for which known is true and which are not null; the
+// values lie in the body's memory. A body without text is an object without members. Duplicate names at any depth, invalid
+// UTF-8, unpaired surrogates, more than MaxDepth levels and text after the object are ErrMalformed.
+func Object(body []byte, known func(name string) bool) (map[string]jsontext.Value, error) {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	out := map[string]jsontext.Value{}
+	if len(bytes.Trim(body, " \t\r\n")) == 0 {
+		return out, nil
+	}
+	if TooDeep(body) {
+		return nil, ErrMalformed
+	}
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != jsontext.KindBeginObject {
+		return nil, ErrMalformed
+	}
+	for dec.PeekKind() != jsontext.KindEndObject {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, ErrMalformed
+		}
+		key := name.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return nil, ErrMalformed
+		}
+		if known(key) && value.Kind() != jsontext.KindNull {
+			end := dec.InputOffset()
+			out[key] = jsontext.Value(body[end-int64(len(value)) : end])
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, ErrMalformed
+	}
+	if _, err := dec.ReadToken(); err != io.EOF { //nolint:errorlint // jsontext returns io.EOF itself at the end
+		return nil, ErrMalformed
+	}
+	return out, nil
+}
+
+// TooDeep reports whether brackets outside of strings nest deeper than allowed; it says nothing else of the text.
+func TooDeep(body []byte) bool {
+	depth := 0
+	for i := 0; i < len(body); i++ {
+		switch body[i] {
+		case '{', '[':
+			if depth++; depth > MaxDepth {
+				return true
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			for i++; i < len(body) && body[i] != '"'; i++ {
+				if body[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return false
+}
+
+// Elements yields the elements of an array that is known to be well formed.
+func Elements(array jsontext.Value) iter.Seq[jsontext.Value] {
+	return func(yield func(jsontext.Value) bool) {
+		dec := jsontext.NewDecoder(bytes.NewBuffer(array), jsontext.AllowDuplicateNames(true))
+		if _, err := dec.ReadToken(); err != nil {
+			return
+		}
+		for dec.PeekKind() != jsontext.KindEndArray {
+			value, err := dec.ReadValue()
+			if err != nil || !yield(value) {
+				return
+			}
+		}
+	}
+}
+
+// Members yields the members of an object that is known to be well formed, except those that are null.
+func Members(object jsontext.Value) iter.Seq2[string, jsontext.Value] {
+	return func(yield func(string, jsontext.Value) bool) {
+		dec := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true))
+		if _, err := dec.ReadToken(); err != nil {
+			return
+		}
+		for dec.PeekKind() != jsontext.KindEndObject {
+			name, err := dec.ReadToken()
+			if err != nil {
+				return
+			}
+			key := name.String()
+			value, err := dec.ReadValue()
+			if err != nil {
+				return
+			}
+			if value.Kind() != jsontext.KindNull && !yield(key, value) {
+				return
+			}
+		}
+	}
+}
+
+// Scalar is the text of a string, number or boolean (runtime-api.md 3.3); numbers keep their literal text.
+func Scalar(v jsontext.Value) (string, bool) {
+	switch v.Kind() {
+	case jsontext.KindString:
+		text, err := jsontext.AppendUnquote(nil, v)
+		return string(text), err == nil
+	case jsontext.KindNumber, jsontext.KindTrue, jsontext.KindFalse:
+		return string(v), true
+	}
+	return "", false
+}
+
+// Address reads a bare IP address, without port or zone; IPv4-mapped IPv6 becomes IPv4 (README ruling 1).
+func Address(text string) (a netip.Addr, ok bool) {
+	a, err := netip.ParseAddr(text)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}, false
+	}
+	return a.Unmap(), true
+}
+
+// Offset reads a number of hours from -14 to 14, as a number or a string (README ruling 2).
+func Offset(v jsontext.Value) (offset time.Duration, ok bool) {
+	if v.Kind() != jsontext.KindNumber && v.Kind() != jsontext.KindString {
+		return 0, false
+	}
+	text, _ := Scalar(v)
+	text = strings.TrimSpace(text)
+	if _, isNumber := model.ParseNumber(text); !isNumber {
+		return 0, false
+	}
+	hours, _ := strconv.ParseFloat(text, 64) // out of range gives an infinity, or zero for less than a nanosecond
+	if hours < -14 || hours > 14 {
+		return 0, false
+	}
+	return time.Duration(math.Round(hours * float64(time.Hour))), true
+}
