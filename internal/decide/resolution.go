@@ -31,9 +31,13 @@ type ResolutionPart struct {
 	Projection *engine.Projection
 }
 
+// maxFilters is about how many bytes the filters of one answer have at most. Values of a request stand in every branch
+// of every action, so that a small request could ask for any amount of memory.
+const maxFilters = 32 << 20
+
 // Resolve answers which rows the identities of req may see, as filters. The call must be authenticated. The audit
 // record is written before it returns. Errors: those of Token; one of kind internal for a filter with more branches
-// than Options.MaxBranches.
+// than Options.MaxBranches, and for filters longer than maxFilters together.
 func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer, error) {
 	ctx, cancel, b, err := c.bind(ctx, &req.Situation)
 	if err != nil {
@@ -41,6 +45,7 @@ func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer
 	}
 	defer cancel()
 	answer := &ResolutionAnswer{Revision: b.snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: b.identities}
+	room := engine.FilterRoom{Branches: c.service.options.MaxBranches, Bytes: maxFilters}
 	types, projections := resolvedTypes(&b, &req)
 	var assets []engine.Asset
 	if req.Assets != nil {
@@ -55,7 +60,7 @@ func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer
 		}
 		def, _ := b.snapshot.AssetTemplate(t.Template)
 		if req.Assets == nil && (def.IsUsedForFiltering || def.Source != model.SourcePlainID) {
-			part.Filters, err = b.residual.Filters(t, req.Policies, c.service.options.MaxBranches)
+			part.Filters, err = b.residual.Filters(t, req.Policies, &room)
 		} else {
 			part.Access, err = b.residual.Select(engine.Selection{
 				Templates: []engine.TemplateSelection{t}, Assets: assets, Policies: req.Policies,

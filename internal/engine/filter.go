@@ -1,10 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
@@ -26,14 +25,21 @@ type Leaf struct {
 	Values    []string // numbers in plain decimal notation
 }
 
-// ErrTooManyBranches is the error of a filter that would have more branches than wanted. A filter is never cut off.
+// FilterRoom bounds filters. Branches is how many one of them may have, Bytes about how long all filters of an answer
+// may be together: a list of values stands in every branch, and a short number may have thousands of digits.
+type FilterRoom struct{ Branches, Bytes int }
+
+// leafBytes is about how long a leaf is without its values.
+const leafBytes = 64
+
+// ErrTooManyBranches is the error of filters for which there is not enough room. A filter is never cut off.
 var ErrTooManyBranches = errors.New("engine: a filter has too many branches")
 
 // Filters lists what is granted of the wanted actions of a reachable type, in the type's order and, with policies, one for
 // each granting policy by id. What Restrict policies take away is in the branches as negations; where there is none the
-// assets concerned are left out, so that a filter may fit fewer assets than Evaluate allows, never more (10.4). limit is
-// how many branches a filter may have.
-func (r *Residual) Filters(want TemplateSelection, policies bool, limit int) ([]Filter, error) {
+// assets concerned are left out, so that a filter may fit fewer assets than Evaluate allows, never more (10.4). What the
+// filters take of the room is gone afterwards. Errors: ErrTooManyBranches, ErrStopped.
+func (r *Residual) Filters(want TemplateSelection, policies bool, room *FilterRoom) ([]Filter, error) {
 	if !r.reachable[want.Template] {
 		return nil, nil
 	}
@@ -43,17 +49,18 @@ func (r *Residual) Filters(want TemplateSelection, policies bool, limit int) ([]
 	}
 	var out []Filter
 	for _, action := range c.choose(Selection{Templates: []TemplateSelection{want}}, want.Template) {
-		b := &filterBuilder{asset: c.asset, policies: policies, limit: limit, found: map[*policy]*branchSet{}}
+		b := &filterBuilder{residual: r, asset: c.asset, policies: policies, room: *room, found: map[*policy]*branchSet{}}
 		for i := range r.permutations {
-			if r.question.stopped() {
-				return nil, ErrStopped
-			}
 			if err := b.add(r.permutations[i].terms[want.Template], action.ID); err != nil {
 				return nil, err
 			}
 		}
 		for _, p := range b.order() {
-			f := Filter{Action: action, Branches: b.found[p].branches()}
+			set := b.found[p]
+			if room.Bytes -= set.bytes; room.Bytes < 0 {
+				return nil, ErrTooManyBranches
+			}
+			f := Filter{Action: action, Branches: set.branches()}
 			if p != nil {
 				f.Policy = PolicyRef{p.src.ID, p.src.Name}
 			}
@@ -65,9 +72,10 @@ func (r *Residual) Filters(want TemplateSelection, policies bool, limit int) ([]
 
 // filterBuilder gathers the filters of one action, by policy or (nil) for all of them together.
 type filterBuilder struct {
+	residual *Residual
 	asset    *assetType
 	policies bool
-	limit    int
+	room     FilterRoom
 	found    map[*policy]*branchSet
 }
 
@@ -84,33 +92,59 @@ func (b *filterBuilder) order() []*policy {
 
 // add adds what one permutation grants.
 func (b *filterBuilder) add(terms []term, action model.ActionID) error {
-	var taken [][]Leaf
-	for i := range terms {
-		if t := &terms[i]; t.policy.restrict && t.use.covers(action) {
-			for _, branch := range flatten(t) {
-				if len(branch) == 0 {
-					return nil // takes every asset
-				}
-				taken = append(taken, branch)
-			}
-		}
+	if b.residual.question.stopped() {
+		return ErrStopped
+	}
+	taken, all, err := b.taken(terms, action)
+	if err != nil || all {
+		return err
 	}
 	for i := range terms {
 		t := &terms[i]
 		if t.policy.restrict || !t.use.covers(action) {
 			continue
 		}
-		for _, branch := range flatten(t) {
-			left, err := b.subtract(branch, taken)
+		for j := range t.branches {
+			split, err := b.split(&t.branches[j])
 			if err != nil {
 				return err
 			}
-			if err := b.keep(t.policy, left); err != nil {
-				return err
+			for _, branch := range split {
+				left, err := b.subtract(branch, taken)
+				if err != nil {
+					return err
+				}
+				if err := b.keep(t.policy, left); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// taken are the branches that Restrict policies take away; all is true when one of them takes every asset.
+func (b *filterBuilder) taken(terms []term, action model.ActionID) (out [][]Leaf, all bool, err error) {
+	for i := range terms {
+		t := &terms[i]
+		if !t.policy.restrict || !t.use.covers(action) {
+			continue
+		}
+		for j := range t.branches {
+			predicates := t.branches[j].predicates
+			branch := make([]Leaf, len(predicates))
+			for k := range predicates {
+				if branch[k], err = b.leaf(&predicates[k]); err != nil {
+					return nil, false, err
+				}
+			}
+			if len(branch) == 0 {
+				return nil, true, nil
+			}
+			out = append(out, branch)
+		}
+	}
+	return out, false, nil
 }
 
 func (b *filterBuilder) keep(p *policy, branches [][]Leaf) error {
@@ -122,14 +156,13 @@ func (b *filterBuilder) keep(p *policy, branches [][]Leaf) error {
 	}
 	set := b.found[p]
 	if set == nil {
-		set = newBranchSet()
+		set = b.newSet()
 		b.found[p] = set
 	}
 	for _, branch := range branches {
-		set.add(branch)
-	}
-	if len(set.list) > b.limit {
-		return ErrTooManyBranches
+		if err := set.add(branch); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -138,21 +171,20 @@ func (b *filterBuilder) keep(p *policy, branches [][]Leaf) error {
 func (b *filterBuilder) subtract(branch []Leaf, taken [][]Leaf) ([][]Leaf, error) {
 	out := [][]Leaf{branch}
 	for _, minus := range taken {
-		next := newBranchSet()
+		next := b.newSet()
 		for _, leaves := range out {
 			for i := range minus {
 				not, ok := b.negate(&minus[i])
 				if !ok {
 					continue
 				}
+				left := leaves
 				if !slices.ContainsFunc(leaves, not.equals) {
-					next.add(append(slices.Clip(leaves), not))
-				} else {
-					next.add(leaves)
+					left = append(slices.Clip(leaves), not)
 				}
-			}
-			if len(next.list) > b.limit {
-				return nil, ErrTooManyBranches
+				if err := next.add(left); err != nil {
+					return nil, err
+				}
 			}
 		}
 		out = next.list
@@ -196,29 +228,41 @@ func (l *Leaf) equals(m Leaf) bool {
 	return l.Attribute == m.Attribute && l.Op == m.Op && slices.Equal(l.Values, m.Values)
 }
 
-// branchSet keeps different branches in the order of their first adding.
+// branchSet keeps different branches in the order of their first adding, as far as there is room.
 type branchSet struct {
-	list  [][]Leaf
-	known map[string]bool
+	builder *filterBuilder
+	list    [][]Leaf
+	known   map[string]bool
+	bytes   int
 }
 
-func newBranchSet() *branchSet { return &branchSet{known: map[string]bool{}} }
+func (b *filterBuilder) newSet() *branchSet { return &branchSet{builder: b, known: map[string]bool{}} }
 
-func (s *branchSet) add(branch []Leaf) {
-	var key strings.Builder
+// add also ends the work on a question that nobody waits for any more: most work on filters comes by here.
+func (s *branchSet) add(branch []Leaf) error {
+	if s.builder.residual.question.stopped() {
+		return ErrStopped
+	}
+	var key []byte
 	for i := range branch {
 		l := &branch[i]
-		key.WriteString(string(l.Attribute))
-		key.WriteByte(byte(l.Op)) // no attribute id holds a control character
+		key = append(key, l.Attribute...)
+		key = append(key, byte(l.Op)) // no attribute id holds a control character
+		key = binary.AppendUvarint(key, uint64(len(l.Values)))
 		for _, v := range l.Values {
-			key.WriteString(strconv.Quote(v))
+			key = append(binary.AppendUvarint(key, uint64(len(v))), v...)
 		}
-		key.WriteByte(0)
 	}
-	if !s.known[key.String()] {
-		s.known[key.String()] = true
-		s.list = append(s.list, branch)
+	if s.known[string(key)] {
+		return nil
 	}
+	s.known[string(key)] = true
+	s.list = append(s.list, branch)
+	s.bytes += len(key) + leafBytes*len(branch)
+	if len(s.list) > s.builder.room.Branches || s.bytes > s.builder.room.Bytes {
+		return ErrTooManyBranches
+	}
+	return nil
 }
 
 // branches is nil when one of them fits every asset.
@@ -229,28 +273,37 @@ func (s *branchSet) branches() [][]Leaf {
 	return s.list
 }
 
-// flatten makes the branches of a term lists of leaves. A line that looks for one of several texts becomes as many
-// branches.
-func flatten(t *term) [][]Leaf {
-	var out [][]Leaf
-	for i := range t.branches {
-		branches := [][]Leaf{nil}
-		for j := range t.branches[i].predicates {
-			var next [][]Leaf
-			for _, leaf := range leavesOf(&t.branches[i].predicates[j]) {
-				for _, before := range branches {
-					next = append(next, append(slices.Clip(before), leaf))
+// split makes a branch lists of leaves. A line that looks for one of several texts becomes as many branches: readers
+// take one text only.
+func (b *filterBuilder) split(branch *boundBranch) ([][]Leaf, error) {
+	out := [][]Leaf{nil}
+	for i := range branch.predicates {
+		leaf, err := b.leaf(&branch.predicates[i])
+		if err != nil {
+			return nil, err
+		}
+		alternatives := [][]string{leaf.Values}
+		if leaf.Op.IsText() {
+			alternatives = slices.Collect(slices.Chunk(leaf.Values, 1))
+		}
+		next := b.newSet()
+		for _, leaf.Values = range alternatives {
+			for _, before := range out {
+				if err := next.add(append(slices.Clip(before), leaf)); err != nil {
+					return nil, err
 				}
 			}
-			branches = next
 		}
-		out = append(out, branches...)
+		out = next.list
 	}
-	return out
+	return out, nil
 }
 
-// leavesOf are the alternatives of a predicate: one leaf, for the text operators one for every text.
-func leavesOf(p *predicate) []Leaf {
+// leaf is a predicate as a filter tells it; only one with a text operator may have more values than readers take.
+func (b *filterBuilder) leaf(p *predicate) (Leaf, error) {
+	if b.residual.question.stopped() {
+		return Leaf{}, ErrStopped // numbers of the request may be very many, and are sorted for every line
+	}
 	leaf := Leaf{Attribute: p.attribute, Numeric: p.numeric, Op: p.op, Values: p.texts}
 	if p.numeric {
 		numbers := slices.CompactFunc(slices.SortedFunc(slices.Values(p.numbers), model.Number.Compare),
@@ -262,23 +315,19 @@ func leavesOf(p *predicate) []Leaf {
 			numbers = numbers[:1]
 		}
 		leaf.Values = nil
-		for _, n := range numbers {
-			leaf.Values = append(leaf.Values, n.String())
+		for room := b.room.Bytes; len(numbers) > 0; numbers = numbers[1:] {
+			text := numbers[0].String()
+			if room -= len(text); room < 0 {
+				return Leaf{}, ErrTooManyBranches
+			}
+			leaf.Values = append(leaf.Values, text)
 		}
 	}
 	switch {
-	case p.op.IsText():
-		var out []Leaf
-		for _, text := range leaf.Values {
-			one := leaf
-			one.Values = []string{text}
-			out = append(out, one)
-		}
-		return out
 	case len(leaf.Values) > 1 && p.op == model.OpEqual:
 		leaf.Op = model.OpIn
 	case len(leaf.Values) > 1 && p.op == model.OpNotEqual:
 		leaf.Op = model.OpNotIn
 	}
-	return []Leaf{leaf}
+	return leaf, nil
 }

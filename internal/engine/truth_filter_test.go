@@ -91,14 +91,15 @@ func (m *maker) oneValue() {
 
 // readFilters asks for the filters of a type, whole and by policy, and gives their common reading.
 func readFilters(rt *rapid.T, r *engine.Residual, id model.TemplateID) func(model.ActionID, model.Asset) bool {
-	whole, err := r.Filters(engine.TemplateSelection{Template: id}, false, 10_000)
+	room := engine.FilterRoom{Branches: 10_000, Bytes: 32 << 20}
+	whole, err := r.Filters(engine.TemplateSelection{Template: id}, false, &room)
 	if errors.Is(err, engine.ErrTooManyBranches) {
 		rt.Skip("too many branches")
 	}
 	if err != nil {
 		rt.Fatal(err)
 	}
-	byPolicy, err := r.Filters(engine.TemplateSelection{Template: id}, true, 10_000)
+	byPolicy, err := r.Filters(engine.TemplateSelection{Template: id}, true, &room)
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -1,0 +1,79 @@
+package runtime
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// list is a JSON array of n texts.
+func list(n int, text func(int) string) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Quote(text(i)))
+	}
+	return "[" + b.String() + "]"
+}
+
+// RT-98, 10.4 rule 9: the values of a request stand in every branch of a filter, and a short number may have thousands
+// of digits: what a filter takes is bounded while it is made, not only once it is there.
+func TestResolutionOfManyValues(t *testing.T) {
+	h := newHarbour(t)
+	sent := func(id model.AttributeID, op model.Operator, of model.AttributeID) model.Rule {
+		return model.Rule{Left: model.Ref{Side: model.SideAsset, Attribute: id}, Op: op, Ref: model.Ref{Side: model.SideRequest, Attribute: of}}
+	}
+	plain := func(i int) string { return fmt.Sprintf("v%d", i) }
+	huge := func(i int) string { return fmt.Sprintf("%de9990", i+1) }
+	for _, tt := range []struct {
+		name            string
+		allow, restrict []model.Rule
+		values          string
+		status          int
+	}{
+		{"numbers of ten thousand digits", []model.Rule{sent("risk", model.OpIn, "x")}, nil, list(20_000, huge), 500},
+		{"taken away", nil, []model.Rule{sent("risk", model.OpIn, "x")}, list(20_000, huge), 500},
+		{"two lines of many texts", []model.Rule{sent("country", model.OpContains, "x"), sent("segment", model.OpContains, "x")}, nil, list(3_000, plain), 500},
+		{"one line of many texts", []model.Rule{sent("country", model.OpContains, "x")}, nil, list(20_000, plain), 500},
+		{
+			"branches of long lists",
+			[]model.Rule{sent("country", model.OpContains, "few"), sent("segment", model.OpNotIn, "x")},
+			nil, list(50_000, plain) + `,"few":` + list(200, plain), 500,
+		},
+		{"the greatest of many", []model.Rule{sent("risk", model.OpLess, "x")}, nil, list(20_000, huge), 200},
+		{"many texts that are taken away, which has no negation", nil, []model.Rule{sent("country", model.OpContains, "x"), sent("segment", model.OpContains, "x")}, list(20_000, plain), 200},
+		{"a long list", []model.Rule{sent("country", model.OpIn, "x")}, nil, list(50_000, plain), 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h.t = t
+			h.update(func(tx *store.Tx) error {
+				set := func(id model.BlockID, rules []model.Rule) model.Block {
+					return model.Block{ID: id, Kind: model.KindRuleset, WorkspaceID: "a0", Template: "Customers", Name: string(id), Branches: branches(rules...)}
+				}
+				freeze := harbourPolicies()[5]
+				freeze.Inactive = tt.restrict == nil
+				if err := put(tx.Blocks, set("r-pt", tt.allow), set("r-private", tt.restrict)); err != nil {
+					return err
+				}
+				return put(tx.Policies, freeze)
+			})
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			w := h.do(request{path: resolutionPath, body: `{` + mreyes + `,"environment":{"x":` + tt.values + `}}`})
+			runtime.ReadMemStats(&after)
+			if w.Code != tt.status {
+				t.Errorf("%d %.200s", w.Code, w.Body)
+			}
+			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 400 {
+				t.Errorf("allocated %d MiB", took)
+			}
+		})
+	}
+}
