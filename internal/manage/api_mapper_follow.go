@@ -52,41 +52,56 @@ func (w *writer) moveMapperSet(from, to model.ApplicationID) error {
 	return move(w, apiMapperSetSubject(), w.APIMapperSets, from, &before, &after)
 }
 
-// changeMappings stores what change makes of the mappings onto an asset type. change gets copies, lists included.
-func (w *writer) changeMappings(template model.TemplateID, change func(*model.TemplateMapping)) error {
+// changeMappings stores what change makes of the mappings onto an asset type, or takes those away for which it is false.
+// change gets copies, lists included.
+func (w *writer) changeMappings(template model.TemplateID, change func(*model.TemplateMapping) (keep bool)) error {
 	key := func(set *model.APIMapperSet) model.ApplicationID { return set.ID }
 	return changeAll(w, apiMapperSetSubject(), w.APIMapperSets, key, func(set *model.APIMapperSet) (changed bool) {
 		set.Mappers = slices.Clone(set.Mappers)
 		for i := range set.Mappers {
 			m := &set.Mappers[i]
+			at := slices.IndexFunc(m.AssetTemplates, func(t model.TemplateMapping) bool { return t.TemplateID == template })
+			if at < 0 {
+				continue
+			}
+			changed = true
 			m.AssetTemplates = slices.Clone(m.AssetTemplates)
-			for j := range m.AssetTemplates {
-				t := &m.AssetTemplates[j]
-				if t.TemplateID != template {
-					continue
-				}
-				t.Attributes, t.Actions = slices.Clone(t.Attributes), slices.Clone(t.Actions)
-				change(t)
-				changed = true
+			t := &m.AssetTemplates[at]
+			t.Attributes, t.Actions = slices.Clone(t.Attributes), slices.Clone(t.Actions)
+			if change(t) {
+				continue
+			}
+			if m.AssetTemplates = slices.Delete(m.AssetTemplates, at, at+1); len(m.AssetTemplates) == 0 {
+				m.AssetTemplates = nil // as one that was imported without any
 			}
 		}
 		return changed
 	})
 }
 
+// dropMappings takes an asset type out of the mappers. One that then has none stays: it fits its calls still, and as it
+// asks for nothing, permits none of them (policy-model.md 3.12).
+func (w *writer) dropMappings(template model.TemplateID) error {
+	return w.changeMappings(template, func(*model.TemplateMapping) bool { return false })
+}
+
 // renameMappedTemplate gives an asset type its new id in the mappers.
 func (w *writer) renameMappedTemplate(from, to model.TemplateID) error {
-	return w.changeMappings(from, func(t *model.TemplateMapping) { t.TemplateID = to })
+	return w.changeMappings(from, func(t *model.TemplateMapping) bool {
+		t.TemplateID = to
+		return true
+	})
 }
 
 // renameMappedAction gives an action its new id in the mappers. What a request must say for it stays.
 func (w *writer) renameMappedAction(template model.TemplateID, from, to model.ActionID) error {
-	return w.changeMappings(template, func(t *model.TemplateMapping) {
+	return w.changeMappings(template, func(t *model.TemplateMapping) bool {
 		for i := range t.Actions {
 			if t.Actions[i].ActionID == from {
 				t.Actions[i].ActionID = to
 			}
 		}
+		return true
 	})
 }
 

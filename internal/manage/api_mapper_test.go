@@ -120,6 +120,20 @@ func TestApplyPruneAPIMappers(t *testing.T) {
 		t.Errorf("dropped together with its mapping: %s", texts(out.Errors))
 	}
 	w.apply(withMappers(), manage.ApplyOptions{})
+	noType := files{"environment/scopes.json": "[]", quays + "policies/": "", quays + "asset-types/": ""}
+	out = w.apply(noType.with(files{setFile: mapperSet, quays + "applications/harbour-app.json": `{"applicationId":"harbour-app","displayName":"H"}`}), prune)
+	if !strings.Contains(texts(out.Errors), "AssetTemplate: [Cargo] is used by API mapper: [harbour-app/cargo-read]") {
+		t.Errorf("a set that the archive brings loses a mapping: %s", texts(out.Errors))
+	}
+	out = w.apply(noType, prune)
+	w.view(func(tx *store.Tx) {
+		for _, set := range all(t, tx.APIMapperSets) {
+			if len(set.Mappers) != 1 || len(set.Mappers[0].AssetTemplates) != 0 || len(out.Errors) > 0 {
+				t.Errorf("with its asset types: %+v\n%s", set, texts(out.Errors))
+			}
+		}
+	})
+	w.apply(withMappers(), manage.ApplyOptions{})
 	gone := files{"environment/scopes.json": "[]", quays + "applications/": ""}
 	out = w.apply(gone.with(files{setFile: mapperSet}), prune)
 	if !strings.Contains(texts(out.Errors), "Application: [harbour-app] is used by API mapper set") || left(w) != 1 {

@@ -178,11 +178,21 @@ func (a *applier) pruneAssetTypes() error {
 	if err != nil {
 		return err
 	}
+	brought := slices.DeleteFunc(slices.Clone(users.sets), func(s model.APIMapperSet) bool {
+		return a.seen[objectRef{kindAPIMapperSets, string(s.ID)}] == ""
+	})
 	return pruneOf(a, kindAssetTypes, assetTemplateSubject(), a.w.AssetTemplates,
 		func(t *model.AssetTemplate) model.TemplateID { return t.ID },
 		func(t *model.AssetTemplate) string { return string(t.ID) },
 		func(t *model.AssetTemplate) bool { return inside[t.WorkspaceID] },
-		func(t *model.AssetTemplate) error { return a.resolver.emptyAssetType(t.ID, users) })
+		func(t *model.AssetTemplate) error {
+			// a set that the archive brings would not be stored as it stands there
+			mappers := mapperUses(brought, t.ID, func(*model.TemplateMapping) bool { return true })
+			if len(mappers) > 0 {
+				return inUse("AssetTemplate", string(t.ID), "API mapper", mappers)
+			}
+			return a.resolver.emptyAssetType(t.ID, users)
+		})
 }
 
 func (a *applier) pruneMapperSets() error {

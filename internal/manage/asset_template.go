@@ -129,8 +129,7 @@ func (s *Service) FindAssetTemplates(ctx context.Context, env model.EnvironmentI
 }
 
 // DeleteAssetTemplate deletes an asset type with its attributes, actions, rulesets, stored assets and its entries in
-// applications. While a policy uses one of its rulesets or an API mapper maps onto it, it is MGT-009 (policy-model.md
-// 3.12).
+// applications and API mappers. While a policy uses one of its rulesets, it is MGT-009 (policy-model.md 3.12).
 func (s *Service) DeleteAssetTemplate(ctx context.Context, call Call, env model.EnvironmentID, id model.TemplateID) (Done, error) {
 	return removeObject(ctx, s, &call, env, assetTemplateKind(), id, func(w *writer, t *model.AssetTemplate) error {
 		return s.overMirror(ctx, w, t.WorkspaceID, false, func(m *mirror, r *resolver) error {
@@ -139,8 +138,7 @@ func (s *Service) DeleteAssetTemplate(ctx context.Context, call Call, env model.
 	})
 }
 
-// emptyAssetType deletes what goes with an asset type; it is refused while a policy uses one of its rulesets or an API
-// mapper maps onto it.
+// emptyAssetType deletes what goes with an asset type; it is refused while a policy uses one of its rulesets.
 func (r *resolver) emptyAssetType(id model.TemplateID, users *usage) error {
 	var rulesets []model.BlockID
 	var policies []string
@@ -153,16 +151,15 @@ func (r *resolver) emptyAssetType(id model.TemplateID, users *usage) error {
 	if len(policies) > 0 {
 		return inUse("AssetTemplate", string(id), "policy", policies)
 	}
-	// a mapper with one asset type less would ask for less: dropping the entry could grant calls that were denied
-	if mappers := mapperUses(users.sets, id, func(*model.TemplateMapping) bool { return true }); len(mappers) > 0 {
-		return inUse("AssetTemplate", string(id), "API mapper", mappers)
-	}
 	for _, ruleset := range rulesets {
 		if err := r.drop(ruleset); err != nil {
 			return err
 		}
 	}
 	if _, err := r.w.Assets(id).Clear(); err != nil {
+		return err
+	}
+	if err := r.w.dropMappings(id); err != nil {
 		return err
 	}
 	return r.w.swapAssetTemplate(id, "")

@@ -55,6 +55,7 @@ type APIMapper struct {
 	FilteringType                     string
 	IdentitySourceIDs                 []string
 
+	// AssetTemplates is empty when the asset types were deleted: such a mapper fits its calls and permits none of them.
 	AssetTemplates []TemplateMapping
 }
 
