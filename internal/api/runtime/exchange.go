@@ -50,14 +50,14 @@ func (x *exchange) begin() {
 // fields reads the request in the order of checks 3.6: size, credentials of the headers, form, credentials of the body.
 func (x *exchange) fields() (fields, error) {
 	if x.r.Method == http.MethodGet {
-		if err := x.call.AuthenticateHeaders(x.r.Context()); err != nil {
+		if err := x.call.AuthenticateHeaders(); err != nil {
 			return nil, err
 		}
 		f, err := queryFields(x.r.URL.RawQuery)
 		if err != nil {
 			return nil, err
 		}
-		return f, x.call.Authenticate(x.r.Context(), f.credentials())
+		return f, x.call.Authenticate(f.credentials())
 	}
 	for _, encoding := range x.r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -75,7 +75,7 @@ func (x *exchange) fields() (fields, error) {
 			return nil, err
 		}
 	}
-	if err := x.call.AuthenticateHeaders(x.r.Context()); err != nil {
+	if err := x.call.AuthenticateHeaders(); err != nil {
 		return nil, err
 	}
 	if x.r.ContentLength > 0 {
@@ -92,7 +92,7 @@ func (x *exchange) fields() (fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, x.call.Authenticate(x.r.Context(), f.credentials())
+	return f, x.call.Authenticate(f.credentials())
 }
 
 // read gives the whole body, in a buffer of the pool that belongs to the exchange until release. A body that turns out
