@@ -49,8 +49,8 @@ type report struct {
 
 // Run sends the files as one archive, so that they take effect together or not at all.
 func (c *applyCommand) Run(ctx context.Context, s Streams) error {
-	if c.Environment == "" {
-		return &usageError{"apply", "no environment: give --env or set AMBIT_ENV_ID"}
+	if err := c.inEnvironment("apply"); err != nil {
+		return err
 	}
 	source, err := open(c.Paths)
 	if err != nil {

@@ -55,6 +55,9 @@ func (c *askCommand) Run(ctx context.Context, s Streams) error {
 	if status(err) == http.StatusForbidden && c.Template == "" {
 		return fmt.Errorf("%w (name the user's identity template with --template)", err)
 	}
+	if status(err) == http.StatusForbidden {
+		return fmt.Errorf("%w (asked for is template %q, by --template or AMBIT_SAMPLE_TEMPLATE)", err, c.Template)
+	}
 	if err != nil {
 		return err
 	}

@@ -191,10 +191,13 @@ func (o *operation) check(target string) error {
 		if v.Tag.Has("workspace") {
 			continue // may be found out
 		}
+		if name == "env" && (o.remote.Environment != tenant || strings.Contains(target, "/{env}")) {
+			if err := o.remote.inEnvironment(o.name()); err != nil {
+				return err
+			}
+		}
 		texts := textsOf(v)
 		switch {
-		case len(texts) == 0 && name == "env":
-			return o.usage("no environment: give --env or set AMBIT_ENV_ID")
 		case len(texts) == 0:
 			return o.usage("%s: is empty", name)
 		case texts[0] == "." || texts[0] == "..":
@@ -257,8 +260,12 @@ func (o *operation) explain(err error) error {
 		return err
 	}
 	for i, e := range refused.Errors {
-		if line, _, _ := strings.Cut(e.Message, ":"); line != "" && strings.Trim(line, "0123456789") == "" {
+		line, _, _ := strings.Cut(e.Message, ":")
+		switch {
+		case line != "" && strings.Trim(line, "0123456789") == "":
 			refused.Errors[i].Message = fileName(textsOf(files[0])[0]) + ":" + e.Message
+		case strings.HasPrefix(line, "/"): // a JSON pointer
+			refused.Errors[i].Message = fileName(textsOf(files[0])[0]) + ": " + e.Message
 		}
 	}
 	return err
@@ -301,8 +308,8 @@ func (o *operation) workspace(ctx context.Context, kind, name string) (string, e
 	if id, ok := model.ParseUUID(name); ok {
 		return id, nil
 	}
-	if o.remote.Environment == "" {
-		return "", o.usage("no environment: give --env or set AMBIT_ENV_ID")
+	if err := o.remote.inEnvironment(o.name()); err != nil {
+		return "", err
 	}
 	var ids, names []string
 	q := operation{

@@ -115,7 +115,7 @@ func Main(args []string, s Streams) (code int) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.Err, "ambit: %v\nRun \"ambit --help\" for the commands, \"ambit <command> --help\" for one of them.\n", err)
+		fmt.Fprintf(s.Err, "ambit: %v\nRun \"%s --help\".\n", err, lastCommand(err))
 		return exitUsage
 	}
 	if err := command.Run(); err != nil {
@@ -137,6 +137,16 @@ func Main(args []string, s Streams) (code int) {
 		return exitFailed
 	}
 	return exitDone
+}
+
+// lastCommand is the longest command in a command line that cannot be parsed: its help shows how it is meant.
+func lastCommand(err error) string {
+	if failed, ok := errors.AsType[*kong.ParseError](err); ok {
+		if node := failed.Context.Selected(); node != nil {
+			return node.FullPath()
+		}
+	}
+	return "ambit"
 }
 
 // parserOf makes the parser of the grammar. Commands show their example in their help.

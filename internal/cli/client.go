@@ -24,6 +24,17 @@ type remote struct {
 	AdminSecret string `kong:"-"`
 }
 
+// inEnvironment refuses an --env that names no environment, before anything is sent.
+func (r *remote) inEnvironment(command string) error {
+	if r.Environment == "" {
+		return &usageError{command, "no environment: give --env or set AMBIT_ENV_ID"}
+	}
+	if _, ok := model.ParseUUID(r.Environment); !ok {
+		return &usageError{command, fmt.Sprintf("--env: %q is not the id of an environment; \"ambit environments list\" shows the ids", r.Environment)}
+	}
+	return nil
+}
+
 // client is a session with the management API.
 type client struct {
 	base  string
@@ -139,6 +150,10 @@ func hintOf(err error) string {
 	}
 	manages := !strings.HasPrefix(r.Asked, "/api/runtime/")
 	switch r.Status {
+	case http.StatusConflict:
+		if len(r.Errors) > 0 && r.Errors[0].Code == "MGT-008" && strings.Contains(r.Asked, "/identity-templates/") {
+			return "a workspace has one identity template; \"ambit identity-templates rename\" gives it another id"
+		}
 	case http.StatusUnauthorized:
 		if manages {
 			return "AMBIT_ADMIN_ID and AMBIT_ADMIN_SECRET name no credential of this server"

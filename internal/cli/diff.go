@@ -52,8 +52,8 @@ func (c *diffCommand) Run(ctx context.Context, s Streams) error {
 }
 
 func (c *diffCommand) compare(ctx context.Context, s Streams) (found int, err error) {
-	if c.Environment == "" {
-		return 0, &usageError{"diff", "no environment: give --env or set AMBIT_ENV_ID"}
+	if err := c.inEnvironment("diff"); err != nil {
+		return 0, err
 	}
 	source, err := open(c.Paths)
 	if err != nil {

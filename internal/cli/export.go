@@ -62,10 +62,10 @@ func (c *exportCommand) Run(ctx context.Context, s Streams) error {
 }
 
 func (c *exportCommand) query() (url.Values, error) {
-	switch {
-	case c.Environment == "":
-		return nil, &usageError{"export", "no environment: give --env or set AMBIT_ENV_ID"}
-	case (c.Directory == "") == (c.Output == ""):
+	if err := c.inEnvironment("export"); err != nil {
+		return nil, err
+	}
+	if (c.Directory == "") == (c.Output == "") {
 		return nil, &usageError{"export", "give a directory or --output"}
 	}
 	q := url.Values{"format": {"tgz"}, "authWs": c.AuthWs, "identityWs": c.IdentityWs, "include": c.Include}

@@ -53,8 +53,8 @@ type impactLine struct {
 
 // Run asks the server what a change would do and prints it as it arrives.
 func (c *impactCommand) Run(ctx context.Context, s Streams) error {
-	if c.Environment == "" {
-		return &usageError{"impact", "no environment: give --env or set AMBIT_ENV_ID"}
+	if err := c.inEnvironment("impact"); err != nil {
+		return err
 	}
 	query, err := c.query()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ type importIdentities struct {
 type bulk struct {
 	remote
 	File       string `arg:"" help:"NDJSON or CSV, also compressed (.gz); - reads standard input."`
-	Template   string `required:"" help:"Asset type or identity template."`
+	Template   string `short:"t" required:"" help:"Asset type or identity template."`
 	Format     string `enum:"auto,ndjson,csv" default:"auto" help:"auto goes by the file's name: .csv is CSV, all else NDJSON."`
 	Mode       string `enum:"atomic,partial" default:"atomic" help:"atomic: all rows or none. partial: good rows are stored, bad ones reported."`
 	Merge      bool   `help:"Keep attributes that a row does not name."`
@@ -61,8 +62,8 @@ func (c *importIdentities) Run(ctx context.Context, s Streams) error {
 }
 
 func (c *bulk) run(ctx context.Context, s Streams, command, path string, query url.Values) error {
-	if c.Environment == "" {
-		return &usageError{command, "no environment: give --env or set AMBIT_ENV_ID"}
+	if err := c.inEnvironment(command); err != nil {
+		return err
 	}
 	rows, size, err := c.openRows(s.In)
 	if err != nil {
@@ -96,6 +97,9 @@ func (c *bulk) run(ctx context.Context, s Streams, command, path string, query u
 	for _, problem := range counts.Errors {
 		fmt.Fprintf(s.Err, "%s:%s\n", c.File, problem.String())
 	}
+	if err != nil && c.guessed() && counts.Data.Failed == counts.Data.Received && counts.Data.Failed > 0 {
+		return fmt.Errorf("%w (they were read as NDJSON; --format=csv reads CSV)", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -111,6 +115,12 @@ func (c *bulk) contentType() string {
 		return "text/csv"
 	}
 	return "application/x-ndjson"
+}
+
+// guessed says that rows are read as NDJSON although nobody said so: neither a flag nor the name of the file.
+func (c *bulk) guessed() bool {
+	extension := filepath.Ext(strings.TrimSuffix(c.File, ".gz"))
+	return c.Format == "auto" && !slices.Contains([]string{".csv", ".ndjson", ".jsonl", ".json"}, extension)
 }
 
 // openRows opens the file; size is -1 when it is not known.

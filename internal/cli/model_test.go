@@ -51,6 +51,8 @@ func modelCommands(t *testing.T) {
 		{line: "identity-workspaces list", out: []string{"Sea", "Crew"}},
 		{line: "identity-templates list", out: []string{"Crew", "Sea", "Person"}},
 		{line: "identity-templates import -w Sea -f -", stdin: `{"data":{"templateId":"Crew","attributes":[]}}`, out: []string{"standard input: "}},
+		{line: "identity-templates import -w Sea -f -", stdin: `{"templateId":"Sailor","attributes":[]}`, code: exitFailed, err: []string{"[Crew] already exists", "ambit identity-templates rename"}},
+		{line: "identity-templates import -w Sea -f -", stdin: `{"templateId":"Crew","attributes":[{"attributeId":"rank","type":"STRING"}]}`, code: exitFailed, err: []string{"standard input: /attributes/0/displayName: "}},
 		{line: "identity-templates get Crew -o json", out: []string{`"attributeId": "uid"`}},
 		{line: "identity-templates sources import Crew -f -", stdin: `{"sources":[{"sourceId":"roster","displayName":"Roster","sourceType":"EXTERNAL_INPUT","sourceMetaData":{"paaGroupId":"g","viewName":"v"}}]}`, out: []string{"updated"}},
 		{line: "identity-templates sources get Crew", out: []string{"roster"}},

@@ -237,7 +237,20 @@ func (c *getBlocks) Run(ctx context.Context, k *kong.Context, s Streams) error {
 		return err
 	}
 	o.header.Set("Accept", typeRego)
-	return o.show(ctx, s, "rego", c.Etag)
+	header, body, err := o.do(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Name != "" || len(c.IDs) > 0 { // the server answers a name that nobody has with a module without blocks
+		found, err := headers(body)
+		if err == nil && len(found) == 0 {
+			err = errors.New("there is no such building block; \"ambit blocks list\" shows those that there are")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return shown(s, "rego", c.Etag, header, body)
 }
 
 // Run lists what the headers of the exported blocks say: the API has no other list of them.

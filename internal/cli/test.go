@@ -98,7 +98,7 @@ func (c *testCommand) files() ([]*policytest.File, error) {
 		return nil, err
 	}
 	if chosen == 0 {
-		return nil, fmt.Errorf("%s: no tests to run", c.Directory)
+		return nil, fmt.Errorf("%s: no tests to run; they stand in files named *.test.yaml", c.Directory)
 	}
 	return out, nil
 }

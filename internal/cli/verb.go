@@ -169,6 +169,11 @@ func (o *operation) show(ctx context.Context, s Streams, form string, etag bool)
 	if err != nil {
 		return err
 	}
+	return shown(s, form, etag, header, body)
+}
+
+// shown prints an object, or only its version.
+func shown(s Streams, form string, etag bool, header http.Header, body []byte) error {
 	if etag {
 		version := strings.Trim(header.Get("ETag"), `"`)
 		if version == "" {

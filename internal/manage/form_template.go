@@ -195,6 +195,9 @@ func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 			NameForRequest: orDefault(a.NameForRequest, ""),
 		})
 	}
+	if err := t.Validate(); err != nil { // as it came: places in errors are those of the body
+		return t, err
+	}
 	t.Normalize()
 	return t, t.Validate()
 }
