@@ -60,6 +60,9 @@ func (s *Service) CreateEnvironment(ctx context.Context, call Call, n NewEnviron
 	}
 	var out EnvironmentView
 	_, err := s.commit(ctx, &call, e.ID, func(w *writer) error {
+		if err := precondition(w, w.Environments, e.ID, "Environment", string(e.ID)); err != nil {
+			return err
+		}
 		if err := w.freeEnvironment(&e); err != nil {
 			return err
 		}

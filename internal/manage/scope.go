@@ -67,6 +67,9 @@ func (s *Service) CreateScope(ctx context.Context, call Call, env model.Environm
 	}
 	var out ScopeView
 	_, err = s.update(ctx, &call, env, func(w *writer) error {
+		if err := precondition(w, w.Scopes, scope.ClientID, "Scope", string(scope.ClientID)); err != nil {
+			return err
+		}
 		if taken, err := exists(w.Scopes, scope.ClientID); err != nil || taken {
 			return orTaken(err, &scope)
 		}
@@ -272,7 +275,6 @@ func (s *Service) MakeScopeSecret(ctx context.Context, call Call, env model.Envi
 	if !call.DryRun {
 		secret, hash = s.secrets.New(now)
 	}
-	call.MatchRequired = false // nothing is replaced
 	done, err = s.changeSecrets(ctx, call, env, id, func(secrets []model.SecretHash) ([]model.SecretHash, error) {
 		secrets = endingSecrets(secrets, now, expireOld)
 		if len(secrets) >= model.MaxSecrets {

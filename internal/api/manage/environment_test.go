@@ -185,6 +185,8 @@ func TestRequireIfMatch(t *testing.T) {
 	}
 	h.do("tenant", "DELETE", env+"?name=Test", "").want(t, 428)
 	h.do("admin", "PUT", env+"/scopes/c2", `{"name":"new"}`).want(t, 201)
+	h.do("admin", "POST", env+"/scopes", `{"clientId":"c1","name":"portal"}`).want(t, 409, "MGT-008") // replaces nothing
+	h.do("admin", "POST", authWs, `{"id":"`+h.quays+`","name":"Piers"}`).want(t, 409, "MGT-008")
 	h.do("tenant", "DELETE", env+"?name=Test", "", "If-Match: *").want(t, 204)
 }
 

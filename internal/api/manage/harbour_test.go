@@ -46,16 +46,26 @@ func newHarbour(t testing.TB) *harbour {
 // apply applies a directory.
 func (h *harbour) apply(t testing.TB, contents map[string]string) answer {
 	t.Helper()
+	return h.do("admin", "POST", env+"/apply", zipOf(t, contents), "Content-Type: application/zip")
+}
+
+func zipOf(t testing.TB, contents map[string]string) string {
+	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, path := range slices.Sorted(maps.Keys(contents)) {
 		out, err := z.Create(path)
-		h.must(err)
-		_, err = out.Write([]byte(contents[path]))
-		h.must(err)
+		if err == nil {
+			_, err = out.Write([]byte(contents[path]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	h.must(z.Close())
-	return h.do("admin", "POST", env+"/apply", b.String(), "Content-Type: application/zip")
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }
 
 func harbourFiles() map[string]string {

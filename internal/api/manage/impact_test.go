@@ -1,11 +1,7 @@
 package manage
 
 import (
-	"archive/zip"
-	"bytes"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -204,23 +200,4 @@ func TestImpactParameters(t *testing.T) {
 			t.Errorf("scope %s: %+v", id, got.Data.Summary)
 		}
 	}
-}
-
-func zipOf(t *testing.T, files map[string]string) string {
-	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		out, err := z.Create(path)
-		if err == nil {
-			_, err = out.Write([]byte(files[path]))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }

@@ -179,7 +179,7 @@ func (x *exchange) admit(to route) error {
 	x.call = manage.Call{
 		Caller: caller, ClientIP: x.api.clientIP(x.r), RequestID: x.w.Header().Get("x-request-id"), DryRun: dry,
 		IfMatch: tags(x.r.Header.Values("If-Match")), IfNoneMatch: tags(x.r.Header.Values("If-None-Match")),
-		MatchRequired: strings.HasPrefix(x.r.URL.Path, base+"/"),
+		MatchRequired: strings.HasPrefix(x.r.URL.Path, base+"/") && x.r.Method != http.MethodPost, // POST replaces no object
 	}
 	return x.waitForRevision()
 }
