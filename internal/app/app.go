@@ -89,10 +89,14 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 		o.Log.Warn("no control socket: backups need a stopped server", "error", err)
 		a.control, err = nil, nil
 	}
+	incoming, err := a.incoming()
+	if err != nil {
+		return a, err
+	}
 	metrics := server.NewMetrics()
 	a.measure(metrics.Registry)
 	a.server, err = server.New(server.Options{
-		Listeners: a.listeners(a.decisions(trust), a.management(trust)),
+		Listeners: a.listeners(a.decisions(trust, incoming), a.management(trust)),
 		Cert:      c.TLS.Cert, Key: c.TLS.Key,
 		MaxConnections: c.MaxConnections, ShutdownTimeout: c.ShutdownTimeout,
 		Log: o.Log, AccessLog: c.Log.Access, Clock: time.Now,
@@ -159,19 +163,30 @@ func issuer(c *config.Config) string {
 	return scheme + "://" + net.JoinHostPort(host, port)
 }
 
+// incoming judges the tokens of applications and users.
+func (a *App) incoming() (*token.Incoming, error) {
+	return token.NewIncoming(token.IncomingOptions{
+		Client: token.KeyFetch(), Now: time.Now, Leeway: a.options.Config.JWTLeeway,
+		Failed: func(url string, err error) {
+			a.options.Log.Error("the keys of a token issuer cannot be fetched", "url", url, "error", err)
+		},
+	})
+}
+
 // decisions is the handler of the decision API.
-func (a *App) decisions(trust identity.Trust) http.Handler {
+func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handler {
 	c := &a.options.Config
 	var sink audit.Sink
 	if a.audit != nil {
 		sink = a.audit
 	}
 	service := decide.New(decide.Options{
-		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Audit: sink, Log: a.options.Log,
+		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Audit: sink, Log: a.options.Log,
 		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches,
 	})
 	return runtime.Handler(runtime.Options{
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
+		Envelope: c.V5Envelope,
 		Version: a.options.Version, Log: a.options.Log,
 	})
 }

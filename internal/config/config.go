@@ -55,8 +55,12 @@ type Config struct {
 	TrustAll bool `koanf:"trust_all" yaml:"trust_all"`
 	// APIReference serves the description of the API beside the management API: /openapi.yaml, /openapi.json, /docs/api.
 	APIReference bool `koanf:"api_reference" yaml:"api_reference"`
+	// JWTLeeway is by how much the clocks of token issuers may differ from this server's.
+	JWTLeeway time.Duration `koanf:"jwt_leeway" yaml:"jwt_leeway"`
 	// V3Errors is the form of v3 errors: text or json.
 	V3Errors string `koanf:"v3_errors" yaml:"v3_errors"`
+	// V5Envelope says where 5.0 answers have their members: in data, at the top level, or both.
+	V5Envelope string `koanf:"v5_envelope" yaml:"v5_envelope"`
 	// MaxStaleness is how long decisions go on while the store cannot be read.
 	MaxStaleness time.Duration `koanf:"max_staleness" yaml:"max_staleness"`
 	// ShutdownTimeout is how long running requests may take after SIGTERM.
@@ -123,7 +127,9 @@ func Default() Config {
 		MaxRequestBytes: 8 << 20, ResolutionMaxBranches: 10_000,
 		MaxConnections:  10_000,
 		APIReference:    true,
+		JWTLeeway:       time.Minute,
 		V3Errors:        "text",
+		V5Envelope:      "both",
 		MaxStaleness:    time.Hour,
 		ShutdownTimeout: 20 * time.Second,
 	}
@@ -172,6 +178,7 @@ func (c *Config) Check() error {
 	oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	oneOf("audit.mode", c.Audit.Mode, "off", "best-effort", "required")
 	oneOf("v3_errors", c.V3Errors, "text", "json")
+	oneOf("v5_envelope", c.V5Envelope, "both", "data", "top")
 	if _, err := c.Proxies(); err != nil {
 		problems = append(problems, err)
 	}
@@ -186,6 +193,9 @@ func (c *Config) Check() error {
 	}
 	if c.RateLimit < 0 {
 		bad("rate_limit", "%g is below 0", c.RateLimit)
+	}
+	if c.JWTLeeway < 0 || c.JWTLeeway > 10*time.Minute {
+		bad("jwt_leeway", "%s is not between 0s and 10m", c.JWTLeeway)
 	}
 	if c.MaxStaleness < 0 {
 		bad("max_staleness", "%s is below 0", c.MaxStaleness)

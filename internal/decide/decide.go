@@ -27,6 +27,13 @@ type Secrets interface {
 	Check(hashes []model.SecretHash, secret string, now time.Time) (bool, error)
 }
 
+// Tokens judges the tokens of applications and users; token.Incoming does. ErrRefused of package token means that a token is
+// not good; every other error ends the call.
+type Tokens interface {
+	Verify(ctx context.Context, text string, settings *model.JWTSettings) (map[string]any, error)
+	Read(text string) (map[string]any, error)
+}
+
 // Identity is an identity of an answer: the directory's record with the attributes of the request merged in.
 type Identity = identity.Bound
 
@@ -41,6 +48,7 @@ type Options struct {
 	Directory *Directory
 	Secrets   Secrets
 	Clock     func() time.Time
+	Tokens    Tokens     // nil = no token is good
 	Audit     audit.Sink // nil = off
 	Log       *slog.Logger
 	Trust     Trust // of scopes that have no list of their own
@@ -98,7 +106,7 @@ type Call struct {
 	state    *state
 	env      *environment
 	scope    *model.Scope
-	secret   string // that authenticated the scope
+	proof    proof // that authenticated the scope
 	recorded bool
 	record   audit.Decision
 }
@@ -122,6 +130,20 @@ func (c *Call) Revision() model.Revision {
 	}
 	return c.state.snapshot.Revision()
 }
+
+// Environment and Client say whose call it is; both are empty before it is authenticated.
+func (c *Call) Environment() model.EnvironmentID { return c.record.Environment }
+
+// Client is the scope that asks.
+func (c *Call) Client() model.ClientID {
+	if c.scope == nil {
+		return ""
+	}
+	return c.scope.ClientID
+}
+
+// Correlate gives the call the caller's own id when its transport had none.
+func (c *Call) Correlate(id string) { c.record.ExternalID = firstRunes(id, 128) }
 
 // Refused records a call that is answered with an error. It does nothing for a call that is recorded already.
 func (c *Call) Refused(ctx context.Context, status int, result string) {

@@ -75,6 +75,8 @@ type state struct {
 	enabled  bool
 	scopes   map[model.ClientID]*model.Scope
 	matchers []identity.Matcher
+	mappers  apiMappers
+	jwt      *model.JWTSettings // of scopes and matchers that have none of their own
 }
 
 // NewDirectory makes an empty directory: not ready until Load or Run has read the store.

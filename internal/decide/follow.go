@@ -259,7 +259,7 @@ func (d *Directory) extend(ctx context.Context, e *environment, last store.Seque
 // next makes the state after old.
 func (d *Directory) next(tx *store.Tx, env model.Environment, old *state, c *change) (*state, error) {
 	st := *old
-	st.enabled = env.Enabled
+	st.enabled, st.jwt = env.Enabled, env.JWT
 	var err error
 	if c.whole || c.scopes {
 		if st.scopes, err = readScopes(tx); err != nil {
@@ -270,6 +270,9 @@ func (d *Directory) next(tx *store.Tx, env model.Environment, old *state, c *cha
 		if st.matchers, err = d.readMatchers(tx); err != nil {
 			return nil, err
 		}
+	}
+	if st.mappers, err = d.readMappers(tx, old.mappers, c); err != nil {
+		return nil, err
 	}
 	r := reader{tx: tx}
 	snapshot, err := r.compile(env, old.snapshot, c)

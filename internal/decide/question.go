@@ -25,6 +25,9 @@ type Situation struct {
 	RemoteIP           netip.Addr
 	ZoneOffset         time.Duration
 	CombinedMultiValue bool
+	// Described are the headers of the call that the request describes, by lower-case name. Identity matchers look into
+	// them before they look into the request's own (runtime-api.md 13.5).
+	Described map[string][]string
 }
 
 // maxDecision is how long one decision may take. An answer that was not found by then is an error, never a part.
@@ -68,21 +71,27 @@ func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cance
 		}
 	}()
 	b.snapshot = c.state.snapshot
-	if b.identities, err = c.identify(s); err != nil {
+	if b.identities, err = c.identify(ctx, s); err != nil {
 		return ctx, cancel, b, err
 	}
+	b.residual, err = c.residual(ctx, s, b.identities)
+	return ctx, cancel, b, err
+}
+
+// residual is what the policies say once the identities and the circumstances are known.
+func (c *Call) residual(ctx context.Context, s *Situation, identities []Identity) (*engine.Residual, error) {
 	question := c.question(ctx, s)
-	for _, id := range b.identities {
+	for _, id := range identities {
 		question.Identities = append(question.Identities, engine.Identity{
 			Template: id.Template.ID,
 			EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows,
 		})
 	}
-	b.residual, err = b.snapshot.Bind(question)
+	residual, err := c.state.snapshot.Bind(question)
 	if errors.Is(err, engine.ErrStopped) {
 		err = context.Cause(ctx)
 	}
-	return ctx, cancel, b, err
+	return residual, err
 }
 
 // settle waits for the revision that the caller demands and sees to it that the call is authenticated at the revision
@@ -101,7 +110,10 @@ func (c *Call) settle(ctx context.Context) error {
 		if scope == nil || env != c.env {
 			return unknownClient()
 		}
-		if err := c.isSecret(scope, c.secret, c.service.options.Clock()); err != nil {
+		if !scope.Allows(c.proof.method) {
+			return wrongSecret()
+		}
+		if err := c.check(ctx, c.proof, st, scope); err != nil {
 			return err
 		}
 		c.state, c.scope = st, scope
@@ -113,7 +125,7 @@ func (c *Call) settle(ctx context.Context) error {
 }
 
 // identify finds out who is asking and notes it for the audit.
-func (c *Call) identify(s *Situation) ([]Identity, error) {
+func (c *Call) identify(ctx context.Context, s *Situation) ([]Identity, error) {
 	// what was asked for is noted first, so that the record of a refusal tells it
 	for _, claim := range append([]Claim{s.Primary}, s.Additional...) {
 		if claim.EntityID != "" {
@@ -122,7 +134,11 @@ func (c *Call) identify(s *Situation) ([]Identity, error) {
 			})
 		}
 	}
-	evidence := identity.Evidence{Token: hasToken(c.in.Authorization)}
+	byToken := c.proof.method == model.AuthJWT
+	evidence := identity.Evidence{
+		Token: tokenOf(c.in.Authorization) != "" && !byToken, ScopeToken: byToken,
+		Claims: func(m *identity.Matcher) (map[string]any, error) { return c.claims(ctx, m) },
+	}
 	if len(c.state.matchers) > 0 {
 		evidence.Headers = lowerHeaders(c.in.Headers)
 	}

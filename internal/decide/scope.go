@@ -2,19 +2,23 @@ package decide
 
 import (
 	"cmp"
+	"context"
+	"errors"
+	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/ambit-authz/ambit/internal/identity"
 	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/token"
 )
 
 // AuthenticateHeaders checks the credentials of the headers where these alone decide (runtime-api.md 3.6, 4.2); else it
 // returns nil and leaves the decision to Authenticate.
-func (c *Call) AuthenticateHeaders() error {
+func (c *Call) AuthenticateHeaders(ctx context.Context) error {
 	if err := c.service.options.Directory.Ready(); err != nil {
 		return err
 	}
@@ -29,7 +33,7 @@ func (c *Call) AuthenticateHeaders() error {
 	if !secretDecides && (scope == nil || scope.Allows(model.AuthRequestSecret)) {
 		return nil
 	}
-	return c.Authenticate(Credentials{})
+	return c.Authenticate(ctx, Credentials{})
 }
 
 // look brings the directory up to the store, once and for as long as the call may wait, when the caller asks for a revision:
@@ -43,7 +47,7 @@ func (c *Call) look() {
 
 // Authenticate checks the scope by the credentials of the headers and, where these do not decide, of the body. It does
 // nothing when AuthenticateHeaders has decided. Errors: 401 with the codes of runtime-api.md 3.7, 429, 503.
-func (c *Call) Authenticate(body Credentials) error {
+func (c *Call) Authenticate(ctx context.Context, body Credentials) error {
 	if c.decided {
 		return nil
 	}
@@ -61,59 +65,142 @@ func (c *Call) Authenticate(body Credentials) error {
 	}
 	c.look()
 	env, st, scope := c.service.options.Directory.find(id)
-	secret, err := c.check(scope, body.Secret)
+	proof, err := c.choose(scope, body.Secret)
 	if err != nil {
 		return err
 	}
-	c.env, c.state, c.scope, c.secret = env, st, scope, secret
+	if err := c.check(ctx, proof, st, scope); err != nil {
+		return err
+	}
+	c.env, c.state, c.scope, c.proof = env, st, scope, proof
 	c.record.Environment = env.id
 	return nil
 }
 
-// check tries the methods of runtime-api.md 4.2 in their order: the first one that is allowed and has a credential
-// decides. It returns the secret that was right. An unknown client takes as long as a wrong secret.
-func (c *Call) check(scope *model.Scope, bodySecret string) (string, error) {
-	now := c.service.options.Clock()
-	if scope == nil {
-		if secret := cmp.Or(c.in.Secret, bodySecret); secret != "" {
-			if _, err := c.service.options.Secrets.Check(nil, secret, now); err != nil {
-				return "", err
-			}
-		}
-		return "", unknownClient()
-	}
-	for _, method := range []struct {
-		method model.AuthMethod
-		secret string
-	}{{model.AuthSecretHeader, c.in.Secret}, {model.AuthRequestSecret, bodySecret}} {
-		if method.secret == "" || !scope.Allows(method.method) {
-			continue
-		}
-		return method.secret, c.isSecret(scope, method.secret, now)
-	}
-	onlyJWT := !scope.Allows(model.AuthSecretHeader) && !scope.Allows(model.AuthRequestSecret)
-	if onlyJWT || scope.Allows(model.AuthJWT) && hasToken(c.in.Authorization) {
-		return "", invalidToken() // no key set of a scope is read yet, so that no token verifies
-	}
-	return "", wrongSecret()
+// proof is the credential that decides whether a call is its scope's: a secret or, of method AuthJWT, a token.
+type proof struct {
+	method model.AuthMethod
+	secret string
 }
 
-// isSecret is nil when the secret is one of the scope's that are alive.
-func (c *Call) isSecret(scope *model.Scope, secret string, now time.Time) error {
-	good, err := c.service.options.Secrets.Check(scope.Secrets, secret, now)
+// choose tries the methods of runtime-api.md 4.2 in their order: the first one that is allowed and has a credential
+// decides. An unknown client takes as long as a wrong secret.
+func (c *Call) choose(scope *model.Scope, bodySecret string) (proof, error) {
+	if scope == nil {
+		if secret := cmp.Or(c.in.Secret, bodySecret); secret != "" {
+			if _, err := c.service.options.Secrets.Check(nil, secret, c.service.options.Clock()); err != nil {
+				return proof{}, err
+			}
+		}
+		return proof{}, unknownClient()
+	}
+	token := tokenOf(c.in.Authorization)
+	for _, p := range []proof{{model.AuthSecretHeader, c.in.Secret}, {model.AuthRequestSecret, bodySecret}, {model.AuthJWT, token}} {
+		if p.secret != "" && scope.Allows(p.method) {
+			return p, nil
+		}
+	}
+	if !scope.Allows(model.AuthSecretHeader) && !scope.Allows(model.AuthRequestSecret) {
+		return proof{}, invalidToken()
+	}
+	return proof{}, wrongSecret()
+}
+
+// check is nil when p is good for scope as it is now.
+func (c *Call) check(ctx context.Context, p proof, st *state, scope *model.Scope) error {
+	if p.method == model.AuthJWT {
+		return c.checkToken(ctx, p.secret, st, scope)
+	}
+	good, err := c.service.options.Secrets.Check(scope.Secrets, p.secret, c.service.options.Clock())
 	if err == nil && !good {
 		return wrongSecret()
 	}
 	return err
 }
 
-// hasToken reports whether an Authorization header carries a token: with the scheme Bearer or JWT, or bare.
-func hasToken(authorization string) bool {
-	scheme, token, found := strings.Cut(strings.TrimSpace(authorization), " ")
-	if !found {
-		return scheme != ""
+// checkToken judges the token of an application (runtime-api.md 4.3).
+func (c *Call) checkToken(ctx context.Context, text string, st *state, scope *model.Scope) error {
+	settings := firstSettings(scope.JWT, st.jwt)
+	claims, err := c.verify(ctx, text, settings)
+	switch {
+	case err != nil:
+		return err
+	case claims == nil:
+		return invalidToken()
+	case settings.ClientIDClaim == "":
+		return nil
 	}
-	return (strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "JWT")) && strings.TrimSpace(token) != ""
+	path, problem := identity.ParsePath(settings.ClientIDClaim)
+	if problem != nil {
+		return invalidToken()
+	}
+	// one value, so that a token for several clients is good for none
+	if ids := path.Values(claims); len(ids) != 1 || ids[0] != string(scope.ClientID) {
+		return invalidToken()
+	}
+	return nil
+}
+
+// verify gives the claims of a token, nil when it is not good.
+func (c *Call) verify(ctx context.Context, text string, settings *model.JWTSettings) (map[string]any, error) {
+	if c.service.options.Tokens == nil {
+		return nil, nil
+	}
+	claims, err := c.service.options.Tokens.Verify(ctx, text, settings)
+	if errors.Is(err, token.ErrRefused) {
+		return nil, nil
+	}
+	return claims, err
+}
+
+// firstSettings are the first ones that say anything.
+func firstSettings(of ...*model.JWTSettings) *model.JWTSettings {
+	for _, s := range of {
+		if s != nil && !s.IsZero() {
+			return s
+		}
+	}
+	return nil
+}
+
+// claims gives what the token of a matcher's header says, nil when it says nothing that counts (runtime-api.md 4.3, 5.2).
+func (c *Call) claims(ctx context.Context, m *identity.Matcher) (map[string]any, error) {
+	text := tokenOf(firstOf(c.in.Headers, m.TokenHeader()))
+	tokens := c.service.options.Tokens
+	switch {
+	case text == "" || tokens == nil:
+		return nil, nil
+	case m.Unsigned():
+		claims, err := tokens.Read(text)
+		if errors.Is(err, token.ErrRefused) {
+			return nil, nil
+		}
+		return claims, err
+	}
+	return c.verify(ctx, text, firstSettings(m.Settings(), c.scope.JWT, c.state.jwt))
+}
+
+// firstOf is the first value of a header that is not empty.
+func firstOf(headers http.Header, name string) string {
+	for _, value := range headers.Values(name) {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+// tokenOf is the token in the value of a header: after the scheme Bearer or JWT, or bare; "" = none.
+func tokenOf(value string) string {
+	value = strings.TrimSpace(value)
+	scheme, text, found := strings.Cut(value, " ")
+	switch {
+	case !found:
+		return value
+	case strings.EqualFold(scheme, "Bearer"), strings.EqualFold(scheme, "JWT"):
+		return strings.TrimSpace(text)
+	}
+	return ""
 }
 
 func unknownClient() error {

@@ -2,7 +2,7 @@
 // its directory, to the identities that a decision is about, and from which address the request comes.
 //
 // Start at Resolve, then Matcher and Source. Everything here is a pure function of its arguments: no I/O, no clock, no
-// log. The package promises that request data never replaces an identity's uid or an attribute that is not declared for
+// log; the claims of a token come from Evidence.Claims, which may have to fetch keys. The package promises that request data never replaces an identity's uid or an attribute that is not declared for
 // requests, and that the order of the rules is that of runtime-api.md 5. It must never grant anything.
 package identity
 
@@ -43,6 +43,11 @@ type Request struct {
 type Evidence struct {
 	Headers map[string][]string // by lower-case name, values without empty ones
 	Token   bool                // the request carries a token of the user in Authorization
+	// ScopeToken says that the token in Authorization authenticated the scope. It may identify the user too.
+	ScopeToken bool
+	// Claims gives what the token of a matcher's header says, by its rules; nil = there is none that counts. An error ends
+	// the question. A nil function stands for no tokens at all.
+	Claims func(*Matcher) (map[string]any, error)
 }
 
 // Bound is an identity as the decision sees it: the directory's record with the attributes of the request merged in
@@ -82,10 +87,7 @@ func Resolve(dir Directory, matchers []Matcher, req Request) ([]Bound, error) {
 	for i, c := range choices {
 		record, ok := dir.FindIdentity(c.template.ID, c.entityID)
 		if !ok {
-			return nil, &model.Error{
-				Kind: model.KindNotFound, Code: "AMB-020", Name: "MemberNotFoundError",
-				Message: "MemberNotFoundError: identity not found",
-			}
+			return nil, Unknown()
 		}
 		out[i] = c.bind(record)
 	}
@@ -116,7 +118,11 @@ func choose(dir Directory, matchers []Matcher, req Request) ([]choice, error) {
 }
 
 func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, error) {
-	hit, matched := firstHit(matchers, req.Evidence)
+	skipScopeToken := req.Matching == "" && req.Primary.EntityID != ""
+	hit, matched, err := firstHit(matchers, req.Evidence, skipScopeToken)
+	if err != nil {
+		return nil, err
+	}
 	if matched {
 		if _, ok := dir.IdentityTemplate(hit.template); !ok {
 			matched = false
@@ -259,5 +265,13 @@ func Unmatched() error {
 	return &model.Error{
 		Kind: model.KindForbidden, Code: "RT-087", Name: "InvalidParameter",
 		Message: "None of the Identity Templates Matched",
+	}
+}
+
+// Unknown is the error of a question about an identity that is not in the directory (runtime-api.md 5.4).
+func Unknown() error {
+	return &model.Error{
+		Kind: model.KindNotFound, Code: "AMB-020", Name: "MemberNotFoundError",
+		Message: "MemberNotFoundError: identity not found",
 	}
 }

@@ -1,6 +1,8 @@
 package identity
 
 import (
+	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -33,4 +35,57 @@ func (p Path) list(values []string) []string {
 		return values[i : i+1]
 	}
 	return nil
+}
+
+// Values are the scalars that a path finds in a JSON document as encoding/json reads it, numbers as json.Number with their
+// literal text: of an array its scalar elements, of an object nothing (runtime-api.md 5.3).
+func (p Path) Values(document any) []string {
+	at := []any{document}
+	for _, step := range p.steps {
+		var next []any
+		for _, v := range at {
+			next = append(next, follow(v, step)...)
+		}
+		at = next
+	}
+	var out []string
+	for _, v := range at {
+		if list, ok := v.([]any); ok {
+			for _, element := range list {
+				out = appendScalar(out, element)
+			}
+		} else {
+			out = appendScalar(out, v)
+		}
+	}
+	return out
+}
+
+func follow(v any, step model.PathStep) []any {
+	switch v := v.(type) {
+	case map[string]any:
+		if member, ok := v[step.Name]; ok && step.Kind == model.StepName {
+			return []any{member}
+		}
+	case []any:
+		switch {
+		case step.Kind == model.StepAll:
+			return v
+		case step.Kind == model.StepIndex && step.Index < len(v):
+			return v[step.Index : step.Index+1]
+		}
+	}
+	return nil
+}
+
+func appendScalar(out []string, v any) []string {
+	switch v := v.(type) {
+	case string:
+		return append(out, v)
+	case json.Number:
+		return append(out, v.String())
+	case bool:
+		return append(out, strconv.FormatBool(v))
+	}
+	return out
 }

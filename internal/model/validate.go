@@ -158,7 +158,7 @@ func (j *JWTSettings) Validate() error {
 // checkJWT refuses settings that would leave a check out: URLs need issuers and audiences (management-api.md 16).
 func (es *Errors) checkJWT(field string, j *JWTSettings) {
 	for i, text := range j.JWKSURLs {
-		es.check(fmt.Sprintf("%s/jwksUrls/%d", field, i), checkKeyURL(text))
+		es.check(fmt.Sprintf("%s/jwksUrls/%d", field, i), CheckKeyURL(text))
 	}
 	if len(j.JWKSURLs) > 0 && len(j.Issuers) == 0 {
 		es.Add(field+"/issuers", "is empty; tokens of any issuer would be accepted")
@@ -177,8 +177,9 @@ func (es *Errors) checkJWT(field string, j *JWTSettings) {
 	}
 }
 
-// checkKeyURL: https, or http on a loopback address; no user information, which would be a secret in plain sight.
-func checkKeyURL(text string) string {
+// CheckKeyURL says what is wrong with the URL of a key set, "" = nothing: it is https, or http on a loopback address,
+// without user information, which would be a secret in plain sight (runtime-api.md 4.3, management-api.md 16).
+func CheckKeyURL(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || len(text) > maxURLLength:

@@ -82,9 +82,11 @@ func newHarbour(t testing.TB, change ...func(*settings)) *harbour {
 	h := &harbour{t: t, store: db, secrets: secrets, records: &keptRecords{}}
 	clock := func() time.Time { return noon }
 	quiet := slog.New(slog.DiscardHandler)
+	tokens, err := token.NewIncoming(token.IncomingOptions{Client: token.KeyFetch(), Now: clock, Leeway: time.Minute})
+	check(t, err)
 	set := settings{
 		options: Options{Log: quiet, Version: "1.4.0"},
-		service: decide.Options{Secrets: secrets, Clock: clock, Audit: h.records, Log: quiet}, staleness: time.Hour,
+		service: decide.Options{Secrets: secrets, Tokens: tokens, Clock: clock, Audit: h.records, Log: quiet}, staleness: time.Hour,
 	}
 	for _, c := range change {
 		c(&set)

@@ -5,6 +5,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +17,7 @@ import (
 	"time"
 
 	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jws"
 
 	"github.com/ambit-authz/ambit/internal/decide"
@@ -22,62 +26,81 @@ import (
 )
 
 // forgedTokens are JWTs that nothing here may believe, by what is wrong with them.
-func forgedTokens(t *testing.T, secret string) map[string]string {
+func forgedTokens(t *testing.T, i *issuer, secret string) map[string]string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	check(t, err)
-	sign := func(claims string, alg jwa.SignatureAlgorithm, key any) string {
-		options := []jws.SignOption{jws.WithKey(alg, key)}
-		if key == nil {
-			options = []jws.SignOption{jws.WithInsecureNoSignature()}
-		}
-		text, err := jws.Sign([]byte(claims), options...)
-		check(t, err)
-		return string(text)
-	}
-	claims := func(exp time.Time) string {
-		return fmt.Sprintf(`{"sub":"tokafor","client_id":%q,"iss":"https://idp.example.org","aud":"ambit","kind":"staff","shift":"late","exp":%d}`, client, exp.Unix())
-	}
-	valid := claims(noon.Add(time.Hour))
-	signed := sign(valid, jwa.ES256(), key)
-	parts := strings.Split(signed, ".")
-	none := sign(valid, jwa.NoSignature(), nil)
+	weak, err := rsa.GenerateKey(rand.Reader, 2048)
+	check(t, err)
+	public, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
+	check(t, err)
+	point, err := i.key.PublicKey.Bytes()
+	check(t, err)
+	with := func(name string, value any) string { return i.sign(t, i.claims(name, value)) }
+	good := i.sign(t, i.claims())
+	parts := strings.Split(good, ".")
+	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","kid":"k1"}`))
+	hmac := func(key []byte) string { return signed(t, jwa.HS256(), key, "k1", i.claims()) }
+	own, err := jwk.Import(other.Public())
+	check(t, err)
+	embedded := jws.NewHeaders()
+	check(t, errors.Join(embedded.Set(jws.KeyIDKey, "k1"), embedded.Set(jws.JWKKey, own)))
+	carried, err := jws.Sign(i.claims(), jws.WithKey(jwa.ES256(), other, jws.WithProtectedHeaders(embedded)))
+	check(t, err)
+	critical := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"ES256","kid":"k1","crit":["exp"]}`))
 	return map[string]string{
-		"no algorithm":         none,
-		"HMAC with the secret": sign(valid, jwa.HS256(), []byte(secret)),
-		"unknown key":          signed,
-		"expired":              sign(claims(noon.Add(-time.Hour)), jwa.ES256(), key),
-		"without exp":          sign(`{"sub":"tokafor","kind":"staff","shift":"late"}`, jwa.ES256(), key),
-		"signature cut off":    parts[0] + "." + parts[1] + ".",
-		"other payload":        parts[0] + "." + strings.Split(none, ".")[1] + "x." + parts[2],
-		"two parts":            parts[0] + "." + parts[1],
-		"no JWT":               "opaque",
+		"no algorithm":                  none + "." + parts[1] + ".",
+		"no algorithm, with signature":  none + "." + parts[1] + "." + parts[2],
+		"HMAC with the secret":          hmac([]byte(secret)),
+		"HMAC with the public key":      hmac(public),
+		"HMAC with the public point":    hmac(point),
+		"another key under its kid":     signed(t, jwa.ES256(), other, "k1", i.claims()),
+		"another algorithm's key":       signed(t, jwa.RS256(), weak, "k1", i.claims()),
+		"a key that it brings itself":   string(carried),
+		"another kid":                   signed(t, jwa.ES256(), i.key, "k2", i.claims()),
+		"the kid of an encryption key":  signed(t, jwa.ES256(), i.key, "enc", i.claims()),
+		"the kid of a secret key":       signed(t, jwa.HS256(), []byte("0123456789abcdef0123456789abcdef"), "oct", i.claims()),
+		"expired":                       with("exp", noon.Add(-time.Minute-time.Second).Unix()),
+		"without exp":                   with("exp", nil),
+		"exp as a text":                 with("exp", "tomorrow"),
+		"not yet":                       with("nbf", noon.Add(time.Minute+time.Second).Unix()),
+		"made later":                    with("iat", noon.Add(time.Minute+time.Second).Unix()),
+		"another issuer":                with("iss", "https://evil.example.org"),
+		"without issuer":                with("iss", nil),
+		"another audience":              with("aud", "other"),
+		"without audience":              with("aud", nil),
+		"signature cut off":             parts[0] + "." + parts[1] + ".",
+		"other payload":                 parts[0] + "." + strings.Split(with("sub", "eve"), ".")[1] + "." + parts[2],
+		"critical extension":            critical + "." + parts[1] + "." + parts[2],
+		"a member twice":                i.sign(t, []byte(strings.Replace(string(i.claims()), "{", `{"sub":"eve",`, 1))),
+		"too long":                      with("x", strings.Repeat("x", 20_000)),
+		"two parts":                     parts[0] + "." + parts[1],
+		"four parts":                    good + ".",
+		"another spelling":              good + "=",
+		"no JWT":                        "opaque",
+		"a list":                        i.sign(t, []byte(`[1]`)),
+		"signed with a curve too large": i.signLarge(t),
 	}
 }
 
-// TestForgedTokens: RT-36 and RT-38 as far as refusing goes, RT-39, PM-28: a JWT that does not verify authenticates no scope,
-// gives no claims, and takes nothing from a call that its secret authenticates. No key set is read yet, so that no
-// token verifies.
+// TestForgedTokens: RT-36, RT-37, RT-38, RT-39, PM-28: a JWT that does not verify authenticates no scope, gives no claims, and
+// takes nothing from a call that its secret authenticates. The good token of the same issuer does all of it.
 func TestForgedTokens(t *testing.T) {
 	h := newHarbour(t)
-	h.update(func(tx *store.Tx) error {
-		w, err := tx.IdentityWorkspaces.Find("i0")
-		if err != nil {
-			return err
-		}
-		w.Matcher = &model.Matcher{
-			TemplateMatcher: "$.kind", MatcherValue: "staff", IdentityIDMapper: "$.sub",
-			ClaimMappings: map[model.AttributeID]string{"shift": "$.shift"},
-		}
-		return put(tx.IdentityWorkspaces, w)
-	})
+	i := newIssuer(t)
+	h.trust(i)
 	id := "X-Client-Id: " + string(client)
 	named := `{` + mreyes + `,"includeIdentity":true}`
 	plain := h.do(request{body: named}).Body.String()
 	if !strings.Contains(plain, `"entityId":"mreyes"`) || !strings.Contains(plain, `"shift":[]`) || !strings.Contains(plain, "acc-1") {
 		t.Fatalf("without a token: %s", plain)
 	}
-	for name, token := range forgedTokens(t, h.secret) {
+	good := "Authorization: Bearer " + i.sign(t, i.claims())
+	h.want(request{anonymous: true, headers: []string{id, good}, body: `{}`}, 200, "")
+	if got := h.do(request{headers: []string{good}, body: `{"includeIdentity":true}`}).Body.String(); !strings.Contains(got, `"shift":["late"]`) {
+		t.Fatalf("the good token gives no claims: %s", got)
+	}
+	for name, token := range forgedTokens(t, i, h.secret) {
 		for _, scheme := range []string{"Bearer ", "jwt ", ""} {
 			t.Run(name+" "+scheme, func(t *testing.T) {
 				h.t = t
