@@ -14,6 +14,8 @@ type change struct {
 	environment       bool
 	scopes            bool
 	matchers          bool
+	mapperSets        map[model.ApplicationID]bool
+	requestAttributes map[model.WorkspaceID]bool
 	assetTemplates    map[model.TemplateID]bool
 	identityTemplates map[model.TemplateID]bool
 	applications      map[model.ApplicationID]bool
@@ -41,6 +43,10 @@ func (c *change) add(changes []store.Change) {
 			c.scopes = true
 		case store.IdentityWorkspaces:
 			c.matchers = true
+		case store.APIMapperSets:
+			mark(&c.mapperSets, model.ApplicationID(ch.Key))
+		case store.RequestAttributes:
+			mark(&c.requestAttributes, model.WorkspaceID(store.ParseKey(ch.Key).Owner))
 		case store.AssetTemplates:
 			mark(&c.assetTemplates, model.TemplateID(ch.Key))
 		case store.IdentityTemplates:

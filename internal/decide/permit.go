@@ -18,6 +18,7 @@ type PermitRequest struct {
 type ResourceClaim struct {
 	AssetClaim
 	Action string
+	Untold bool // which action is meant cannot be told: the pair is never allowed. Action is ""
 }
 
 // Pair is an asset and an action that were asked about, with the verdict. Action is as the request spells it, or the wire
@@ -71,6 +72,12 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 		t, ok := b.snapshot.AssetTemplate(r.Template)
 		if ok {
 			asset.Attributes = sentAttributes(t, r.Attributes)
+		}
+		if r.Untold {
+			answer.Pairs = append(answer.Pairs, Pair{
+				Template: r.Template, Path: r.Path, Decision: engine.Decision{Reason: engine.ReasonNoSuchAction}, asset: asset,
+			})
+			continue
 		}
 		actions := asked(t, r.Action)
 		if len(answer.Pairs)+len(actions) > maxPairs {

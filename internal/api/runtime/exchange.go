@@ -22,6 +22,8 @@ type exchange struct {
 	call *decide.Call
 	errs model.Errors // of headers, reported with those of the fields
 	body *[]byte      // from the pool
+	// parse gives the fields of a body
+	parse func(body []byte) (fields, error)
 	// of a big body: give back its share of the room
 	leave, rest func()
 }
@@ -29,7 +31,7 @@ type exchange struct {
 // call makes an HTTP handler of an endpoint. The endpoint returns an error before it has written anything.
 func (h *handler) call(endpoint func(*exchange) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{h: h, w: w, r: r}
+		x := &exchange{h: h, w: w, r: r, parse: parseBody}
 		defer x.release()
 		x.begin()
 		err := endpoint(x)
@@ -50,14 +52,14 @@ func (x *exchange) begin() {
 // fields reads the request in the order of checks 3.6: size, credentials of the headers, form, credentials of the body.
 func (x *exchange) fields() (fields, error) {
 	if x.r.Method == http.MethodGet {
-		if err := x.call.AuthenticateHeaders(); err != nil {
+		if err := x.call.AuthenticateHeaders(x.r.Context()); err != nil {
 			return nil, err
 		}
 		f, err := queryFields(x.r.URL.RawQuery)
 		if err != nil {
 			return nil, err
 		}
-		return f, x.call.Authenticate(f.credentials())
+		return f, x.call.Authenticate(x.r.Context(), f.credentials())
 	}
 	for _, encoding := range x.r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -75,7 +77,7 @@ func (x *exchange) fields() (fields, error) {
 			return nil, err
 		}
 	}
-	if err := x.call.AuthenticateHeaders(); err != nil {
+	if err := x.call.AuthenticateHeaders(x.r.Context()); err != nil {
 		return nil, err
 	}
 	if x.r.ContentLength > 0 {
@@ -88,11 +90,11 @@ func (x *exchange) fields() (fields, error) {
 			return nil, err
 		}
 	}
-	f, err := parseBody(body)
+	f, err := x.parse(body)
 	if err != nil {
 		return nil, err
 	}
-	return f, x.call.Authenticate(f.credentials())
+	return f, x.call.Authenticate(x.r.Context(), f.credentials())
 }
 
 // read gives the whole body, in a buffer of the pool that belongs to the exchange until release. A body that turns out

@@ -50,16 +50,7 @@ func (x *exchange) permit() error {
 
 func readPermit(f fields, errs model.Errors) (*permitCall, error) {
 	c := &coercer{fields: f, errs: &errs}
-	req := &permitCall{
-		show:       c.shownPolicies(),
-		details:    c.flag("includeDetails", false),
-		reasons:    c.flag("includeDenyReason", false),
-		identity:   c.flag("includeIdentity", false),
-		attributes: c.flag("includeAssetAttributes", false),
-		echo:       c.flag("includeContext", false),
-		narrowed:   isSent(f["assetContext"]),
-	}
-	req.Situation, req.context = c.situation()
+	req := c.permitFlags()
 	lists := 0
 	c.objects("listOfResources", func(c *coercer) {
 		lists++
@@ -75,7 +66,22 @@ func readPermit(f fields, errs model.Errors) (*permitCall, error) {
 	if lists == 0 && len(errs) == 0 {
 		c.fail("listOfResources", "required, and not empty")
 	}
-	return req, errs.OrNil()
+	return &req, errs.OrNil()
+}
+
+// permitFlags reads what the forms of Permit/Deny have in common: all but what is asked about.
+func (c *coercer) permitFlags() permitCall {
+	req := permitCall{
+		show:       c.shownPolicies(),
+		details:    c.flag("includeDetails", false),
+		reasons:    c.flag("includeDenyReason", false),
+		identity:   c.flag("includeIdentity", false),
+		attributes: c.flag("includeAssetAttributes", false),
+		echo:       c.flag("includeContext", false),
+		narrowed:   isSent(c.fields["assetContext"]),
+	}
+	req.Situation, req.context = c.situation()
+	return req
 }
 
 // Lists of the member response; every pair that is not allowed is in one of the last two.
@@ -99,9 +105,17 @@ func listOf(d *engine.Decision) int {
 // writePermit writes the answer (runtime-api.md 9.3).
 func (x *exchange) writePermit(req *permitCall, a *decide.PermitAnswer) {
 	s := x.openStream()
-	verdict := `{"result":"DENY"`
+	s.buf = append(s.buf, '{')
+	s.verdict(req, a)
+	s.buf = append(s.buf, '}')
+	x.closeStream(s)
+}
+
+// verdict writes the members of an answer.
+func (s *stream) verdict(req *permitCall, a *decide.PermitAnswer) {
+	verdict := `"result":"DENY"`
 	if a.Permitted() {
-		verdict = `{"result":"PERMIT"`
+		verdict = `"result":"PERMIT"`
 	}
 	s.buf = append(s.buf, verdict...)
 	if req.reasons && !a.Permitted() {
@@ -122,8 +136,6 @@ func (x *exchange) writePermit(req *permitCall, a *decide.PermitAnswer) {
 	if req.echo {
 		s.context(req.context)
 	}
-	s.buf = append(s.buf, '}')
-	x.closeStream(s)
 }
 
 // reasonsOf are the codes of all pairs that are not allowed, each once, ascending.

@@ -24,8 +24,9 @@ import (
 type Options struct {
 	Service    *decide.Service
 	Directory  *decide.Directory
-	MaxBytes   int64 // of a request body; 0 = 8 MiB
-	ErrorsJSON bool  // v3 errors have the form of 5.0 (v3_errors: json)
+	MaxBytes   int64  // of a request body; 0 = 8 MiB
+	ErrorsJSON bool   // v3 errors have the form of 5.0 (v3_errors: json)
+	Envelope   string // of 5.0 answers: EnvelopeBoth, EnvelopeData or EnvelopeTop
 	Version    string
 	Log        *slog.Logger
 }
@@ -50,6 +51,7 @@ func Handler(o Options) http.Handler {
 	for _, base := range []string{"/api/runtime", "/runtime"} {
 		h.routes[base+"/resolution/v3"] = methods{http.MethodGet: h.call((*exchange).resolution), http.MethodPost: h.call((*exchange).resolution)}
 		h.routes[base+"/userlist/v3"] = methods{http.MethodPost: h.call((*exchange).userList)}
+		h.decisionRoutes(base)
 	}
 	for _, path := range []string{"/api/runtime_health_check", "/runtime_health_check"} {
 		h.routes[path] = methods{http.MethodGet: h.health, http.MethodHead: h.health}
