@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -137,13 +138,21 @@ func (c *Call) identify(ctx context.Context, s *Situation) ([]Identity, error) {
 	byToken := c.proof.method == model.AuthJWT
 	evidence := identity.Evidence{
 		Token: tokenOf(c.in.Authorization) != "" && !byToken, ScopeToken: byToken,
-		Claims: func(m *identity.Matcher) (map[string]any, error) { return c.claims(ctx, m) },
+		Claims: func(m *identity.Matcher) (map[string]any, error) {
+			return c.claims(ctx, m, firstOf(http.Header(c.in.Headers).Values(m.TokenHeader())))
+		},
+	}
+	var told identity.Evidence // by the described call; it never authenticated the scope
+	if s.Described != nil {
+		first := func(name string) string { return firstOf(s.Described[name]) }
+		told.Token = tokenOf(first("authorization")) != ""
+		told.Claims = func(m *identity.Matcher) (map[string]any, error) { return c.claims(ctx, m, first(m.TokenHeader())) }
 	}
 	if len(c.state.matchers) > 0 {
-		evidence.Headers = lowerHeaders(c.in.Headers)
+		evidence.Headers, told.Headers = lowerHeaders(c.in.Headers), lowerHeaders(s.Described)
 	}
 	found, err := identity.Resolve(c.state.snapshot, c.state.matchers, identity.Request{
-		Matching: c.scope.IdentityMatching, Primary: s.Primary, Additional: s.Additional, Evidence: evidence,
+		Matching: c.scope.IdentityMatching, Primary: s.Primary, Additional: s.Additional, Evidence: evidence, Described: told,
 	})
 	if err != nil {
 		return nil, err

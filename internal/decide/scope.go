@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/http"
 	"net/netip"
 	"strings"
 
@@ -163,9 +162,9 @@ func firstSettings(of ...*model.JWTSettings) *model.JWTSettings {
 	return nil
 }
 
-// claims gives what the token of a matcher's header says, nil when it says nothing that counts (runtime-api.md 4.3, 5.2).
-func (c *Call) claims(ctx context.Context, m *identity.Matcher) (map[string]any, error) {
-	text := tokenOf(firstOf(c.in.Headers, m.TokenHeader()))
+// claims gives what the token in a matcher's header says, nil when it says nothing that counts (runtime-api.md 4.3, 5.2).
+func (c *Call) claims(ctx context.Context, m *identity.Matcher, header string) (map[string]any, error) {
+	text := tokenOf(header)
 	tokens := c.service.options.Tokens
 	switch {
 	case text == "" || tokens == nil:
@@ -181,8 +180,8 @@ func (c *Call) claims(ctx context.Context, m *identity.Matcher) (map[string]any,
 }
 
 // firstOf is the first value of a header that is not empty.
-func firstOf(headers http.Header, name string) string {
-	for _, value := range headers.Values(name) {
+func firstOf(values []string) string {
+	for _, value := range values {
 		if value != "" {
 			return value
 		}

@@ -37,6 +37,7 @@ type Request struct {
 	Primary    Claim
 	Additional []Claim
 	Evidence   Evidence
+	Described  Evidence // of the call that the request describes, looked at first; zero = none
 }
 
 // Evidence is what matchers look at.
@@ -119,7 +120,10 @@ func choose(dir Directory, matchers []Matcher, req Request) ([]choice, error) {
 
 func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, error) {
 	skipScopeToken := req.Matching == "" && req.Primary.EntityID != ""
-	hit, matched, err := firstHit(matchers, req.Evidence, skipScopeToken)
+	hit, matched, err := firstHit(matchers, req.Described, false)
+	if err == nil && !matched { // whole: a hit never takes its parts from both
+		hit, matched, err = firstHit(matchers, req.Evidence, skipScopeToken)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +132,7 @@ func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, err
 			matched = false
 		}
 	}
-	sent := req.Evidence.Token || anySent(matchers, req.Evidence)
+	sent := req.Evidence.Token || req.Described.Token || anySent(matchers, req.Evidence) || anySent(matchers, req.Described)
 	switch {
 	case req.Matching == model.MatchMatcher:
 		if !matched {
