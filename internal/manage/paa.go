@@ -219,17 +219,28 @@ func viewSource(stored Stored[model.PAASource]) PAASourceView {
 	return PAASourceView{ID: stored.Object.ID, Definition: maskedSource(&stored.Object), Seen: stored.Seen}
 }
 
+// maxSource is how long a source can be, in bytes: its secrets are looked for while everybody else's writes wait.
+const maxSource = 1 << 20
+
+func parsePAASource(body []byte) (*paaSourceForm, error) {
+	if len(body) > maxSource {
+		return nil, limitExceeded("bytes of a source", int64(len(body)), maxSource)
+	}
+	var f paaSourceForm
+	return &f, decode(body, &f)
+}
+
 // CreatePAASource makes a source; without an id one is made, which is null in a dry run.
 func (s *Service) CreatePAASource(ctx context.Context, call Call, env model.EnvironmentID, group string, body []byte) (PAASourceView, Done, error) {
-	var f paaSourceForm
-	if err := decode(body, &f); err != nil {
+	f, err := parsePAASource(body)
+	if err != nil {
 		return PAASourceView{}, Done{}, err
 	}
 	made := f.SourceID == ""
 	if made {
 		f.SourceID = uuid.NewString()
 	}
-	v, done, err := s.putPAASource(ctx, call, env, group, &f, func(before *model.PAASource) error {
+	v, done, err := s.putPAASource(ctx, call, env, group, f, func(before *model.PAASource) error {
 		if before != nil {
 			return alreadyExists("PAASource", f.SourceID)
 		}
@@ -244,8 +255,8 @@ func (s *Service) CreatePAASource(ctx context.Context, call Call, env model.Envi
 
 // PutPAASource replaces a source. A secret property that is written as "***" keeps its value.
 func (s *Service) PutPAASource(ctx context.Context, call Call, env model.EnvironmentID, group, id string, body []byte) (PAASourceView, Done, error) {
-	var f paaSourceForm
-	if err := decode(body, &f); err != nil {
+	f, err := parsePAASource(body)
+	if err != nil {
 		return PAASourceView{}, Done{}, err
 	}
 	var errs model.Errors
@@ -253,7 +264,7 @@ func (s *Service) PutPAASource(ctx context.Context, call Call, env model.Environ
 		return PAASourceView{}, Done{}, errs
 	}
 	f.SourceID = id
-	return s.putPAASource(ctx, call, env, group, &f, func(before *model.PAASource) error {
+	return s.putPAASource(ctx, call, env, group, f, func(before *model.PAASource) error {
 		if before == nil {
 			return missingResource("PAASource", id)
 		}
@@ -279,7 +290,7 @@ func (s *Service) putPAASource(ctx context.Context, call Call, env model.Environ
 			return source, errs
 		}
 		f.PAAGroupID = group
-		seal := sealer{secrets: s.secrets, at: []string{string(env), group, f.SourceID}}
+		seal := sealer{secrets: s.secrets, at: []string{string(env), group, f.SourceID}, trial: call.DryRun}
 		if before != nil {
 			seal.stored = before.Definition
 		}

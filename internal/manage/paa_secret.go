@@ -166,6 +166,10 @@ func rewriteList(p property, of func(property) (jsontext.Value, error)) (jsontex
 		if i > 0 {
 			out = append(out, ',')
 		}
+		if kind := item.Kind(); kind != '{' && kind != '[' {
+			out = append(out, item...)
+			continue
+		}
 		who, err := whoIs(item, i)
 		if err != nil {
 			return nil, err
@@ -228,6 +232,9 @@ type sealer struct {
 	secrets *token.Secrets
 	at      []string // ids of the source; a sealed value is of no use anywhere else
 	stored  jsontext.Value
+	// trial is of a dry run. It takes every secret that is written out for another one: who would be told which of them is
+	// the stored one could guess on without a trace. A real write that guesses wrong replaces what it guesses at.
+	trial bool
 }
 
 // seal returns the definition with its secret values sealed. Values that are masked, or are those that are stored already,
@@ -254,7 +261,7 @@ func (s *sealer) seal(definition jsontext.Value) (jsontext.Value, error) {
 		}
 		place := strings.Join(append(s.at, p.place), "\x00")
 		value := compact(p.value)
-		if opened, ok := s.open(place, before); ok && bytes.Equal(opened, value) {
+		if opened, ok := s.open(place, before); ok && !s.trial && bytes.Equal(opened, value) {
 			return before, nil
 		}
 		sealed := base64.StdEncoding.EncodeToString(s.secrets.Encrypt(place, value))

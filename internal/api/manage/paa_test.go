@@ -117,6 +117,11 @@ func TestPAASecrets(t *testing.T) {
 	for _, body := range []string{shown.body, source("hidden"), strings.Replace(source("hidden"), `"hidden-2"`, `"***"`, 1)} {
 		h.do("admin", "PUT", one, body, "If-Match: "+shown.Header.Get("ETag")).want(t, 200, maskedText()).wantHeaders(t, "Ambit-Result: unchanged", "Ambit-Revision: 4")
 	}
+	// a dry run does not tell which guess is right
+	for _, secret := range []string{"hidden", "guess"} {
+		h.do("admin", "PUT", one+"?dryRun=true", source(secret)).want(t, 200, maskedText()).wantHeaders(t, "Ambit-Result: updated")
+	}
+	h.do("admin", "PUT", one+"?dryRun=true", maskedText()).want(t, 200).wantHeaders(t, "Ambit-Result: unchanged")
 	// one new value leaves the others as they are, and shows in nothing but the version
 	h.do("admin", "PUT", one, strings.Replace(maskedText(), `"dbPassword":"***"`, `"dbPassword":"hidden-9"`, 1)).want(t, 200, maskedText()).wantHeaders(t, "Ambit-Result: updated", "Ambit-Revision: 5")
 	h.do("admin", "PUT", one, strings.Replace(source("hidden"), "hidden-1", "hidden-9", 1)).want(t, 200).wantHeaders(t, "Ambit-Result: unchanged")
@@ -166,6 +171,7 @@ func TestPAASourceErrors(t *testing.T) {
 			t.Errorf("a secret in %s", a.body)
 		}
 	}
+	h.do("admin", "POST", northPath+"/sources", `{"properties":"`+strings.Repeat("x", 1<<20)+`"}`).want(t, 400, "MGT-018", "bytes of a source", "the limit is 1048576")
 	a := h.do("admin", "POST", northPath+"/sources?dryRun=true", `{"properties":{"password":"hidden"}}`).want(t, 201, `{"data":{"sourceId":null,"paaGroupId":"north_paa",`, `"properties":{"password":"***"},"translator":null,"models":[],"paasProperties":[]}}`)
 	a.wantHeaders(t, "Ambit-Dry-Run: true", "Ambit-Revision: 3", "Location: ")
 	a = h.do("admin", "POST", northPath+"/sources", `{"name":"made","adapter":{"kind":"x"}}`).want(t, 201, `"adapter":{"kind":"x"},"name":"made"`)
