@@ -24,49 +24,13 @@ func identitySourceKind() *kind[store.Key, model.IdentitySource] {
 
 // missingSource is EMIS-001, or the error of a template that is not there.
 func missingSource(tx *store.Tx, key store.Key) error {
-	template, err := readObject(tx, identityTemplateKind(), model.TemplateID(key.Owner))
-	if err != nil {
-		return err
-	}
-	sources, err := identitySourcesOf(tx, template.Object.ID)
-	if err != nil {
-		return err
-	}
-	ids := make([]string, len(sources))
-	for i := range sources {
-		ids[i] = sources[i].ID
-	}
-	return &model.Error{
-		Kind: model.KindNotFound, Code: "EMIS-001", Name: "IdentitySourceNotFoundError", Args: []string{key.ID},
-		Message: "Identity Source: [" + key.ID + "] not found" + hint(nearest(key.ID, ids)),
-	}
-}
-
-// identitySourcesOf are the sources of an identity template, by id.
-func identitySourcesOf(tx *store.Tx, template model.TemplateID) ([]model.IdentitySource, error) {
-	var out []model.IdentitySource
-	err := each(tx.IdentitySources.FindAll(), func(s model.IdentitySource) {
-		if s.TemplateID == template {
-			out = append(out, s)
-		}
-	})
-	return out, err
+	return missingPart(tx, identitySourceKind(), key, "Identity Source", "EMIS-001", "IdentitySourceNotFoundError")
 }
 
 // FindIdentitySources reads the sources of an identity template, by id; with external only those of type EXTERNAL_INPUT,
 // which are all that a template can get from outside. The uuid of a workspace stands for its template.
 func (s *Service) FindIdentitySources(ctx context.Context, env model.EnvironmentID, template model.TemplateID, external bool) ([]model.IdentitySource, Seen, error) {
-	var out []model.IdentitySource
-	var seen Seen
-	err := s.view(ctx, env, func(tx *store.Tx) error {
-		t, err := readTemplate(tx, template)
-		if err != nil {
-			return err
-		}
-		seen.Revision = tx.Revision
-		out, err = identitySourcesOf(tx, t.Object.ID)
-		return err
-	})
+	out, seen, err := findParts(ctx, s, env, identitySourceKind(), template)
 	if external {
 		out = slices.DeleteFunc(out, func(s model.IdentitySource) bool { return s.Type != model.SourceExternalInput })
 	}
@@ -106,7 +70,7 @@ func (s *Service) PutIdentitySources(ctx context.Context, call Call, env model.E
 		if w.writes > 0 {
 			done.Result = Updated
 		}
-		out, err = identitySourcesOf(w.Tx, template)
+		out, err = partsOf(w.Tx, identitySourceKind(), template)
 		return err
 	})
 	done.Revision = revision
@@ -115,7 +79,7 @@ func (s *Service) PutIdentitySources(ctx context.Context, call Call, env model.E
 
 // pruneSources deletes the sources of a template that are not named.
 func (w *writer) pruneSources(template model.TemplateID, named map[string]bool) error {
-	stored, err := identitySourcesOf(w.Tx, template)
+	stored, err := partsOf(w.Tx, identitySourceKind(), template)
 	if err != nil {
 		return err
 	}
@@ -152,7 +116,7 @@ func unusedSource(tx *store.Tx, source *model.IdentitySource) error {
 
 // repeatedType: every type of source but EXTERNAL_INPUT may occur once in a template (policy-model.md 3.4).
 func repeatedType(tx *store.Tx, template model.TemplateID) error {
-	sources, err := identitySourcesOf(tx, template)
+	sources, err := partsOf(tx, identitySourceKind(), template)
 	if err != nil {
 		return err
 	}

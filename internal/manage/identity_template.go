@@ -110,7 +110,7 @@ func (c *templateChange) filled(tx *store.Tx) (model.Errors, error) {
 	if c.side != model.SideIdentity || len(c.gone) == 0 {
 		return nil, nil
 	}
-	sets, err := mapperSetsOf(tx, c.id)
+	sets, err := partsOf(tx, mapperSetKind(), c.id)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +170,7 @@ func (s *Service) RenameIdentityTemplate(ctx context.Context, call Call, env mod
 // reownSources gives the sources and mapper sets of a template to its new id. Their forms do not show it, so they have no
 // events beside that of the template.
 func (w *writer) reownSources(from, to model.TemplateID) error {
-	sources, err := identitySourcesOf(w.Tx, from)
+	sources, err := partsOf(w.Tx, identitySourceKind(), from)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (w *writer) reownSources(from, to model.TemplateID) error {
 			return err
 		}
 	}
-	sets, err := mapperSetsOf(w.Tx, from)
+	sets, err := partsOf(w.Tx, mapperSetKind(), from)
 	if err != nil {
 		return err
 	}

@@ -21,49 +21,12 @@ func mapperSetKind() *kind[store.Key, model.MapperSet] {
 
 // missingMapperSet is EMTMS-001, or the error of a template that is not there.
 func missingMapperSet(tx *store.Tx, key store.Key) error {
-	template, err := readObject(tx, identityTemplateKind(), model.TemplateID(key.Owner))
-	if err != nil {
-		return err
-	}
-	sets, err := mapperSetsOf(tx, template.Object.ID)
-	if err != nil {
-		return err
-	}
-	ids := make([]string, len(sets))
-	for i := range sets {
-		ids[i] = sets[i].ID
-	}
-	return &model.Error{
-		Kind: model.KindNotFound, Code: "EMTMS-001", Name: "TemplateMapperSetNotFoundError", Args: []string{key.ID},
-		Message: "Template Mapper Set: [" + key.ID + "] not found" + hint(nearest(key.ID, ids)),
-	}
-}
-
-// mapperSetsOf are the mapper sets of an identity template, by id.
-func mapperSetsOf(tx *store.Tx, template model.TemplateID) ([]model.MapperSet, error) {
-	var out []model.MapperSet
-	err := each(tx.MapperSets.FindAll(), func(m model.MapperSet) {
-		if m.TemplateID == template {
-			out = append(out, m)
-		}
-	})
-	return out, err
+	return missingPart(tx, mapperSetKind(), key, "Template Mapper Set", "EMTMS-001", "TemplateMapperSetNotFoundError")
 }
 
 // FindMapperSets lists the mapper sets of an identity template, by id. The uuid of a workspace stands for its template.
 func (s *Service) FindMapperSets(ctx context.Context, env model.EnvironmentID, template model.TemplateID) ([]model.MapperSet, Seen, error) {
-	var out []model.MapperSet
-	var seen Seen
-	err := s.view(ctx, env, func(tx *store.Tx) error {
-		t, err := readTemplate(tx, template)
-		if err != nil {
-			return err
-		}
-		seen.Revision = tx.Revision
-		out, err = mapperSetsOf(tx, t.Object.ID)
-		return err
-	})
-	return out, seen, err
+	return findParts(ctx, s, env, mapperSetKind(), template)
 }
 
 // FindMapperSet reads one mapper set of an identity template, which the uuid of its workspace can stand for.
@@ -158,7 +121,7 @@ func (s *Service) RenameMapperSet(ctx context.Context, call Call, env model.Envi
 // long as the template has sources (management-api.md 12 rule 4). Scopes name no mapper sets.
 func (s *Service) DeleteMapperSet(ctx context.Context, call Call, env model.EnvironmentID, template model.TemplateID, id string) (Done, error) {
 	return removeObject(ctx, s, &call, env, mapperSetKind(), ownedKey(template, id), func(w *writer, set *model.MapperSet) error {
-		sets, err := mapperSetsOf(w.Tx, template)
+		sets, err := partsOf(w.Tx, mapperSetKind(), template)
 		if err != nil {
 			return err
 		}
