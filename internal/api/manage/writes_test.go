@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -310,5 +311,49 @@ func (h *harbour) writesAtLast() []aWrite {
 	files["environment/scopes.json"] = `[{"clientId":"c2","name":"second"}]`
 	return []aWrite{
 		{route: "POST " + environment + "/apply", target: env + "/apply?verbose=true", body: zipOf(h.t, files), headers: []string{"Content-Type: application/zip"}, kind: several},
+	}
+}
+
+// MG-18: of writes at once that name one version, exactly one wins, whatever the object is.
+func TestOneWriteWins(t *testing.T) {
+	h := newHarbour(t)
+	asset := env + "/asset-templates/Cargo/assets/a"
+	h.do("admin", "PUT", asset, `{}`).want(t, http.StatusCreated)
+	h.do("admin", "POST", env+"/scopes", `{"clientId":"c1","name":"portal"}`).want(t, http.StatusCreated)
+	h.put(regoPolicy("p1", "4", "A"))
+	for _, c := range []struct{ read, method, target, body string }{
+		{env, "PATCH", env, `{"description":"%d"}`},
+		{asset, "PATCH", asset, `{"name":"%d"}`},
+		{env + "/scopes/c1", "PATCH", env + "/scopes/c1", `{"description":"%d"}`},
+		{env + "/scopes/c1", "POST", env + "/scopes/c1/secrets", `{"expireOldAfterSeconds":%d}`},
+		{env + "/custom-attributes/level", "PUT", env + "/custom-attributes/level", `{"key":"level","name":"%d","type":"number"}`},
+		{credentialsPath + "/viewer", "PUT", credentialsPath + "/viewer", `{"name":"%d","permission":"VIEWER"}`},
+		{app1("harbour-app"), "POST", applicationsPath + "?authWsId=" + h.quays, `{"applicationId":"harbour-app","displayName":"%d","assetTemplateIds":[]}`},
+		{h.policies("&filter[id]=p1"), "POST", "/api/1.0/policies/" + envID, `{"authWsId":"` + h.quays + `","language":"rego","policyCode":` + strconv.Quote(strings.ReplaceAll(regoPolicy("p1", "7", "B"), "Berth B", "Berth %d")) + `}`},
+		{crewPath, "PATCH", crewPath, patch("/templateId", "Crew%d")},
+	} {
+		tag := h.do("tenant", "GET", c.read, "").want(t, http.StatusOK).Header.Get("ETag")
+		statuses := make(chan int)
+		const writers = 6
+		for i := range writers {
+			go func() {
+				_, a := h.ask("tenant", c.method, c.target, strings.ReplaceAll(c.body, "%d", strconv.Itoa(i+1)), "If-Match: "+tag)
+				statuses <- a.StatusCode
+			}()
+		}
+		won, lost := 0, 0
+		for range writers {
+			switch status := <-statuses; {
+			case status/100 == 2:
+				won++
+			case status == http.StatusPreconditionFailed:
+				lost++
+			default:
+				t.Errorf("%s %s: status %d", c.method, c.target, status)
+			}
+		}
+		if won != 1 || lost != writers-1 {
+			t.Errorf("%s %s: %d won, %d lost", c.method, c.target, won, lost)
+		}
 	}
 }
