@@ -3,6 +3,7 @@ package decide
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -21,8 +22,8 @@ type ResourceClaim struct {
 	Untold bool // which action is meant cannot be told: the pair is never allowed. Action is ""
 }
 
-// Pair is an asset and an action that were asked about, with the verdict. Action is as the request spells it, or the wire
-// name of the action when the request asked for every one.
+// Pair is an asset and an action that were asked about, with the verdict and the first granting policy. Action is as the
+// request spells it, or the wire name of the action when the request asked for every one.
 type Pair struct {
 	Template model.TemplateID
 	Path     string
@@ -57,6 +58,7 @@ func (a *PermitAnswer) AppendAttributes(dst []byte, p *Pair) []byte {
 // Permit judges every pair of req. The call must be authenticated. The audit record is written before it returns. Errors:
 // those of Token.
 func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, error) {
+	req.types = typesOf(req.Resources)
 	ctx, cancel, b, err := c.bind(ctx, &req.Situation)
 	if err != nil {
 		return nil, err
@@ -64,9 +66,6 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 	defer cancel()
 	answer := &PermitAnswer{Revision: b.snapshot.Revision(), Identities: b.identities, snapshot: b.snapshot}
 	for i := range req.Resources {
-		if err := context.Cause(ctx); err != nil {
-			return nil, err
-		}
 		r := &req.Resources[i]
 		asset := engine.Asset{Template: r.Template, Path: r.Path}
 		t, ok := b.snapshot.AssetTemplate(r.Template)
@@ -84,9 +83,15 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 			return nil, model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxPairs)
 		}
 		for _, action := range actions {
+			if err := context.Cause(ctx); err != nil {
+				return nil, err
+			}
+			decision := b.residual.Evaluate(asset, action)
+			if len(decision.Policies) > 1 { // only the first is told, and very many may grant each of very many pairs
+				decision.Policies = slices.Clone(decision.Policies[:1])
+			}
 			answer.Pairs = append(answer.Pairs, Pair{
-				Template: r.Template, Path: r.Path, Action: action,
-				Decision: b.residual.Evaluate(asset, action), asset: asset,
+				Template: r.Template, Path: r.Path, Action: action, Decision: decision, asset: asset,
 			})
 		}
 	}
@@ -98,6 +103,19 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 		verdict = "PERMIT"
 	}
 	return answer, c.keep(ctx, 200, fmt.Sprintf("%s of %d pairs", verdict, len(answer.Pairs)))
+}
+
+// typesOf are the types of the resources, each once: only the policies on them are bound.
+func typesOf(resources []ResourceClaim) []model.TemplateID {
+	known := map[model.TemplateID]bool{}
+	out := []model.TemplateID{}
+	for i := range resources {
+		if t := resources[i].Template; !known[t] {
+			known[t] = true
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // maxPairs is how many pairs one call may ask about: an entry without an action stands for every action of its type, so

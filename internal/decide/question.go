@@ -29,6 +29,7 @@ type Situation struct {
 	// Described are the headers of the call that the request describes, by lower-case name. Identity matchers look into
 	// them before they look into the request's own (runtime-api.md 13.5).
 	Described map[string][]string
+	types     []model.TemplateID // all that the question is about; nil = any
 }
 
 // maxDecision is how long one decision may take. An answer that was not found by then is an error, never a part.
@@ -56,7 +57,7 @@ func (c *Call) question(ctx context.Context, s *Situation) engine.Question {
 	return engine.Question{
 		Applications: c.scope.ApplicationIDs, Environment: s.Environment,
 		SourceIP: c.source(s.RemoteIP), Instant: c.started, ZoneOffset: s.ZoneOffset,
-		CombinedMultiValue: s.CombinedMultiValue, Done: ctx.Done(),
+		CombinedMultiValue: s.CombinedMultiValue, Types: s.types, Done: ctx.Done(),
 	}
 }
 

@@ -49,7 +49,11 @@ func (s *Snapshot) Bind(q Question) (*Residual, error) {
 	if len(q.Identities) == 0 || len(q.Identities) > 3 {
 		return nil, model.Invalidf("a question has 1 to 3 identities, not %d", len(q.Identities))
 	}
-	return s.bindWithin(&q, s.reachable(q.Applications))
+	reachable := s.reachable(q.Applications)
+	if q.Types != nil {
+		maps.DeleteFunc(reachable, func(t model.TemplateID, _ bool) bool { return !slices.Contains(q.Types, t) })
+	}
+	return s.bindWithin(&q, reachable)
 }
 
 // bindWithin is Bind of a question of the right size about the types that are reachable.

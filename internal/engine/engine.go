@@ -68,6 +68,8 @@ type Question struct {
 	ZoneOffset   time.Duration         // of zone "request" (E23)
 	// CombinedMultiValue evaluates every row of an identity as an identity of its own (E20).
 	CombinedMultiValue bool
+	// Types are the asset types that are asked about: no others are reached, nor bound. nil = every type.
+	Types []model.TemplateID
 	// Done, once it is closed, ends Bind and Select with ErrStopped: nobody waits for the answer. nil = never.
 	Done <-chan struct{}
 }

@@ -103,6 +103,9 @@ func aboutType(t *term) bool {
 func (r *Residual) labels(c *collector, holds judge) []label {
 	granted := map[label]bool{}
 	for i := range r.permutations {
+		if r.question.stopped() {
+			return nil
+		}
 		allowed := map[label]bool{}
 		restricted := make([]bool, len(c.actions))
 		terms := r.permutations[i].terms[c.asset.def.ID]
@@ -138,7 +141,8 @@ func (r *Residual) labels(c *collector, holds judge) []label {
 }
 
 // Evaluate judges one asset and one action, named as on the wire. An asset of a stored type without a path asks about the
-// type as a whole. With several permutations of rows the pair is allowed when one of them allows it (E20).
+// type as a whole. With several permutations of rows the pair is allowed when one of them allows it (E20). What it says
+// once the question's Done is closed is of no account.
 func (r *Residual) Evaluate(a Asset, action string) Decision {
 	t, act, reason := r.target(a.Template, action)
 	if reason != "" {
@@ -198,6 +202,9 @@ func (r *Residual) reason(t *assetType, action model.ActionID, about matter) str
 	best, exists, restricted := ReasonNotInGroup, false, false
 	policies, _ := r.snapshot.onType.get(t.def.ID)
 	for i := range r.permutations {
+		if r.question.stopped() {
+			break
+		}
 		p := &r.permutations[i]
 		for _, pol := range policies {
 			if !pol.active(r.reachable) || !pol.coversAction(t.def.ID, action) {

@@ -18,6 +18,8 @@ type predicate struct {
 	numbers   []model.Number // NUMERIC operands
 	keys      []string       // of numbers, for the index
 	rule      *rule          // where it comes from
+	// done, once it is closed, ends a comparison of very many texts; what holds is then of no account. nil = never
+	done <-chan struct{}
 }
 
 // operands makes a predicate of a rule and the values of its right side. ok is false when the right side is missing
@@ -39,6 +41,9 @@ func (r *rule) operands(values []string) (p predicate, ok bool) {
 
 // holds judges the values of the attribute on one record (V3 to V7).
 func (p *predicate) holds(values []string) bool {
+	if len(values)*(len(p.texts)+len(p.numbers)) > manyComparisons && len(values) > 1 {
+		return p.holdsOfMany(values)
+	}
 	present, hit := false, false
 	for _, v := range values {
 		if p.numeric {
@@ -57,6 +62,61 @@ func (p *predicate) holds(values []string) bool {
 		}
 	}
 	return present && hit != p.op.IsNegative()
+}
+
+// manyComparisons is how many comparisons are made pair by pair. A request may bring hundreds of thousands of values for
+// both sides.
+const manyComparisons = 4096
+
+// holdsOfMany is holds in time that grows with the values, not with the pairs of them, but for the text operators, which
+// end when nobody waits any more.
+func (p *predicate) holdsOfMany(values []string) bool {
+	if p.numeric {
+		return p.holdsOfNumbers(values)
+	}
+	var hit bool
+	if p.op.IsText() {
+		hit = slices.ContainsFunc(values, func(v string) bool {
+			select {
+			case <-p.done:
+				return true
+			default:
+				return slices.ContainsFunc(p.texts, func(w string) bool { return compareTexts(p.op, v, w) })
+			}
+		})
+	} else {
+		known := setOf(p.texts)
+		hit = slices.ContainsFunc(values, func(v string) bool { return known[v] })
+	}
+	return hit != p.op.IsNegative()
+}
+
+func (p *predicate) holdsOfNumbers(values []string) bool {
+	var easiest model.Number // operand of an order
+	var known map[model.Number]bool
+	switch {
+	case p.op == model.OpLess || p.op == model.OpLessEqual:
+		easiest = slices.MaxFunc(p.numbers, model.Number.Compare)
+	case p.op.IsOrder():
+		easiest = slices.MinFunc(p.numbers, model.Number.Compare)
+	default:
+		known = setOf(p.numbers)
+	}
+	present, hit := false, false
+	for _, v := range values {
+		n, ok := model.ParseNumber(v)
+		present = present || ok
+		hit = hit || ok && (known[n] || p.op.IsOrder() && compareNumbers(p.op, n, easiest))
+	}
+	return present && hit != p.op.IsNegative()
+}
+
+func setOf[V comparable](values []V) map[V]bool {
+	out := make(map[V]bool, len(values))
+	for _, v := range values {
+		out[v] = true
+	}
+	return out
 }
 
 func compareTexts(op model.Operator, v, w string) bool {

@@ -26,14 +26,17 @@ func (s *subject) values(id model.AttributeID) []string {
 }
 
 // bind is the predicate of a rule for this subject.
-func (s *subject) bind(r *rule) (predicate, bool) {
+func (s *subject) bind(r *rule) (p predicate, ok bool) {
 	switch r.src.Ref.Side {
 	case model.SideIdentity:
-		return r.operands(s.values(r.src.Ref.Attribute))
+		p, ok = r.operands(s.values(r.src.Ref.Attribute))
 	case model.SideRequest:
-		return r.operands(s.question.Environment[string(r.src.Ref.Attribute)])
+		p, ok = r.operands(s.question.Environment[string(r.src.Ref.Attribute)])
+	default:
+		return r.fixed, true
 	}
-	return r.fixed, true
+	p.done = s.question.Done
+	return p, ok
 }
 
 // left are the values of a rule's left attribute, for rules on identities and requests.

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -135,12 +136,24 @@ func leafHolds(l engine.Leaf, a model.Asset) bool {
 		}
 		present = true
 		for _, w := range l.Values {
-			y, _ := model.ParseNumber(w)
+			y := readPlain(w)
 			hit = hit || leafCompares(l, v, w, x.Compare(y))
 		}
 	}
 	negative := l.Op == model.OpNotEqual || l.Op == model.OpNotIn
 	return present && hit != negative
+}
+
+// readPlain reads a number in plain notation of any length, which ParseNumber does not.
+func readPlain(w string) model.Number {
+	if whole := strings.TrimRight(w, "0"); !strings.Contains(w, ".") {
+		w = fmt.Sprintf("%se%d", whole, len(w)-len(whole))
+	} else if sign, small, ok := strings.Cut(w, "0."); ok && (sign == "" || sign == "-") {
+		digits := strings.TrimLeft(small, "0")
+		w = fmt.Sprintf("%s.%se-%d", sign, digits, len(small)-len(digits))
+	}
+	n, _ := model.ParseNumber(w) // what is left of zero is zero
+	return n
 }
 
 func leafCompares(l engine.Leaf, v, w string, order int) bool {

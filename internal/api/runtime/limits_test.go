@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -75,5 +76,41 @@ func TestResolutionOfManyValues(t *testing.T) {
 				t.Errorf("allocated %d MiB", took)
 			}
 		})
+	}
+}
+
+// RT-85: of each of very many pairs only the first granting policy is kept, and a question about a few types binds the
+// policies on those.
+func TestPermitOfManyPairs(t *testing.T) {
+	h := newHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		for i := range 1_000 {
+			p := harbourPolicies()[0]
+			p.ID, p.Name = model.PolicyID(fmt.Sprintf("pol-%d", 100+i)), fmt.Sprintf("more %d", i)
+			if err := put(tx.Policies, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	pair := `{"action":"View","path":"acc-1"}`
+	body := `{` + mreyes + `,"listOfResources":{"resourceType":"Accounts","resources":[` + strings.Repeat(pair+",", 9_999) + pair + `]}}`
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f, err := parseBody([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := readPermit(f, nil)
+	check(t, err)
+	call := h.service.Begin(decide.Incoming{Credentials: decide.Credentials{ClientID: client, Secret: h.secret}})
+	check(t, call.AuthenticateHeaders(t.Context()))
+	answer, err := call.Permit(t.Context(), req.PermitRequest)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	check(t, err)
+	if held := (after.HeapAlloc - min(before.HeapAlloc, after.HeapAlloc)) >> 20; !answer.Permitted() || len(answer.Pairs) != 10_000 || held > 40 {
+		t.Errorf("%d pairs, %d MiB", len(answer.Pairs), held)
 	}
 }
