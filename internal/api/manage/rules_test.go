@@ -151,3 +151,27 @@ func TestMapperDirections(t *testing.T) {
 		h.do("admin", "POST", crewPath+"/mapper-sets", c.body).want(t, c.status, c.part)
 	}
 }
+
+// PM-35, MG-77: a decision is made at the server's own time, whatever the request says of it.
+func TestDecisionsAtTheServersTime(t *testing.T) {
+	h := impactWorld(t)
+	const from = "\n\n# METADATA\n# custom:\n#   plainid:\n#     kind: Condition\n#     name: From %s\ncondition(env) if {\n\ttime.clock([env.time, \"UTC\"]) %s [9,0,0]\n}"
+	h.put(regoPolicy("late", "4", "A") + fmt.Sprintf(from, "nine", ">="))
+	d := h.decisions()
+	before := d.ask(t, crew("Crew", "iris"))
+	const late = "2026-07-06T18:00:00Z"
+	for _, key := range []string{"time", "now", "timestamp", "currentTime", "requestTime", "evaluationTime", "environment", "context", "contextData"} {
+		value := `"` + late + `"`
+		if key == "environment" || key == "context" || key == "contextData" {
+			value = `{"time":["` + late + `"],"currentTime":["` + late + `"]}`
+		}
+		body := strings.Replace(crew("Crew", "iris"), "{", `{"`+key+`":`+value+`,`, 1)
+		if got := d.ask(t, body, "Date: Mon, 06 Jul 2026 18:00:00 GMT", "Ambit-Time: "+late); strings.Contains(got, "quay") || !strings.Contains(got, "errors") && got != before {
+			t.Errorf("%s: %s, without it %s", key, got, before)
+		}
+	}
+	h.put(regoPolicy("late", "4", "A") + fmt.Sprintf(from, "early", "<="))
+	if got := d.ask(t, crew("Crew", "iris")); got == before || !strings.Contains(got, "quay") {
+		t.Errorf("at eight: %s", got)
+	}
+}
