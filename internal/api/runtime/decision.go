@@ -183,6 +183,8 @@ func (c *coercer) uri() (decide.CallPath, map[string][]string) {
 	if v.Kind() != jsontext.KindBeginObject {
 		return decide.CallPath{}, nil
 	}
+	query, before := part.values("query").byName(), len(*c.errs)
+	sent := part.texts("path")
 	if list := part.fields["path"]; list.Kind() == jsontext.KindBeginArray {
 		for element := range incoming.Elements(list) {
 			if element.Kind() == jsontext.KindNull {
@@ -191,7 +193,10 @@ func (c *coercer) uri() (decide.CallPath, map[string][]string) {
 			}
 		}
 	}
-	return part.callPath(part.texts("path")), part.values("query").byName()
+	if len(*c.errs) > before {
+		return decide.CallPath{}, query
+	}
+	return part.callPath(sent), query
 }
 
 // url reads a URL, or a path with a query, as the line of a request has it: // at its start is no host.
