@@ -1,5 +1,6 @@
-// Package manage is the wire of the management plane: the token endpoint and Ambit's own administration calls
-// (management-api.md 1, 2, 15 to 21). It turns requests into calls of package manage (use cases) and results into bodies.
+// Package manage is the wire of the management plane: the calls that are compatible with PlainID's, the token endpoints,
+// and Ambit's own (management-api.md 1 to 22). It turns requests into calls of package manage (use cases) and results into
+// bodies.
 //
 // Start at Handler, then router.go for the order of checks that no call can leave out, and one file for each aggregate.
 // Every answer carries x-request-id; errors have the body of their family, made by package problem.
