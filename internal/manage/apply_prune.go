@@ -218,8 +218,16 @@ func (a *applier) pruneCustomAttributes() error {
 	if !a.covers(&a.layout.environment, kindCustomAttributes) {
 		return nil
 	}
-	return pruneOf(a, kindCustomAttributes, customAttributeSubject(), a.w.CustomAttributes,
-		func(c *model.CustomAttribute) string { return c.Key }, func(c *model.CustomAttribute) string { return c.Key },
+	gone := map[string]bool{}
+	key := func(c *model.CustomAttribute) string { return c.Key }
+	err := pruneOf(a, kindCustomAttributes, customAttributeSubject(), a.w.CustomAttributes, key, key,
 		func(*model.CustomAttribute) bool { return true },
-		func(c *model.CustomAttribute) error { return a.w.dropCustomValues(a.policySubject(), c.Key) })
+		func(c *model.CustomAttribute) error {
+			gone[c.Key] = true
+			return nil
+		})
+	if err != nil || len(gone) == 0 {
+		return err
+	}
+	return a.w.dropCustomValues(a.policySubject(), gone)
 }

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -104,55 +105,56 @@ func (s *Service) PutCustomAttributes(ctx context.Context, call Call, env model.
 }
 
 func (w *writer) pruneCustomAttributes(keep []model.CustomAttribute) error {
-	for a, err := range w.CustomAttributes.FindAll() {
+	kept := map[string]bool{}
+	for i := range keep {
+		kept[keep[i].Key] = true
+	}
+	gone := map[string]bool{}
+	err := each(w.CustomAttributes.FindAll(), func(a model.CustomAttribute) {
+		if !kept[a.Key] {
+			gone[a.Key] = true
+		}
+	})
+	if err == nil {
+		err = w.dropStoredCustomValues(gone)
+	}
+	for _, key := range slices.Sorted(maps.Keys(gone)) {
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(keep, func(k model.CustomAttribute) bool { return k.Key == a.Key }) {
-			continue
-		}
-		if err := w.dropStoredCustomValues(&a); err != nil {
-			return err
-		}
-		if _, err := remove(w, customAttributeSubject(), w.CustomAttributes, a.Key); err != nil {
-			return err
-		}
+		_, err = remove(w, customAttributeSubject(), w.CustomAttributes, key)
 	}
-	return nil
+	return err
 }
 
 // DeleteCustomAttribute ends a definition. Its values on policies go with it (policy-model.md 3.12).
 func (s *Service) DeleteCustomAttribute(ctx context.Context, call Call, env model.EnvironmentID, key string) (Done, error) {
-	return removeObject(ctx, s, &call, env, customAttributeKind(), key, (*writer).dropStoredCustomValues)
+	return removeObject(ctx, s, &call, env, customAttributeKind(), key, func(w *writer, _ *model.CustomAttribute) error {
+		return w.dropStoredCustomValues(map[string]bool{key: true})
+	})
 }
 
-func (w *writer) dropStoredCustomValues(a *model.CustomAttribute) error {
+func (w *writer) dropStoredCustomValues(keys map[string]bool) error {
 	s, err := storedPolicySubject(w.Tx)
 	if err != nil {
 		return err
 	}
-	return w.dropCustomValues(s, a.Key)
+	return w.dropCustomValues(s, keys)
 }
 
-// dropCustomValues removes the values of one custom attribute from all policies.
-func (w *writer) dropCustomValues(s *subject[model.Policy], key string) error {
-	for p, err := range w.Policies.FindAll() {
-		if err != nil {
-			return err
+// dropCustomValues removes the values of custom attributes from all policies, which are gone through once however many
+// attributes end.
+func (w *writer) dropCustomValues(s *subject[model.Policy], keys map[string]bool) error {
+	isGone := func(v model.CustomValue) bool { return keys[v.Key] }
+	return changeAll(w, s, w.Policies, func(p *model.Policy) model.PolicyID { return p.ID }, func(p *model.Policy) bool {
+		if !slices.ContainsFunc(p.CustomAttributes, isGone) {
+			return false
 		}
-		if customValue(&p, key) == nil {
-			continue
-		}
-		p.CustomAttributes = slices.DeleteFunc(slices.Clone(p.CustomAttributes),
-			func(v model.CustomValue) bool { return v.Key == key })
-		if len(p.CustomAttributes) == 0 {
+		if p.CustomAttributes = slices.DeleteFunc(slices.Clone(p.CustomAttributes), isGone); len(p.CustomAttributes) == 0 {
 			p.CustomAttributes = nil
 		}
-		if _, err := put(w, s, w.Policies, p.ID, p); err != nil {
-			return err
-		}
-	}
-	return nil
+		return true
+	})
 }
 
 // misfits are the errors of definitions that stored values do not fit, by key: whoever tightens a definition changes the

@@ -34,7 +34,8 @@ func definitionsOf(attributes []model.CustomAttribute) []jsontext.Value {
 }
 
 func listCustomAttributes(x *exchange) error {
-	w, err := windowOf(x.r.URL.Query(), defaultLimit)
+	// what was read is put back with prune: a short first page would end all other definitions
+	w, err := windowOf(x.r.URL.Query(), maxLimit)
 	if err != nil {
 		return err
 	}

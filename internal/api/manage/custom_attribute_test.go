@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func TestCustomAttributesRoundTrip(t *testing.T) {
 	h.do("admin", "PUT", one, odd, "If-None-Match: *").want(t, 412)
 	h.do("admin", "PUT", one, strings.Replace(odd, "1.50", "1.5", 1), "If-Match: \"1\"").want(t, 412)
 
-	a = h.do("viewer", "GET", all, "").want(t, 200, `{"data":[`+odd+`,{"key":"level",`, `{"key":"reviewer",`, `"total":3,"limit":50,"offset":0,"meta":{"total":3`)
+	a = h.do("viewer", "GET", all, "").want(t, 200, `{"data":[`+odd+`,{"key":"level",`, `{"key":"reviewer",`, `"total":3,"limit":1000,"offset":0,"meta":{"total":3`)
 	h.do("viewer", "GET", all+"?limit=1&offset=1", "").want(t, 200, `{"data":[{"key":"level"`, `"total":3,"limit":1,"offset":1`)
 	h.do("viewer", "GET", all+"?limit=10000", "").want(t, 200, `"limit":1000`)
 	h.do("viewer", "GET", all+"?limit=0", "").want(t, 400, "MGT-003")
@@ -114,6 +115,42 @@ func TestCustomAttributesInUse(t *testing.T) {
 		if a := h.do("viewer", "GET", h.policies("&filter[id]="+id), ""); strings.Contains(a.body, "customAttributes") {
 			t.Errorf("pruned: %s", a.body)
 		}
+	}
+}
+
+// PM-18, 3.12: a policy that loses several values at once is changed once, and a list that was read can be put back with prune.
+func TestCustomAttributesPruned(t *testing.T) {
+	h := newHarbour(t)
+	all := env + "/custom-attributes"
+	var many []string
+	for i := range 60 {
+		many = append(many, fmt.Sprintf(`{"key":"k%02d","name":"K","type":"number"}`, i))
+	}
+	make60 := func() {
+		h.do("admin", "PUT", all+"?prune=true", "["+strings.Join(many, ",")+"]").want(t, 200)
+		h.put(regoPolicy("p1", "3", "A", "customAttributes:", "  k01: 1", "  k59: 2"))
+	}
+	make60()
+	read := h.do("viewer", "GET", all, "").want(t, 200, `"total":60`)
+	h.do("admin", "PUT", all+"?prune=true", read.body).want(t, 200).wantHeaders(t, "Ambit-Result: unchanged")
+	for name, prune := range map[string]func() answer{
+		"call": func() answer { return h.do("admin", "PUT", all+"?prune=true", `[]`) },
+		"apply": func() answer {
+			return h.do("admin", "POST", env+"/apply?prune=true", zipOf(t, map[string]string{"environment/custom-policy-attributes.json": "[]"}), "Content-Type: application/zip")
+		},
+	} {
+		make60()
+		prune().want(t, 200)
+		changes := 0
+		for _, e := range h.events() {
+			if e.ResourceType == "ROLE" && int64(e.Revision) == h.revisionNow() {
+				changes++
+			}
+		}
+		if policy := h.policyText("p1"); changes != 1 || strings.Contains(policy, "k01") || strings.Contains(policy, "k59") {
+			t.Errorf("%s: %d changes of %s", name, changes, policy)
+		}
+		h.do("viewer", "GET", all, "").want(t, 200, `"total":0`)
 	}
 }
 
