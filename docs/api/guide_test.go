@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,36 @@ func TestLinksLead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestIndexIsWhole: the index of the guide names every page, and links into a page lead to a heading.
+func TestIndexIsWhole(t *testing.T) {
+	all := pages(t)
+	anchor := regexp.MustCompile(`\]\(([^):#]*)#([^)]+)\)`)
+	for name, text := range all {
+		if page := filepath.Base(name); page != "index.md" && page != "README.md" && !strings.Contains(all["../index.md"], "("+page+")") {
+			t.Errorf("index.md does not name %s", page)
+		}
+		for _, m := range anchor.FindAllStringSubmatch(text, -1) {
+			page := name
+			if m[1] != "" {
+				page = filepath.Join(filepath.Dir(name), m[1])
+			}
+			if _, isPage := all[page]; isPage && !slices.Contains(headings(all[page]), m[2]) {
+				t.Errorf("%s: %s#%s: no such heading", name, m[1], m[2])
+			}
+		}
+	}
+}
+
+// headings are the anchors of a page, as the usual readers of Markdown make them.
+func headings(text string) []string {
+	var out []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		kept := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		out = append(out, strings.ReplaceAll(kept, " ", "-"))
+	}
+	return out
 }
 
 // TestPoliciesOfTheGuideCompile: every whole module shown compiles; of the others at least the package line is missing.

@@ -20,6 +20,7 @@ import (
 
 type applyCommand struct {
 	remote
+	matching
 	Paths   []string `arg:"" name:"path" help:"A directory in the layout of exports, files of one, or an archive (.zip, .tar, .tar.gz)."`
 	DryRun  bool     `help:"Say what would happen and change nothing."`
 	Prune   bool     `help:"Delete what the directory lacks, within the workspaces and kinds that it has."`
@@ -35,12 +36,15 @@ type report struct {
 		Committed bool                      `json:"committed"`
 		Summary   map[string]map[string]int `json:"summary"`
 		Items     []struct {
-			File     string `json:"file"`
-			Kind     string `json:"kind"`
-			ID       string `json:"id"`
-			Result   string `json:"result"`
-			Warnings []any  `json:"warnings"`
+			File     string      `json:"file"`
+			Kind     string      `json:"kind"`
+			ID       string      `json:"id"`
+			Result   string      `json:"result"`
+			Warnings []wireError `json:"warnings"`
 		} `json:"items"`
+		BuildingBlocks []struct {
+			Result string `json:"result"`
+		} `json:"buildingBlocks"`
 		Changes []difference `json:"changes"`
 		Notes   []string     `json:"notes"`
 	} `json:"data"`
@@ -62,7 +66,7 @@ func (c *applyCommand) Run(ctx context.Context, s Streams) error {
 		return err
 	}
 	query := url.Values{"onError": {c.OnError}, "rename": c.Rename}
-	for name, set := range map[string]bool{"dryRun": c.DryRun, "prune": c.Prune} {
+	for name, set := range map[string]bool{"dryRun": c.DryRun, "prune": c.Prune, "evaluateByBBName": c.ByName} {
 		if set {
 			query.Set(name, "true")
 		}
@@ -96,10 +100,12 @@ func (r *report) print(s Streams, name func(string) string) error {
 	}
 	for _, item := range r.Data.Items {
 		for _, warning := range item.Warnings {
-			fmt.Fprintf(s.Err, "%s: warning: %v\n", name(item.File), warning)
+			warning.File = item.File
+			fmt.Fprintf(s.Err, "%s (warning %s)\n", warning.placed(name), warning.Code)
 		}
 	}
 	r.complain(s.Err, name)
+	r.countBlocks()
 	for _, kind := range slices.Sorted(maps.Keys(r.Data.Summary)) {
 		counts := r.Data.Summary[kind]
 		fmt.Fprintf(s.Out, "%-24s %d created, %d updated, %d unchanged, %d deleted, %d failed\n", kind,
@@ -120,11 +126,30 @@ func (r *report) print(s Streams, name func(string) string) error {
 // complain prints the errors, by the caller's own paths.
 func (r *report) complain(out io.Writer, name func(string) string) {
 	for _, e := range r.Errors {
-		if e.File != "" {
-			e.Message = strings.TrimPrefix(strings.TrimPrefix(e.Message, e.File+":"), " ")
-			e.File = name(e.File)
+		fmt.Fprintln(out, e.placed(name))
+	}
+}
+
+// placed is the text of an error with its file as the caller named it.
+func (e wireError) placed(name func(string) string) string {
+	if e.File != "" {
+		e.Message = strings.TrimPrefix(strings.TrimPrefix(e.Message, e.File+":"), " ")
+		e.File = name(e.File)
+	}
+	return e.String()
+}
+
+// countBlocks adds the building blocks to the summary, which the server lists one by one.
+func (r *report) countBlocks() {
+	counts := map[string]int{}
+	for _, b := range r.Data.BuildingBlocks {
+		if b.Result == "reused" {
+			b.Result = "unchanged"
 		}
-		fmt.Fprintln(out, e.String())
+		counts[b.Result]++
+	}
+	if len(counts) > 0 && r.Data.Summary != nil {
+		r.Data.Summary["building-blocks"] = counts
 	}
 }
 

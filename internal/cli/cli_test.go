@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 )
@@ -221,5 +222,26 @@ func TestWriteFile(t *testing.T) {
 	left, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(left) != 1 {
 		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// TestReportOfAnApply: warnings stand at the caller's own path, and building blocks are counted.
+func TestReportOfAnApply(t *testing.T) {
+	var r report
+	err := json.Unmarshal([]byte(`{"data":{"committed":true,"summary":{"policies":{"updated":1}},
+	  "items":[{"file":"p.rego","result":"updated","warnings":[{"code":"RW-01","line":2,"column":8,"message":"p.rego:2:8: not marked"}]}],
+	  "buildingBlocks":[{"result":"reused"},{"result":"updated"},{"result":"created"}]},"errors":[]}`), &r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, complaint bytes.Buffer
+	if err := r.print(Streams{Out: &out, Err: &complaint}, func(path string) string { return "dir/" + path }); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := complaint.String(), "dir/p.rego:2:8: not marked (warning RW-01)\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if want := "building-blocks          1 created, 1 updated, 1 unchanged, 0 deleted, 0 failed\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("no %q in\n%s", want, &out)
 	}
 }

@@ -16,9 +16,9 @@ import (
 
 type diffCommand struct {
 	remote
+	matching
 	Paths  []string `arg:"" name:"path" help:"A directory in the layout of exports, files of one, or an archive (.zip, .tar, .tar.gz)."`
 	Prune  bool     `help:"As in apply: what the directory lacks is a difference, too."`
-	ByName bool     `name:"by-name" help:"Compare building blocks by name instead of by their rules."`
 	Rename []string `placeholder:"OLD=NEW" help:"As in apply; may be repeated."`
 	JSON   bool     `help:"Print the report of the dry run as JSON, with the texts of what differs."`
 }

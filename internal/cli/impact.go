@@ -13,13 +13,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/alecthomas/kong"
 )
 
 type impactCommand struct {
 	remote
+	matching
 	Paths            []string `arg:"" optional:"" name:"path" help:"A directory in the layout of exports, files of one, or an archive; or one .rego file with --auth-ws or --identity-ws."`
-	AuthWs           string   `name:"auth-ws" placeholder:"ID" help:"Authorization workspace of the .rego file."`
-	IdentityWs       string   `name:"identity-ws" placeholder:"ID" help:"Identity workspace of the .rego file."`
+	AuthWs           string   `name:"auth-ws" placeholder:"NAME" help:"Authorization workspace of the .rego file, by name or id."`
+	IdentityWs       string   `name:"identity-ws" placeholder:"NAME" help:"Identity workspace of the .rego file, by name or id."`
 	Disable          string   `xor:"change" placeholder:"POLICY" help:"Ask about making a policy inactive."`
 	Enable           string   `xor:"change" placeholder:"POLICY" help:"Ask about making a policy active."`
 	Delete           string   `xor:"change" placeholder:"POLICY" help:"Ask about deleting a policy."`
@@ -52,7 +55,7 @@ type impactLine struct {
 }
 
 // Run asks the server what a change would do and prints it as it arrives.
-func (c *impactCommand) Run(ctx context.Context, s Streams) error {
+func (c *impactCommand) Run(ctx context.Context, k *kong.Context, s Streams) error {
 	if err := c.inEnvironment("impact"); err != nil {
 		return err
 	}
@@ -68,6 +71,16 @@ func (c *impactCommand) Run(ctx context.Context, s Streams) error {
 	session, err := c.connect(ctx)
 	if err != nil {
 		return err
+	}
+	o := operation{node: k.Selected(), remote: &c.remote, session: session}
+	for kind, key := range map[string]string{"authorization": "filter[authWsId]", "identity": "filter[identityWsId]"} {
+		if name := query.Get(key); name != "" {
+			id, err := o.workspace(ctx, kind, name)
+			if err != nil {
+				return err
+			}
+			query.Set(key, id)
+		}
 	}
 	answer, err := session.send(ctx, request{
 		method: http.MethodPost, path: environmentPath(c.Environment) + "/impact", query: query,
@@ -90,8 +103,10 @@ func (c *impactCommand) query() (url.Values, error) {
 			q.Set(name, value)
 		}
 	}
-	if c.Prune {
-		q.Set("prune", "true")
+	for name, set := range map[string]bool{"prune": c.Prune, "evaluateByBBName": c.ByName} {
+		if set {
+			q.Set(name, "true")
+		}
 	}
 	values := map[string][]string{}
 	for _, pair := range c.Attributes {

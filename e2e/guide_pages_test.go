@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ambit-authz/ambit/examples/bank"
+)
+
+// demoFile writes what `make run` leaves for its readers: bin/demo.env, beside the sample bank.
+func demoFile(t *testing.T, s *server, dir string) {
+	t.Helper()
+	made := string(s.must("POST", "/ambit/1.0/environments/"+bank.EnvironmentID+"/scopes/"+bank.PortalClientID+"/secrets", "application/json", "{}"))
+	secret := regexp.MustCompile(`"secret":"([^"]*)"`).FindStringSubmatch(made)
+	if secret == nil {
+		t.Fatal(made)
+	}
+	lines := append(s.variables(), "AMBIT_ENV_ID="+bank.EnvironmentID, "AMBIT_CLIENT_ID="+bank.PortalClientID, "AMBIT_CLIENT_SECRET="+secret[1],
+		"AMBIT_SAMPLE_USER="+bank.SampleUser, "AMBIT_SAMPLE_TEMPLATE=Staff")
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bin", "demo.env"), []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"examples/bank", "policies"} {
+		if err := os.CopyFS(filepath.Join(dir, name), bank.Files()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestGuidePages: every command of these pages works, in the order in which a reader comes to it, and prints what the page says.
+func TestGuidePages(t *testing.T) {
+	s := start(t)
+	fillBank(s)
+	dir := t.TempDir()
+	demoFile(t, s, dir)
+	variables := append(s.variables(), "AMBIT_ENV_ID="+bank.EnvironmentID, "TOKEN="+s.api.token)
+	cases := []struct {
+		page string
+		want []string
+	}{
+		{"ask.md", []string{
+			`"denied":[{"path":"acc/PT/001251","action":"close","template":"Accounts","reason":"PID004"}]`,
+		}},
+		{"first-environment.md", []string{
+			"4 of 4 branches of 2 policies held (100 %)", "3 received: 3 created", "ana: 1 assets, 2 actions", "eva: 1 assets, 1 actions", "tom: 0 assets",
+			"updated building-block", "0 identities, 0 gained, 0 lost", "building-blocks          0 created, 1 updated, 3 unchanged", "deleted",
+		}},
+		{"access.md", []string{`"active":true`, `"name":"pipeline"`, `"action":"CREATE"`, `"reportId"`}},
+		{"asset-types.md", []string{`"templateId":"Vaults"`, `"applicationId":"vault-desk"`}},
+		{"workspaces.md", []string{`"templateId":"Auditor"`, `"matcherValue":"auditor"`}},
+		{"environments.md", []string{`"enabled":false`, `"enabled":true`, `"audiences":["harbour"]`, `"key":"reviewer"`}},
+		{"policy-tests.md", []string{"0 failed; ", "0 gained, 0 lost"}},
+		{"cli.md", []string{"night-desk: updated", "Ruleset", "mreyes", "acc/PT/001251", "dry run: nothing was changed", "written to report.csv", "EXPIRES"}},
+	}
+	for _, c := range cases {
+		t.Run(c.page, func(t *testing.T) {
+			out := follow(t, c.page, dir, variables...)
+			for _, part := range c.want {
+				if !strings.Contains(out, part) {
+					t.Errorf("the commands did not print %s:\n%s", part, out)
+				}
+			}
+			for _, part := range []string{`"errors":`, "ambit: ", "Ward staff (1)"} {
+				if strings.Contains(out, part) {
+					t.Errorf("the commands printed %s:\n%s", part, out)
+				}
+			}
+		})
+	}
+}
