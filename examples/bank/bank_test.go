@@ -46,7 +46,7 @@ func TestLayout(t *testing.T) {
 	patterns := []string{
 		"authorization-workspaces/*/applications/*.json", "authorization-workspaces/*/asset-types/*.json",
 		"authorization-workspaces/*/policies/*.rego", "authorization-workspaces/*/building-blocks.rego",
-		"authorization-workspaces/*/request-attributes.json", "identity-workspaces/*/identity-templates/*.json",
+		"authorization-workspaces/*/request-attributes.json", "authorization-workspaces/*/api-mapper-sets/*.json", "identity-workspaces/*/identity-templates/*.json",
 		"environment/custom-policy-attributes.json", "environment/scopes.json", "environment/policy-states.json",
 	}
 	err := fs.WalkDir(Files(), ".", func(name string, d fs.DirEntry, err error) error {
