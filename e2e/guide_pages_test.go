@@ -46,6 +46,7 @@ func TestGuidePages(t *testing.T) {
 	}{
 		{"ask.md", []string{
 			`"denied":[{"path":"acc/PT/001251","action":"close","template":"Accounts","reason":"PID004"}]`,
+			`{"privileges":{"allowed":[{"resourceType":"LedgerRows","actions":[{"action":"read","asset-attributes-filter":{"OR":[{"AND":[`,
 		}},
 		{"first-environment.md", []string{
 			"4 of 4 branches of 2 policies held (100 %)", "3 received: 3 created", "ana: 1 assets, 2 actions", "eva: 1 assets, 1 actions", "tom: 0 assets",
@@ -72,5 +73,28 @@ func TestGuidePages(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// docs/write-a-policy.md: its whole policy, also with the conditions that it shows, is one that the sample bank takes.
+func TestGuideWriteAPolicy(t *testing.T) {
+	s := start(t)
+	fillBank(s)
+	text, err := os.ReadFile("../docs/write-a-policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := ""
+	for _, m := range regexp.MustCompile("(?s)```rego\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		if strings.HasPrefix(m[1], "# METADATA") {
+			policy += m[1] + "\n"
+		}
+	}
+	path := filepath.Join(t.TempDir(), "policy.rego")
+	if err := os.WriteFile(path, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := s.ambit(bank.EnvironmentID, "policies", "validate", "-w", "Retail Banking", "-f", path); !strings.Contains(out, "valid") {
+		t.Error(out)
 	}
 }
