@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ambit-authz/ambit/internal/api/authzen"
 	"github.com/ambit-authz/ambit/internal/api/runtime"
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/config"
@@ -184,11 +185,16 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Audit: sink, Log: a.options.Log,
 		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches,
 	})
-	return runtime.Handler(runtime.Options{
+	return withAuthZEN(runtime.Handler(runtime.Options{
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
 		Envelope: c.V5Envelope,
 		Version: a.options.Version, Log: a.options.Log,
-	})
+	}), authzen.Handler(authzen.Options{
+		Service: service, Sealer: a.data.secrets, Clock: time.Now, Log: a.options.Log, PublicURL: c.PublicURL,
+		NoSearch: !c.AuthZEN.SearchEnabled, MaxBytes: c.AuthZEN.MaxBodyBytes, MaxEvaluations: c.AuthZEN.MaxEvaluations,
+		PageSize: c.AuthZEN.SearchPageSize, PageMax: c.AuthZEN.SearchPageMax, ScanLimit: c.AuthZEN.SearchScanLimit,
+		TokenTTL: c.AuthZEN.PageTokenTTL, MetadataMaxAge: c.AuthZEN.MetadataMaxAge,
+	}))
 }
 
 // listeners puts both planes on one address, or each on its own.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ambit-authz/ambit/docs/api"
+	"github.com/ambit-authz/ambit/internal/api/authzen"
 	"github.com/ambit-authz/ambit/internal/api/manage"
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/api/reference"
@@ -17,6 +18,8 @@ import (
 // form is the error form of a path's family (management-api.md 1.3, runtime-api.md 3.7).
 func form(path string) problem.Form {
 	switch {
+	case authzen.Serves(path):
+		return problem.AuthZEN
 	case strings.HasPrefix(path, "/api/runtime/5.0/"), strings.HasPrefix(path, "/runtime/5.0/"):
 		return problem.Runtime
 	case !isManagement(path):
@@ -32,6 +35,9 @@ func isManagement(path string) bool {
 	if reference.Serves(path) {
 		return true
 	}
+	if authzen.Serves(path) {
+		return false
+	}
 	for _, prefix := range []string{"/api/1.0/", "/api/2.0/", "/ambit/", "/env-mgmt/", "/policy-mgmt/", "/internal-assets/", "/auth/", "/oauth2/", "/.well-known/"} {
 		if strings.HasPrefix(path, prefix) {
 			return !strings.HasPrefix(path, "/api/1.0/runtime/") || strings.HasPrefix(path, "/api/1.0/runtime/caches/")
@@ -44,6 +50,17 @@ func split(decisions, management http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isManagement(r.URL.Path) {
 			management.ServeHTTP(w, r)
+			return
+		}
+		decisions.ServeHTTP(w, r)
+	})
+}
+
+// withAuthZEN puts the routes of AuthZEN before those of the Runtime API.
+func withAuthZEN(decisions, authZEN http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if authzen.Serves(r.URL.Path) {
+			authZEN.ServeHTTP(w, r)
 			return
 		}
 		decisions.ServeHTTP(w, r)

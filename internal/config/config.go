@@ -40,6 +40,8 @@ type Config struct {
 	Log Log `koanf:"log" yaml:"log"`
 	// Audit says what happens to the record of each decision.
 	Audit Audit `koanf:"audit" yaml:"audit"`
+	// AuthZEN sets the limits of the OpenID AuthZEN routes.
+	AuthZEN AuthZEN `koanf:"authzen" yaml:"authzen"`
 
 	// MaxRequestBytes limits the body of a decision request.
 	MaxRequestBytes int64 `koanf:"max_request_bytes" yaml:"max_request_bytes"`
@@ -95,6 +97,24 @@ type Audit struct {
 	File string `koanf:"file" yaml:"file"`
 }
 
+// AuthZEN is the OpenID AuthZEN API.
+type AuthZEN struct {
+	// MaxBodyBytes limits a request body, MaxEvaluations the elements of one call.
+	MaxBodyBytes   int64 `koanf:"max_body_bytes" yaml:"max_body_bytes"`
+	MaxEvaluations int   `koanf:"max_evaluations" yaml:"max_evaluations"`
+	// SearchEnabled off makes the search routes answer 404.
+	SearchEnabled bool `koanf:"search_enabled" yaml:"search_enabled"`
+	// SearchPageSize is the size of a page that states none, SearchPageMax that of the largest.
+	SearchPageSize int `koanf:"search_page_size" yaml:"search_page_size"`
+	SearchPageMax  int `koanf:"search_page_max" yaml:"search_page_max"`
+	// SearchScanLimit is how many identities one page of a subject search judges.
+	SearchScanLimit int `koanf:"search_scan_limit" yaml:"search_scan_limit"`
+	// PageTokenTTL is how long a page token is good.
+	PageTokenTTL time.Duration `koanf:"page_token_ttl" yaml:"page_token_ttl"`
+	// MetadataMaxAge is how long callers may keep the metadata.
+	MetadataMaxAge time.Duration `koanf:"metadata_max_age" yaml:"metadata_max_age"`
+}
+
 // Secret is a text that is never printed.
 type Secret string
 
@@ -120,10 +140,14 @@ func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() +
 // Default is the configuration of a server about which nothing was said.
 func Default() Config {
 	return Config{
-		Listen:          ":8010",
-		Data:            "ambit-data",
-		Log:             Log{Level: "info", Access: true},
-		Audit:           Audit{Mode: "off"},
+		Listen: ":8010",
+		Data:   "ambit-data",
+		Log:    Log{Level: "info", Access: true},
+		Audit:  Audit{Mode: "off"},
+		AuthZEN: AuthZEN{
+			MaxBodyBytes: 1 << 20, MaxEvaluations: 1000, SearchEnabled: true, SearchPageSize: 500, SearchPageMax: 5000,
+			SearchScanLimit: 100_000, PageTokenTTL: time.Hour, MetadataMaxAge: time.Hour,
+		},
 		MaxRequestBytes: 8 << 20, ResolutionMaxBranches: 10_000,
 		MaxConnections:  10_000,
 		APIReference:    true,
@@ -187,6 +211,16 @@ func (c *Config) Check() error {
 	}
 	if c.ResolutionMaxBranches < 1 {
 		bad("resolution_max_branches", "%d is below 1", c.ResolutionMaxBranches)
+	}
+	for key, n := range map[string]int64{
+		"max_body_bytes": c.AuthZEN.MaxBodyBytes, "max_evaluations": int64(c.AuthZEN.MaxEvaluations),
+		"search_page_size": int64(c.AuthZEN.SearchPageSize), "search_page_max": int64(c.AuthZEN.SearchPageMax),
+		"search_scan_limit": int64(c.AuthZEN.SearchScanLimit), "page_token_ttl": int64(c.AuthZEN.PageTokenTTL.Seconds()),
+		"metadata_max_age": int64(c.AuthZEN.MetadataMaxAge.Seconds()),
+	} {
+		if n < 1 {
+			bad("authzen."+key, "is below 1")
+		}
 	}
 	if c.MaxConnections < 1 {
 		bad("max_connections", "%d is below 1", c.MaxConnections)

@@ -490,3 +490,19 @@ func (c *collector) addStored(path string, set uint32) {
 	last.ordinals, last.sets = append(last.ordinals, o), append(last.sets, set)
 	c.access.runs = runs
 }
+
+// Behind yields the entries of stored assets of one type that come after an asset of the type in the order of the
+// catalogue, and whether there is such an asset. The selection was of that type alone, and named no asset by its path.
+func (a *Access) Behind(path string) (entries iter.Seq[Entry], ok bool) {
+	if len(a.runs) == 0 {
+		return func(func(Entry) bool) {}, true
+	}
+	rest := a.runs[0]
+	o, ok := rest.asset.table.Find(path)
+	if !ok {
+		return nil, false
+	}
+	at := index.Seek(rest.ordinals, 0, o+1)
+	rest.ordinals, rest.sets = rest.ordinals[at:], rest.sets[at:]
+	return (&Access{runs: []run{rest}}).Entries(), true
+}

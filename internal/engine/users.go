@@ -24,6 +24,14 @@ type UserQuestion struct {
 	// in Described, no others, and nothing else.
 	Describe  func(model.TemplateID, model.Identity) model.Identity
 	Described map[model.TemplateID][]model.AttributeID
+	Page      *Page // nil = everybody
+}
+
+// Page narrows a UserQuestion to a part of one template's identities, in the order of the directory.
+type Page struct {
+	After string // entity id of a stored identity: only those behind it; "" = from the beginning
+	Limit int    // most identities in the answer
+	Scan  int    // most identities that are judged; 0 = any number
 }
 
 // Users is the answer to a UserQuestion. It holds ordinals and small numbers; entries are made while they are iterated.
@@ -31,6 +39,8 @@ type Users struct {
 	q       *UserQuestion
 	entries []userEntry
 	access  Access // holds the action sets
+	more    bool
+	last    string
 }
 
 type userEntry struct {
@@ -48,6 +58,10 @@ type User struct {
 
 // Len is the number of identities.
 func (u *Users) Len() int { return len(u.entries) }
+
+// More reports whether something may follow the page: last is the entity id of the last identity that was judged and
+// belongs to it, that of Page.After when there was none.
+func (u *Users) More() (last string, more bool) { return u.last, u.more }
 
 // ActionSets are the distinct action lists of the answer.
 func (u *Users) ActionSets() []ActionSet { return u.access.sets }
@@ -97,19 +111,44 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 		}
 		search := userSearch{q: &q, asset: t, about: about, of: s.identities[id], known: map[*block]*index.Set{}}
 		policies, _ := s.onType.get(t.def.ID)
-		for _, o := range search.candidates(policies, c.actions).Ordinals() {
-			e := userEntry{of: search.of, ordinal: o}
-			labels, err := s.user(c, about, &q, id, q.described(e))
-			if err != nil {
-				return nil, err
-			}
-			if len(labels) > 0 {
-				e.actions = uint32(c.intern(labels))
-				out.entries = append(out.entries, e)
-			}
+		if err := out.judge(s, c, about, &search, search.candidates(policies, c.actions).Ordinals()); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// judge adds the candidates that may use the asset, as many as the page has.
+func (u *Users) judge(s *Snapshot, c *collector, about matter, search *userSearch, candidates []index.Ordinal) error {
+	page := search.q.Page
+	if page != nil {
+		u.last = page.After
+		if o, ok := search.of.table.Find(page.After); ok {
+			candidates = candidates[index.Seek(candidates, 0, o+1):]
+		}
+	}
+	for judged, o := range candidates {
+		if page != nil && page.Scan > 0 && judged == page.Scan {
+			u.more = true
+			return nil
+		}
+		e := userEntry{of: search.of, ordinal: o}
+		i := search.q.described(e)
+		labels, err := s.user(c, about, search.q, search.of.def.ID, i)
+		if err != nil {
+			return err
+		}
+		if len(labels) > 0 {
+			if page != nil && len(u.entries) == page.Limit {
+				u.more = true
+				return nil
+			}
+			e.actions = uint32(c.intern(labels))
+			u.entries = append(u.entries, e)
+		}
+		u.last = i.EntityID
+	}
+	return nil
 }
 
 // user judges one identity, bound as if it asked.

@@ -6,7 +6,7 @@
 // error answer carries a new id in X-Error-Id which is also in the log, and that a status never depends on anything but
 // the error. It must never decide anything else, and it never changes the error it is given.
 //
-// Wire: runtime-api.md 3.7, management-api.md 1.3 and 2.3.
+// Wire: runtime-api.md 3.7, management-api.md 1.3 and 2.3, authzen.md 4.
 package problem
 
 import (
@@ -28,10 +28,11 @@ const (
 	Envelope             // /api, /internal-assets, /ambit: {"errors":[{code,args,id,status,name,message}]}
 	Flat                 // /env-mgmt, /policy-mgmt: {code,id,status,name,message,args,path}
 	OAuth                // token endpoint: {error,error_description,errors}
+	AuthZEN              // like Text, with the challenges of authzen.md 3
 )
 
 // isRuntime reports whether codes and names are those of runtime-api.md 3.7 rather than of management-api.md 1.3.
-func (f Form) isRuntime() bool { return f == Text || f == Runtime }
+func (f Form) isRuntime() bool { return f == Text || f == Runtime || f == AuthZEN }
 
 // Writer answers errors in one form. The zero Writer answers v3 texts and logs to slog's default logger. It is safe for
 // concurrent use.
@@ -61,7 +62,7 @@ func (p Writer) Write(w http.ResponseWriter, r *http.Request, err error) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if first.status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", p.challenge(r))
+		h.Set("WWW-Authenticate", p.challenge(r, first.name))
 	}
 	if first.status == http.StatusTooManyRequests || first.status == http.StatusServiceUnavailable {
 		if h.Get("Retry-After") == "" {
@@ -73,7 +74,7 @@ func (p Writer) Write(w http.ResponseWriter, r *http.Request, err error) {
 	case wantsProblem(r):
 		h.Set("Content-Type", "application/problem+json")
 		body = appendProblem(nil, list)
-	case p.Form == Text:
+	case p.Form == Text || p.Form == AuthZEN:
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		body = appendText(nil, list)
 	default:
@@ -121,9 +122,13 @@ func (p Writer) detail(e *model.Error) detail {
 }
 
 // challenge is the value of WWW-Authenticate. The management form tells a bad token from none (management-api.md 1.3).
-func (p Writer) challenge(r *http.Request) string {
+func (p Writer) challenge(r *http.Request, name string) string {
 	authorization := r.Header.Get("Authorization")
 	switch {
+	case p.Form == AuthZEN && name == "InvalidToken":
+		return `Basic realm="ambit", Bearer realm="ambit", error="invalid_token"`
+	case p.Form == AuthZEN:
+		return `Basic realm="ambit", Bearer realm="ambit"`
 	case p.Form.isRuntime():
 		return `Bearer realm="ambit"`
 	case p.Form == OAuth && len(authorization) >= 6 && strings.EqualFold(authorization[:6], "Basic "):

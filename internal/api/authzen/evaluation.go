@@ -1,0 +1,224 @@
+package authzen
+
+import (
+	"fmt"
+	"iter"
+	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/api/incoming"
+	"github.com/ambit-authz/ambit/internal/api/problem"
+	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// evaluation answers one evaluation (authzen.md 6).
+func (x *exchange) evaluation(f fields) error {
+	r := &reader{fields: f}
+	q := r.question()
+	r.missing(q)
+	if err := r.errs.OrNil(); err != nil {
+		return err
+	}
+	one := func(yield func(*decide.Evaluation, *model.Error) bool) { yield(q.evaluation(), nil) }
+	verdicts, err := x.call.Evaluate(x.r.Context(), one, nil)
+	if err != nil {
+		return err
+	}
+	return x.answer(appendDecision(nil, &verdicts[0], wantsReasons(f)))
+}
+
+// semantics are the values of evaluations_semantic, each with the verdict after which it ends.
+func semantics(name string) (last func(allowed bool) bool, ok bool) {
+	switch name {
+	case "execute_all":
+		return nil, true
+	case "deny_on_first_deny":
+		return func(allowed bool) bool { return !allowed }, true
+	case "permit_on_first_permit":
+		return func(allowed bool) bool { return allowed }, true
+	}
+	return nil, false
+}
+
+// evaluations answers a batch (authzen.md 7).
+func (x *exchange) evaluations(f fields) error {
+	b, err := x.h.batch(f)
+	if err != nil {
+		return err
+	}
+	if b.count == 0 {
+		return x.evaluation(f)
+	}
+	verdicts, err := x.call.Evaluate(x.r.Context(), b.each(), b.last)
+	if err != nil {
+		return err
+	}
+	reasons := wantsReasons(f)
+	body := []byte(`{"evaluations":[`)
+	for i := range verdicts {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = appendDecision(body, &verdicts[i], reasons)
+	}
+	return x.answer(append(body, `]}`...))
+}
+
+// batch is a call with several elements.
+type batch struct {
+	defaults question
+	elements jsontext.Value
+	count    int
+	last     func(allowed bool) bool
+}
+
+// batch reads all of a call but its elements.
+func (h *handler) batch(f fields) (*batch, error) {
+	r := &reader{fields: f}
+	out := &batch{elements: f["evaluations"]}
+	switch out.elements.Kind() {
+	case jsontext.KindBeginArray:
+		for range incoming.Elements(out.elements) {
+			out.count++
+		}
+	case 0: // not sent
+	default:
+		r.fail("evaluations", "must be an array")
+	}
+	if out.count > h.options.MaxEvaluations {
+		r.fail("evaluations", fmt.Sprintf("has more than %d elements", h.options.MaxEvaluations))
+	}
+	r.semantic(out)
+	if out.count > 0 { // else what is at the top is no default but the question itself
+		out.defaults = r.question()
+	}
+	return out, r.errs.OrNil()
+}
+
+// semantic reads how a batch is to be run.
+func (r *reader) semantic(b *batch) {
+	options, sent := r.fields["options"]
+	if !sent {
+		return
+	}
+	if options.Kind() != jsontext.KindBeginObject {
+		r.fail("options", "must be an object")
+		return
+	}
+	for name, value := range incoming.Members(options) {
+		if name != "evaluations_semantic" {
+			continue
+		}
+		text, _ := incoming.Scalar(value)
+		ok := value.Kind() == jsontext.KindString
+		if ok {
+			b.last, ok = semantics(text)
+		}
+		if !ok {
+			r.fail("options.evaluations_semantic", "must be execute_all, deny_on_first_deny or permit_on_first_permit")
+		}
+	}
+}
+
+// each yields the elements as evaluations. They are made one by one: all of them together may be far larger than the body,
+// since each takes the defaults.
+func (b *batch) each() iter.Seq2[*decide.Evaluation, *model.Error] {
+	return func(yield func(*decide.Evaluation, *model.Error) bool) {
+		for element := range incoming.Elements(b.elements) {
+			if !yield(b.element(element)) {
+				return
+			}
+		}
+	}
+}
+
+func (b *batch) element(v jsontext.Value) (*decide.Evaluation, *model.Error) {
+	if v.Kind() != jsontext.KindBeginObject {
+		return nil, invalid("the element must be an object")
+	}
+	r := &reader{fields: fields{}}
+	for name, value := range incoming.Members(v) {
+		if known(name) {
+			r.fields[name] = value
+		}
+	}
+	q := r.question().or(b.defaults)
+	r.missing(q)
+	if len(r.errs) > 0 {
+		return nil, r.errs[0]
+	}
+	return q.evaluation(), nil
+}
+
+// wantsReasons tells whether the request asks for a context of decisions. The scope's setting is none, at most reasons.
+func wantsReasons(f fields) bool {
+	options := f["options"]
+	if options.Kind() != jsontext.KindBeginObject {
+		return false
+	}
+	for name, value := range incoming.Members(options) {
+		if name == "ambit_context" && value.Kind() == jsontext.KindString {
+			text, _ := incoming.Scalar(value)
+			return text == "reasons" || text == "policies"
+		}
+	}
+	return false
+}
+
+// appendDecision writes a Decision (authzen.md 13).
+func appendDecision(b []byte, v *decide.Verdict, reasons bool) []byte {
+	if v.Allowed {
+		return append(b, `{"decision":true}`...)
+	}
+	b = append(b, `{"decision":false`...)
+	switch {
+	case v.Err != nil && (reasons || v.Err.Kind == model.KindInvalid):
+		b = append(appendError(append(b, `,"context":{"error":`...), v.Err), '}')
+	case v.Err == nil && reasons:
+		b = member(append(b, `,"context":{"reasons":[{`...), "code", v.Reason)
+		b = member(append(b, ','), "message", reasonText(v.Reason))
+		b = append(b, `}]}`...)
+	}
+	return append(b, '}')
+}
+
+func appendError(b []byte, e *model.Error) []byte {
+	b = fmt.Appendf(b, `{"status":%d`, problem.Status(e))
+	for _, m := range [][2]string{{"code", e.Code}, {"name", e.Name}, {"message", e.Text()}} {
+		if m[1] != "" {
+			b = member(append(b, ','), m[0], m[1])
+		}
+	}
+	return append(b, '}')
+}
+
+// reasonText says what a deny reason means (authzen.md 13).
+func reasonText(code string) string {
+	switch code {
+	case "PID001":
+		return "No application of the scope has the type"
+	case "PID002":
+		return "The type or the action is unknown"
+	case "PID003":
+		return "No active policy covers the type and the action"
+	case "PID004":
+		return "The identity is in none of the policies' groups"
+	case "PID005":
+		return "No ruleset covers the asset"
+	case "PID006":
+		return "A condition is not met"
+	case "PID007":
+		return "A restrictive policy applies"
+	case "PID008":
+		return "The asset is unknown"
+	}
+	return http.StatusText(http.StatusForbidden)
+}
+
+func member(b []byte, name, value string) []byte {
+	b = append(append(append(b, '"'), name...), `":`...)
+	b, _ = jsontext.AppendQuote(b, value) // what was read is UTF-8
+	return b
+}

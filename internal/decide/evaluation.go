@@ -1,0 +1,143 @@
+package decide
+
+import (
+	"context"
+	"iter"
+
+	"github.com/google/uuid"
+
+	"github.com/ambit-authz/ambit/internal/audit"
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/identity"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Evaluation asks whether one identity may do one thing with one asset (authzen.md 6). Of Situation only Primary says who
+// asks: neither matchers nor further identities count.
+type Evaluation struct {
+	Situation
+	Resource AssetClaim
+	Action   string // wire name
+}
+
+// Verdict is the answer to one Evaluation. Err tells why the question could not be put; then nothing is allowed.
+type Verdict struct {
+	engine.Decision
+	Err *model.Error
+}
+
+// Evaluate judges questions in their order at one revision and one reading of the clock, as Permit would judge each
+// alone. A question that comes with an error is not put: the error is its verdict. It ends after the first verdict for
+// which last is true; nil = never. The call must be authenticated. One audit record a verdict is written before it
+// returns. Errors: those of Token, but that an identity or its template is not known is a verdict.
+func (c *Call) Evaluate(ctx context.Context, questions iter.Seq2[*Evaluation, *model.Error], last func(allowed bool) bool) ([]Verdict, error) {
+	ctx, cancel, err := c.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	var verdicts []Verdict
+	var records []audit.Decision
+	for q, problem := range questions {
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		v := Verdict{Err: problem}
+		record := c.record
+		if problem == nil {
+			if v, err = c.verdict(ctx, q); err != nil {
+				return nil, err
+			}
+			record.Subjects, record.SourceIP = []audit.Subject{subjectOf(&q.Primary)}, c.record.SourceIP
+		}
+		record.Result = v.result()
+		verdicts, records = append(verdicts, v), append(records, record)
+		if last != nil && last(v.Allowed) {
+			break
+		}
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return verdicts, c.keepAll(ctx, records)
+}
+
+// verdict puts one question. An empty id or name names nothing (authzen.md 2).
+func (c *Call) verdict(ctx context.Context, q *Evaluation) (Verdict, error) {
+	residual, unknown, err := c.stated(ctx, &q.Situation)
+	if err != nil || unknown != nil {
+		return Verdict{Err: unknown}, err
+	}
+	asset, reason := c.stateAsset(q.Resource, q.Action)
+	if reason != "" {
+		return Verdict{Decision: engine.Decision{Reason: reason}}, nil
+	}
+	return Verdict{Decision: residual.Evaluate(asset, q.Action)}, nil
+}
+
+// stateAsset is the asset that a claim names, or why it and the action name nothing.
+func (c *Call) stateAsset(claim AssetClaim, action string) (asset engine.Asset, reason string) {
+	t, ok := c.state.snapshot.AssetTemplate(claim.Template)
+	switch {
+	case !ok || action == "":
+		return asset, engine.ReasonNoSuchAction
+	case claim.Path == "":
+		return asset, engine.ReasonUnknownAsset
+	}
+	return engine.Asset{Template: claim.Template, Path: claim.Path, Attributes: sentAttributes(t, claim.Attributes)}, ""
+}
+
+// stated binds the one identity that a situation states. unknown is the error of an identity that is not there.
+func (c *Call) stated(ctx context.Context, s *Situation) (residual *engine.Residual, unknown *model.Error, err error) {
+	c.record.Subjects = []audit.Subject{subjectOf(&s.Primary)}
+	var found []Identity
+	switch {
+	case s.Primary.Template == "":
+		err = identity.Unmatched()
+	case s.Primary.EntityID == "":
+		err = identity.Unknown()
+	default:
+		found, err = identity.Resolve(c.state.snapshot, nil, identity.Request{Matching: model.MatchRequest, Primary: s.Primary})
+	}
+	if e, ok := err.(*model.Error); ok && (e.Kind == model.KindForbidden || e.Kind == model.KindNotFound) { //nolint:errorlint // of Resolve itself
+		return nil, e, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	residual, err = c.residual(ctx, s, found)
+	return residual, nil, err
+}
+
+func subjectOf(claim *Claim) audit.Subject {
+	return audit.Subject{
+		Template: model.TemplateID(firstRunes(string(claim.Template), 128)), EntityID: firstRunes(claim.EntityID, 512),
+	}
+}
+
+// result is the verdict in the audit.
+func (v *Verdict) result() string {
+	switch {
+	case v.Allowed:
+		return "PERMIT"
+	case v.Err != nil && v.Err.Code != "":
+		return "DENY " + v.Err.Code
+	case v.Err != nil:
+		return "DENY, not a question"
+	}
+	return "DENY " + v.Reason
+}
+
+// keepAll writes the records of a call with several, each under an id of its own: the first has the call's.
+func (c *Call) keepAll(ctx context.Context, records []audit.Decision) error {
+	for i := range records {
+		c.record, c.recorded = records[i], false
+		if i > 0 {
+			c.record.ID = uuid.NewString()
+		}
+		if err := c.keep(ctx, 200, records[i].Result); err != nil {
+			return err
+		}
+	}
+	return nil
+}
