@@ -57,7 +57,7 @@ func (h *handler) call(endpoint func(*exchange, fields) error) http.HandlerFunc 
 }
 
 func (x *exchange) serve(endpoint func(*exchange, fields) error, errs model.Errors) error {
-	if err := x.call.Authenticate(decide.Credentials{}); err != nil {
+	if err := x.call.Authenticate(x.r.Context(), decide.Credentials{}); err != nil {
 		return err
 	}
 	if err := errs.OrNil(); err != nil {
