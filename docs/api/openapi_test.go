@@ -13,6 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ambit-authz/ambit/internal/api/authzen"
 	"github.com/ambit-authz/ambit/internal/api/manage"
 	"github.com/ambit-authz/ambit/internal/api/runtime"
 )
@@ -57,7 +58,9 @@ func isOperations(path string) bool {
 	return path == "/healthz" || path == "/readyz" || path == "/metrics"
 }
 
-func isManagement(path string) bool { return !isRuntime(path) && !isOperations(path) }
+func isManagement(path string) bool {
+	return !isRuntime(path) && !isOperations(path) && !authzen.Serves(path)
+}
 
 // TestHandlersServeWhatIsDescribed asks the handlers themselves: a method that no route has is answered with the list
 // of those that the path has. So every route described is served, and no described path has a further method.
@@ -68,6 +71,7 @@ func TestHandlersServeWhatIsDescribed(t *testing.T) {
 		is      func(path string) bool
 	}{
 		{"runtime", runtime.Handler(runtime.Options{}), isRuntime},
+		{"authzen", authzen.Handler(authzen.Options{}), authzen.Serves},
 		{"manage", manage.Handler(manage.Options{}), isManagement},
 	} {
 		t.Run(family.name, func(t *testing.T) {
