@@ -206,11 +206,18 @@ func (a *applier) pruneMapperSets() error {
 // pruneSources deletes sources that no mapper set links.
 func (a *applier) pruneSources() error {
 	inside := a.identityIDs(kindIdentitySources)
+	if len(inside) == 0 {
+		return nil
+	}
+	linked, err := linkedBy(a.w.Tx)
+	if err != nil {
+		return err
+	}
 	key := func(s *model.IdentitySource) store.Key { return ownedKey(s.TemplateID, s.ID) }
 	return pruneOf(a, kindIdentitySources, identitySourceSubject(), a.w.IdentitySources, key,
 		func(s *model.IdentitySource) string { return key(s).String() },
 		func(s *model.IdentitySource) bool { return inside[s.TemplateID] },
-		func(s *model.IdentitySource) error { return unusedSource(a.w.Tx, s) })
+		func(s *model.IdentitySource) error { return unusedSource(s, linked) })
 }
 
 // pruneCustomAttributes deletes definitions with their values on policies.

@@ -285,6 +285,7 @@ func (s *Service) DeleteEnvironment(ctx context.Context, call Call, env model.En
 	})
 	if err == nil && !call.DryRun {
 		s.mirrors.forget(env)
+		s.states.forget(env)
 	}
 	return done, err
 }

@@ -142,6 +142,17 @@ func (ss *states) drop(st *state) {
 	ss.closing.Go(func() { _ = st.held.Close() }) // nothing was written
 }
 
+// forget gives up the states of an environment that has been deleted: one that is made anew under its id is another one.
+func (ss *states) forget(env model.EnvironmentID) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	for _, st := range slices.Clone(ss.all) {
+		if st.env == env {
+			ss.drop(st)
+		}
+	}
+}
+
 // close gives all states up.
 func (ss *states) close() {
 	ss.mu.Lock()

@@ -83,13 +83,17 @@ func (w *writer) pruneSources(template model.TemplateID, named map[string]bool) 
 	if err != nil {
 		return err
 	}
+	linked, err := linkedBy(w.Tx)
+	if err != nil {
+		return err
+	}
 	var errs model.Errors
 	for i := range stored {
 		source := &stored[i]
 		if named[source.ID] {
 			continue
 		}
-		if err := unusedSource(w.Tx, source); err != nil {
+		if err := unusedSource(source, linked); err != nil {
 			collect(&errs, err)
 			continue
 		}
@@ -100,18 +104,27 @@ func (w *writer) pruneSources(template model.TemplateID, named map[string]bool) 
 	return errs.OrNil()
 }
 
-// unusedSource refuses to lose a source that a mapper set links.
-func unusedSource(tx *store.Tx, source *model.IdentitySource) error {
-	var sets []string
+// linkedBy are the mapper sets that link sources of identity templates, by the keys of those.
+func linkedBy(tx *store.Tx) (map[store.Key][]string, error) {
+	out := map[store.Key][]string{}
 	err := each(tx.MapperSets.FindAll(), func(m model.MapperSet) {
-		if m.TemplateID == source.TemplateID && links(&m, source.ID) {
-			sets = append(sets, m.ID)
+		linked, _ := linkedSources(&m) // stored ones can be read
+		for i := range linked {
+			key := ownedKey(m.TemplateID, linked[i].SourceID)
+			if sets := out[key]; len(sets) == 0 || sets[len(sets)-1] != m.ID {
+				out[key] = append(sets, m.ID)
+			}
 		}
 	})
-	if err == nil && len(sets) > 0 {
+	return out, err
+}
+
+// unusedSource refuses to lose a source that a mapper set links.
+func unusedSource(source *model.IdentitySource, linked map[store.Key][]string) error {
+	if sets := linked[ownedKey(source.TemplateID, source.ID)]; len(sets) > 0 {
 		return inUse("IdentitySource", source.ID, "mapper set", sets)
 	}
-	return err
+	return nil
 }
 
 // repeatedType: every type of source but EXTERNAL_INPUT may occur once in a template (policy-model.md 3.4).

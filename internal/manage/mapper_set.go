@@ -55,6 +55,9 @@ func (s *Service) ImportMapperSet(ctx context.Context, call Call, env model.Envi
 	})
 }
 
+// maxMissing is how many unknown sources of a mapper set are told at once.
+const maxMissing = 10
+
 // checkLinks checks the references of a mapper set (management-api.md 12 rule 3).
 func checkLinks(tx *store.Tx, set *model.MapperSet) error {
 	t, err := readObject(tx, identityTemplateKind(), set.TemplateID)
@@ -66,10 +69,15 @@ func checkLinks(tx *store.Tx, set *model.MapperSet) error {
 		return model.Invalidf("/linkedSources: cannot be read")
 	}
 	var errs model.Errors
+	missing := 0
 	for i := range linked {
+		if missing == maxMissing { // all sources of the template are looked through for a hint, each time
+			break
+		}
 		_, err := tx.IdentitySources.Find(ownedKey(set.TemplateID, linked[i].SourceID))
 		if errors.Is(err, store.ErrNotFound) {
 			err = missingSource(tx, ownedKey(set.TemplateID, linked[i].SourceID))
+			missing++
 		}
 		if err != nil && model.KindOf(err) == model.KindInternal {
 			return err

@@ -48,6 +48,10 @@ type detail struct {
 	status                  int
 }
 
+// maxErrors is how many errors one answer reports. A body can have a fault at every few characters, and the answer would
+// be many times as long.
+const maxErrors = 100
+
 // Write answers err and logs it with its id: causes of 5xx as errors, the rest as information. err is a *model.Error,
 // model.Errors (all are reported, with the status of the first) or anything else, which is an internal error. Headers
 // that w already carries are kept. Nothing may have been written to w before.
@@ -97,6 +101,7 @@ func (p Writer) details(err error) []detail {
 		}
 		list = model.Errors{e}
 	}
+	list = list[:min(len(list), maxErrors)]
 	out := make([]detail, len(list))
 	for i, e := range list {
 		out[i] = p.detail(e)

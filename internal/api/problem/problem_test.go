@@ -52,6 +52,18 @@ func unmatched() error {
 	}
 }
 
+// An answer does not grow with the number of faults of a body.
+func TestManyErrors(t *testing.T) {
+	var errs model.Errors
+	for i := range 300 {
+		errs.Add(fmt.Sprintf("/%d", i), "is wrong")
+	}
+	_, body, _ := answer(t, Envelope, "", errs)
+	if strings.Count(body, `"id":"ID"`) != maxErrors || !strings.Contains(body, "/99: is wrong") {
+		t.Errorf("%d bytes: %.200s", len(body), body)
+	}
+}
+
 // RT-22, RT-23, RT-24, MG error bodies: golden bytes of every form.
 func TestBodies(t *testing.T) {
 	policy := &model.Error{
