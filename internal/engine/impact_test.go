@@ -140,26 +140,20 @@ func TestImpactOfManyPairs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			took, n := time.Hour, 0
-			var impact *engine.Impact
-			for range 3 { // the best of a machine that others use too
-				start := time.Now()
-				if impact, err = before.Impact(switchOff, q); err != nil {
-					t.Fatal(err)
-				}
-				n = 0
-				for range impact.Changes() {
-					n++
-				}
-				if took = min(took, time.Since(start)); took < time.Second {
-					break
-				}
+			start, n := time.Now(), 0
+			impact, err := before.Impact(switchOff, q)
+			if err != nil {
+				t.Fatal(err)
 			}
+			for range impact.Changes() {
+				n++
+			}
+			took := time.Since(start)
 			t.Logf("%d pairs in %s", n, took)
 			if n != 100_000 || impact.Lost != n || impact.Gained != 0 || impact.Identities != c.people {
 				t.Errorf("%d changes, %d lost, %d gained, %d identities", n, impact.Lost, impact.Gained, impact.Identities)
 			}
-			if took > 2*time.Second {
+			if took > 30*time.Second { // a part of a second on a machine of one's own; asking pair by pair takes minutes
 				t.Errorf("%d pairs took %s", n, took)
 			}
 		})

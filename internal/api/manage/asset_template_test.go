@@ -268,10 +268,11 @@ func TestAssetTemplateDelete(t *testing.T) {
 	h.do("admin", "GET", env+"/asset-templates/Cargo/assets/count", "").want(t, 200, `"count":0`)
 }
 
-// The list and an import stay quick with 1,000 asset types and 100,000 assets; the bounds are far above what is measured
-// on a quiet machine.
+// The list and a rename stay quick with 1,000 asset types and 100,000 assets: each takes a small part of the time in which
+// that many assets are written, on a busy machine as well.
 func TestAssetTemplateListIsQuick(t *testing.T) {
 	h := newHarbour(t)
+	start := time.Now()
 	_, err := h.store.Update(t.Context(), store.Write{Environment: envID, Time: h.clock}, func(tx *store.Tx) error {
 		for i := range 1000 {
 			_, err := tx.AssetTemplates.Put(model.AssetTemplate{
@@ -290,8 +291,9 @@ func TestAssetTemplateListIsQuick(t *testing.T) {
 		return nil
 	})
 	h.must(err)
+	written := time.Since(start)
 	h.do("viewer", "GET", templatesPath, "").want(t, 200) // fills the mirror
-	quick := func(name string, most time.Duration, fn func()) {
+	quick := func(name string, part time.Duration, fn func()) {
 		t.Helper()
 		best := time.Hour
 		for range 5 {
@@ -299,15 +301,15 @@ func TestAssetTemplateListIsQuick(t *testing.T) {
 			fn()
 			best = min(best, time.Since(start))
 		}
-		t.Logf("%s: %v", name, best)
-		if best > most {
-			t.Errorf("%s takes %v", name, best)
+		t.Logf("%s: %v, writing took %v", name, best, written)
+		if best > written/part {
+			t.Errorf("%s takes %v, writing took %v", name, best, written)
 		}
 	}
-	quick("list", 250*time.Millisecond, func() { h.do("viewer", "GET", templatesPath+"?offset=500", "").want(t, 200) })
-	quick("detailed list", 500*time.Millisecond, func() { h.do("viewer", "GET", templatesPath+"?detailed=true&limit=1000", "").want(t, 200) })
+	quick("list", 20, func() { h.do("viewer", "GET", templatesPath+"?offset=500", "").want(t, 200) })
+	quick("detailed list", 4, func() { h.do("viewer", "GET", templatesPath+"?detailed=true&limit=1000", "").want(t, 200) })
 	ids := []string{"T500", "Moved"}
-	quick("rename of a type with 100,000 assets", 5*time.Second, func() {
+	quick("rename of a type with 100,000 assets", 5, func() {
 		h.rename(type1(ids[0]), "/templateId", ids[1]).want(t, 204)
 		ids[0], ids[1] = ids[1], ids[0]
 	})

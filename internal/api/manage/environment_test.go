@@ -144,14 +144,24 @@ func TestCountsAreQuick(t *testing.T) {
 	})
 	h.must(err)
 	h.do("viewer", "GET", env, "").want(t, http.StatusOK, `"policies":20000,"inactivePolicies":5000`)
-	best := time.Hour
-	for range 5 {
+	look, read := time.Hour, time.Hour
+	for range 5 { // in turns, so that a busy machine slows both
 		start := time.Now()
 		h.do("viewer", "GET", env, "").want(t, http.StatusOK)
-		best = min(best, time.Since(start))
+		look = min(look, time.Since(start))
+		start = time.Now()
+		h.read(func(tx *store.Tx) error {
+			for _, err := range tx.Policies.FindAll() {
+				h.must(err)
+			}
+			return nil
+		})
+		read = min(read, time.Since(start))
 	}
-	if best > 50*time.Millisecond { // reading them takes several times as long
-		t.Errorf("took %s", best)
+	if look > read/3 {
+		t.Errorf("a look takes %s, reading all policies %s", look, read)
+	} else {
+		t.Logf("a look takes %s, reading all policies %s", look, read)
 	}
 }
 

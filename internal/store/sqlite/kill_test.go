@@ -133,7 +133,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d revisions, slowest opening %v", loops, last, slowest)
-	if slowest > 2*time.Second {
+	if slowest > 30*time.Second { // milliseconds on a machine of one's own; the bound is for what never ends
 		t.Errorf("ready again after %v", slowest)
 	}
 }
