@@ -27,3 +27,35 @@ func BenchmarkHTTP(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkQuestions asks W6 and W7 over HTTP; it is for profiles.
+func BenchmarkQuestions(b *testing.B) {
+	w := workload.W7(100_000, 100_000)
+	s, err := stand.Open(b.Context(), b.TempDir(), w, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	path := w.Asset(0, 0).Path
+	for _, q := range []struct {
+		name, path string
+		body       []byte
+	}{
+		{"W6", stand.PermitPath, stand.PermitQuestion(w, 0, path, "View")},
+		{"W7", stand.UsersPath, stand.UsersQuestion(w, 0, path)},
+	} {
+		b.Run(q.name, func(b *testing.B) {
+			if err := s.Pose(b.Context(), q.path, q.body); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.Ask(b.Context(), stand.Ambit); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

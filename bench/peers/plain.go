@@ -257,6 +257,23 @@ func (p *Plain) Answer() Answer {
 	return out
 }
 
+// Actions are what a user may do with an asset of a type, in the order of workload.Actions.
+func Actions(w *workload.World, u *workload.User, t int, a *workload.Asset) (names []string) {
+	p := &Plain{user: u}
+	for i := range w.Policies {
+		if w.Policies[i].Type == t {
+			p.policies = append(p.policies, plainPolicy{&w.Policies[i], bitsOf(w.Policies[i].Actions)})
+		}
+	}
+	granted := judge(p.bind(t), a)
+	for i, name := range workload.Actions() {
+		if granted&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Types of the JSON answer of runtime-api.md 8.5, as encoding/json writes them.
 type (
 	document struct {

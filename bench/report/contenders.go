@@ -107,7 +107,7 @@ func (r *report) rate(ctx context.Context, s *stand.Stand, cs ...stand.Contender
 		if c == stand.Ambit {
 			ambit = perSecond
 		}
-		r.note("concurrency 4, %s: %.0f lists/s, p50 %s, p99 %s", []string{"Ambit", "memory", "loop"}[c], perSecond, short(series.Median()), short(series.Percentile(99)))
+		r.note("concurrency 4, %s: %.0f answers/s, p50 %s, p99 %s", []string{"Ambit", "memory", "empty", "loop"}[c], perSecond, short(series.Median()), short(series.Percentile(99)))
 	}
 	return ambit, nil
 }

@@ -68,6 +68,8 @@ func run(ctx context.Context, s settings) error {
 		{"W3", func(ctx context.Context) error { return r.w3(ctx, big) }},
 		{"W4", r.w4},
 		{"W5", r.w5},
+		{"W6", func(ctx context.Context) error { return r.w6(ctx, big) }},
+		{"W7", func(ctx context.Context) error { return r.w7(ctx, big) }},
 	}
 	for _, step := range steps {
 		if len(s.only) > 0 && !slices.Contains(s.only, step.name) {

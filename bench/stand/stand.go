@@ -36,8 +36,12 @@ const ClientID model.ClientID = "BENCH000000000000001"
 // readBuffer is how much the client reads at once: an ordinary client's 4 KiB would measure the client.
 const readBuffer = 64 << 10
 
-// TokenPath is where Question is sent.
-const TokenPath = "/api/runtime/token/v3"
+// TokenPath is where Question is sent; the others are those of yes/no questions and of the users of one asset.
+const (
+	TokenPath  = "/api/runtime/token/v3"
+	PermitPath = "/api/runtime/permit-deny/v3"
+	UsersPath  = "/api/runtime/userlist/v3"
+)
 
 // Contender is one of the listeners.
 type Contender int
@@ -46,12 +50,24 @@ type Contender int
 const (
 	Ambit  Contender = iota // the product
 	Memory                  // the recorded answer of the product, from memory
+	Empty                   // authenticates like the product and answers a few bytes
 	Loop                    // a loop over structs and encoding/json
 )
 
 // Question is the body of the user's token call.
 func Question(w *workload.World) []byte {
 	return fmt.Appendf(nil, `{"entityId":%q,"entityTypeId":%q,"remoteIp":%q}`, w.User.ID, workload.IdentityTemplateID, w.User.Source)
+}
+
+// PermitQuestion is the body that asks whether the user may do something with an asset of a type.
+func PermitQuestion(w *workload.World, t int, path, action string) []byte {
+	return fmt.Appendf(nil, `{"entityId":%q,"entityTypeId":%q,"remoteIp":%q,"listOfResources":[{"resourceType":%q,"resources":[{"path":%q,"action":%q}]}]}`,
+		w.User.ID, workload.IdentityTemplateID, w.User.Source, w.TypeID(t), path, action)
+}
+
+// UsersQuestion is the body that asks who may use an asset of a type.
+func UsersQuestion(w *workload.World, t int, path string) []byte {
+	return fmt.Appendf(nil, `{"remoteIp":%q,"asset":{"resourceType":%q,"path":%q}}`, w.User.Source, w.TypeID(t), path)
 }
 
 // Stand is a running server. Its methods may be called from many goroutines.
@@ -63,6 +79,7 @@ type Stand struct {
 	server   *server.Server
 	client   *http.Client
 	secret   string
+	path     string
 	question []byte
 	recorded http.Header
 	answer   []byte
@@ -72,7 +89,7 @@ type Stand struct {
 
 // Open writes a world into a store in dir, loads it and serves it. loop may be nil: then nothing serves Loop.
 func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain) (s *Stand, err error) {
-	s = &Stand{question: Question(w)}
+	s = &Stand{path: TokenPath, question: Question(w)}
 	s.buffers.New = func() any { return new(make([]byte, readBuffer)) }
 	if s.store, err = sqlite.Open(ctx, filepath.Join(dir, "ambit.db"), sqlite.Options{}); err != nil {
 		return nil, err
@@ -96,7 +113,7 @@ func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain)
 	}
 	s.Loaded = time.Since(start)
 	service := decide.New(decide.Options{Directory: directory, Secrets: secrets, Clock: time.Now, Log: log})
-	handlers := []http.Handler{runtime.Handler(runtime.Options{Service: service, Directory: directory, Log: log}), http.HandlerFunc(s.fromMemory)}
+	handlers := []http.Handler{runtime.Handler(runtime.Options{Service: service, Directory: directory, Log: log}), http.HandlerFunc(s.fromMemory), empty(service)}
 	if loop != nil {
 		handlers = append(handlers, looping(loop))
 	}
@@ -158,8 +175,13 @@ func putConfiguration(tx *store.Tx, w *workload.World, hash model.SecretHash) er
 		ClientID: ClientID, EnvironmentID: workload.EnvironmentID, Name: "Bench", Enabled: true,
 		ApplicationIDs: []model.ApplicationID{workload.ApplicationID}, Secrets: []model.SecretHash{hash},
 	}
-	_, err := tx.Identities(workload.IdentityTemplateID).Put(w.User.Identity())
-	return errors.Join(err, putAll(tx.AssetTemplates, c.AssetTemplates), putAll(tx.IdentityTemplates, c.IdentityTemplates),
+	people := tx.Identities(workload.IdentityTemplateID)
+	for u := range w.Users() {
+		if _, err := people.Put(u.Identity()); err != nil {
+			return err
+		}
+	}
+	return errors.Join(putAll(tx.AssetTemplates, c.AssetTemplates), putAll(tx.IdentityTemplates, c.IdentityTemplates),
 		putAll(tx.Applications, c.Applications), putAll(tx.Blocks, c.Blocks), putAll(tx.Policies, c.Policies),
 		putAll(tx.Scopes, []model.Scope{scope}))
 }
@@ -196,10 +218,16 @@ func (s *Stand) record(ctx context.Context) error {
 	return nil
 }
 
+// Pose makes another question the one that is asked, and its answer the recorded one. Nobody may be asking meanwhile.
+func (s *Stand) Pose(ctx context.Context, path string, question []byte) error {
+	s.path, s.question = path, question
+	return s.record(ctx)
+}
+
 // Bytes is Ambit's answer.
 func (s *Stand) Bytes() []byte { return s.answer }
 
-// Ask asks for the list once, reads the whole answer and throws it away.
+// Ask asks once, reads the whole answer and throws it away.
 func (s *Stand) Ask(ctx context.Context, c Contender) error {
 	_, err := s.ask(ctx, c, nowhere{})
 	return err
@@ -210,7 +238,7 @@ type nowhere struct{}
 
 func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
-// Read asks for the list once and returns it.
+// Read asks once and returns it.
 func (s *Stand) Read(ctx context.Context, c Contender) ([]byte, error) {
 	var buf bytes.Buffer
 	_, err := s.ask(ctx, c, &buf)
@@ -218,7 +246,7 @@ func (s *Stand) Read(ctx context.Context, c Contender) ([]byte, error) {
 }
 
 func (s *Stand) ask(ctx context.Context, c Contender, to io.Writer) (http.Header, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL(int(c))+TokenPath, bytes.NewReader(s.question))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL(int(c))+s.path, bytes.NewReader(s.question))
 	if err != nil {
 		return nil, err
 	}
@@ -251,6 +279,23 @@ func (s *Stand) fromMemory(w http.ResponseWriter, r *http.Request) {
 	if _, err := w.Write(s.answer); err != nil {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// empty does what every call must: it reads the body, checks the secret and has the call recorded.
+func empty(service *decide.Service) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		call := service.Begin(decide.Incoming{Credentials: decide.Credentials{
+			ClientID: model.ClientID(r.Header.Get("X-Client-Id")), Secret: r.Header.Get("X-Client-Secret"),
+		}})
+		_, err := io.Copy(io.Discard, r.Body)
+		if err = errors.Join(err, call.AuthenticateHeaders(r.Context())); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if _, err := io.WriteString(w, `{"result":"PERMIT"}`); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	})
 }
 
 func looping(p *peers.Plain) http.Handler {

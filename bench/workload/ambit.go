@@ -177,7 +177,13 @@ func (w *World) Records(revision model.Revision) engine.Delta {
 			}
 		}}
 	}
-	var users iter.Seq2[model.Identity, error] = func(yield func(model.Identity, error) bool) { yield(w.User.Identity(), nil) }
+	var users iter.Seq2[model.Identity, error] = func(yield func(model.Identity, error) bool) {
+		for u := range w.Users() {
+			if !yield(u.Identity(), nil) {
+				return
+			}
+		}
+	}
 	d.Identities = map[model.TemplateID]engine.Records[model.Identity]{IdentityTemplateID: {Put: users}}
 	return d
 }

@@ -145,6 +145,7 @@ type Parameters struct {
 	Own      int // Narrow: assets of each type that belong to the user's team, projects or area
 	Answered int // types in which the user is in a group; 0 = all
 	Member   int // groups that the user is in; 0 = one
+	People   int // identities beside the user; one of two hundred may do what the user may
 }
 
 // World is a workload.
@@ -181,6 +182,34 @@ func W5(policies int) *World {
 		Name: "W5/" + strconv.Itoa(policies), Seed: 5, Types: 1, PerType: 100_000, Groups: policies / 10, Shape: Narrow,
 		Own: 700, Member: 5,
 	})
+}
+
+// W7 is W2 with many identities: who may use one asset?
+func W7(assets, people int) *World {
+	return New(Parameters{Name: "W7", Seed: 2, Types: 10, PerType: assets / 10, Groups: 10, Shape: Narrow, Own: 58, People: people})
+}
+
+// Users yields the user and then everybody else, in the order of the directory. Others are of other departments, teams and
+// areas.
+func (w *World) Users() iter.Seq[User] {
+	return func(yield func(User) bool) {
+		if !yield(w.User) {
+			return
+		}
+		for i := 1; i <= w.People; i++ {
+			u := w.User
+			u.ID = fmt.Sprintf("user-%d", i)
+			if i%200 != 0 {
+				u.Attributes = map[string][]string{
+					Department: {department(i % 200)}, Team: {fmt.Sprintf("team-%05d", i%w.teams())}, Projects: {fmt.Sprintf("project-%05d", i%w.teams())},
+					Clearance: {strconv.Itoa(1 + i%2)}, Area: {"YY"},
+				}
+			}
+			if !yield(u) {
+				return
+			}
+		}
+	}
 }
 
 // New makes a world.

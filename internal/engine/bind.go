@@ -18,6 +18,7 @@ type Residual struct {
 	question     *Question
 	reachable    map[model.TemplateID]bool // by the scope's applications (E2)
 	permutations []permutation
+	part         map[*block][]*policy // what takingPart says of the types; nil = nothing
 }
 
 // permutation is the residual for one combination of identity rows; there is one unless CombinedMultiValue is set.
@@ -53,12 +54,41 @@ func (s *Snapshot) Bind(q Question) (*Residual, error) {
 	if q.Types != nil {
 		maps.DeleteFunc(reachable, func(t model.TemplateID, _ bool) bool { return !slices.Contains(q.Types, t) })
 	}
-	return s.bindWithin(&q, reachable)
+	return s.bindWithin(&q, reachable, s.takingPart(reachable, fewPolicies))
 }
 
-// bindWithin is Bind of a question of the right size about the types that are reachable.
-func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool) (*Residual, error) {
-	r := &Residual{snapshot: s, question: q, reachable: reachable}
+// fewPolicies is up to how many policies on the types asked about are gathered for one question. That is less work than to
+// try every group of an identity.
+const fewPolicies = 256
+
+// takingPart lists the active policies on some types by their groups; nil when there are more than limit.
+func (s *Snapshot) takingPart(types map[model.TemplateID]bool, limit int) map[*block][]*policy {
+	n := 0
+	for t := range types {
+		policies, _ := s.onType.get(t)
+		if n += len(policies); n > limit {
+			return nil
+		}
+	}
+	out := make(map[*block][]*policy, n)
+	for t := range types {
+		policies, _ := s.onType.get(t)
+		for _, p := range policies {
+			if p.src.Inactive {
+				continue
+			}
+			for _, g := range p.groups {
+				out[g] = append(out[g], p)
+			}
+		}
+	}
+	return out
+}
+
+// bindWithin is Bind of a question of the right size about the types that are reachable. part is what takingPart says of
+// them.
+func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool, part map[*block][]*policy) (*Residual, error) {
+	r := &Residual{snapshot: s, question: q, reachable: reachable, part: part}
 	choices := make([][]subject, len(q.Identities))
 	total := 1
 	for i := range q.Identities {
@@ -85,7 +115,7 @@ func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool) 
 			subjects[i] = &c[n%len(c)]
 			n /= len(c)
 		}
-		r.permutations = append(r.permutations, s.bindSubjects(subjects, r.reachable))
+		r.permutations = append(r.permutations, s.bindSubjects(subjects, r.reachable, part))
 	}
 	return r, nil
 }
@@ -102,9 +132,9 @@ func (s *Snapshot) reachable(applications []model.ApplicationID) map[model.Templ
 	return out
 }
 
-func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool) permutation {
+func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool, part map[*block][]*policy) permutation {
 	p := permutation{subjects: subjects, when: map[*block]bool{}, what: map[*block][]boundBranch{}, terms: map[model.TemplateID][]term{}}
-	for _, pol := range s.applying(&p, reachable) {
+	for _, pol := range s.applying(&p, reachable, part) {
 		for i := range pol.uses {
 			u := &pol.uses[i]
 			t := u.ruleset.src.Template
@@ -122,7 +152,7 @@ func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.Templat
 }
 
 // applying finds the policies that take part and whose WHO and WHEN hold, by id (E2, E5, E8, E9, E17).
-func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool) []*policy {
+func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool, part map[*block][]*policy) []*policy {
 	found := map[*policy]uint8{} // bit i: identity i is in a group of the policy
 	for i, sub := range p.subjects {
 		w, ok := s.who[sub.template]
@@ -130,12 +160,15 @@ func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool)
 			continue
 		}
 		seen := map[*block]bool{}
-		w.groups(sub, func(g *block) {
+		w.groups(sub, part, func(g *block) {
 			if seen[g] {
 				return
 			}
 			seen[g] = true
-			users, _ := s.users.get(g.src.ID)
+			users := part[g]
+			if part == nil {
+				users, _ = s.users.get(g.src.ID)
+			}
 			for _, pol := range users {
 				found[pol] |= 1 << i
 			}

@@ -368,7 +368,7 @@ func (c *comparison) bind(side int, t model.TemplateID, who *model.Identity, rea
 	subjects := c.asking.subjects(&identity)
 	return &Residual{
 		snapshot: s, question: &c.asking, reachable: reach,
-		permutations: []permutation{s.bindSubjects([]*subject{&subjects[0]}, reach)},
+		permutations: []permutation{s.bindSubjects([]*subject{&subjects[0]}, reach, nil)},
 	}
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"iter"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/ambit-authz/ambit/internal/engine/index"
@@ -99,6 +100,7 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 		return out, nil
 	}
 	r := &Residual{snapshot: s, question: &q.Question, reachable: map[model.TemplateID]bool{t.def.ID: true}}
+	r.part = s.takingPart(r.reachable, math.MaxInt) // for everybody at once
 	about, known := r.subjectMatter(t, &q.Asset)
 	if !known || about.whole && len(t.def.Actions) == 0 {
 		return out, nil
@@ -106,6 +108,9 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 	c := &collector{residual: r, access: &out.access, asset: t, policies: q.Policies, known: map[string]int{}}
 	c.actions = c.choose(Selection{Templates: []TemplateSelection{{Template: t.def.ID, Actions: q.Actions}}}, t.def.ID)
 	for _, id := range slices.Sorted(maps.Keys(s.identities)) {
+		if q.stopped() {
+			return nil, ErrStopped
+		}
 		if q.Templates != nil && !slices.Contains(q.Templates, id) {
 			continue
 		}
@@ -155,11 +160,15 @@ func (u *Users) judge(s *Snapshot, c *collector, about matter, search *userSearc
 func (s *Snapshot) user(c *collector, about matter, q *UserQuestion, id model.TemplateID, i model.Identity) ([]label, error) {
 	question := q.Question
 	question.Identities = []Identity{{Template: id, EntityID: i.EntityID, Inactive: i.Inactive, Attributes: i.Attributes, Rows: i.Rows}}
-	r, err := s.bindWithin(&question, c.residual.reachable)
+	r, err := s.bindWithin(&question, c.residual.reachable, c.residual.part)
 	if err != nil {
 		return nil, err
 	}
-	return r.labels(c, about.judge), nil
+	labels := r.labels(c, about.judge)
+	if q.stopped() {
+		return nil, ErrStopped // labels may have ended early
+	}
+	return labels, nil
 }
 
 // userSearch narrows the identities of one template to those that some Allow policy may let use an asset. Lines that the
@@ -174,8 +183,15 @@ type userSearch struct {
 
 func (u *userSearch) candidates(policies []*policy, actions []model.Action) *index.Set {
 	var found []*index.Set
+	now := permutation{subjects: []*subject{{question: &u.q.Question}}}
 	for _, p := range policies {
-		if p.restrict || p.src.Inactive {
+		if u.q.stopped() {
+			break // nobody waits for the answer
+		}
+		if p.restrict || p.src.Inactive || slices.ContainsFunc(p.conditions, func(c *block) bool {
+			// when and from where is the same for everybody
+			return (c.src.Kind == model.KindCondition || c.src.Kind == model.KindConditionIP) && !now.met(c)
+		}) {
 			continue
 		}
 		groups := u.union(p.groups, func(g *block) *index.Set {

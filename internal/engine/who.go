@@ -106,11 +106,11 @@ func (w *who) remove(g *block) {
 	w.rest = slices.DeleteFunc(w.rest, of)
 }
 
-// groups yields every group that holds for a subject, possibly more than once.
-func (w *who) groups(sub *subject, yield func(*block)) {
+// groups yields every group that holds for a subject, possibly more than once; of those that part lists, unless it is nil.
+func (w *who) groups(sub *subject, part map[*block][]*policy, yield func(*block)) {
 	try := func(list []*groupBranch) {
 		for _, e := range list {
-			if sub.holds(e.branch) {
+			if (part == nil || part[e.group] != nil) && sub.holds(e.branch) {
 				yield(e.group)
 			}
 		}
