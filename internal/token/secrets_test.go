@@ -143,15 +143,17 @@ func TestGivenSecretRemembered(t *testing.T) {
 	s := newSecrets(t)
 	given := "chosen by a person"
 	first, _ := s.Hash(given, now)
-	accepts(t, s, []model.SecretHash{first}, given, now)
 	start := time.Now()
+	accepts(t, s, []model.SecretHash{first}, given, now)
+	one := time.Since(start)
+	start = time.Now()
 	for range 1000 {
 		if !accepts(t, s, []model.SecretHash{first}, given, now) {
 			t.Fatal("refused")
 		}
 	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("1,000 remembered checks took %v", took)
+	if took := time.Since(start); took > 100*one {
+		t.Errorf("1,000 remembered checks took %v, the first alone %v", took, one)
 	}
 	second, _ := s.Hash("another one", now)
 	if accepts(t, s, []model.SecretHash{second}, given, now) {
@@ -164,19 +166,18 @@ func TestUnknownClientCostsTheSame(t *testing.T) {
 	s := newSecrets(t)
 	hash, _ := s.Hash("chosen by a person", now)
 	_, ownHash := s.New(now)
-	best := func(hashes []model.SecretHash) time.Duration {
-		low := time.Hour
-		for range 3 {
+	all := map[string][]model.SecretHash{"wrong": {hash}, "unknown": nil, "own form": {ownHash}}
+	best := map[string]time.Duration{"wrong": time.Hour, "unknown": time.Hour, "own form": time.Hour}
+	for range 7 { // in turns: what else the machine does then slows all of them
+		for name, hashes := range all {
 			start := time.Now()
 			accepts(t, s, hashes, "a wrong secret", now)
-			low = min(low, time.Since(start))
+			best[name] = min(best[name], time.Since(start))
 		}
-		return low
 	}
-	wrong, unknown, own := best([]model.SecretHash{hash}), best(nil), best([]model.SecretHash{ownHash})
-	for name, d := range map[string]time.Duration{"unknown": unknown, "own form": own} {
-		if d < wrong/3 || d > wrong*3 {
-			t.Errorf("%s costs %v, a wrong secret %v", name, d, wrong)
+	for name, d := range best {
+		if d < best["wrong"]/3 || d > best["wrong"]*3 {
+			t.Errorf("%s costs %v, a wrong secret %v", name, d, best["wrong"])
 		}
 	}
 }
