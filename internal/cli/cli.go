@@ -48,8 +48,9 @@ type root struct {
 	Completion completionCommand `cmd:"" group:"run" help:"Print the completion script of a shell."`
 	Help       helpCommand       `cmd:"" group:"run" help:"Show the commands, or how to use one."`
 
-	Ask    askCommand    `cmd:"" group:"ask" help:"Show what a user may access."`
-	Impact impactCommand `cmd:"" group:"ask" help:"Show who would gain or lose what if a change were made, and make none."`
+	Ask          askCommand          `cmd:"" group:"ask" help:"Show what a user may access."`
+	Impact       impactCommand       `cmd:"" group:"ask" help:"Show who would gain or lose what if a change were made, and make none."`
+	AuthZENCheck authzenCheckCommand `cmd:"" name:"authzen-check" group:"ask" help:"Run the tests of the AuthZEN 1.0 certification against a server." example:"ambit authzen-check https://localhost:8443 --cacert cert.pem"`
 
 	Apply              applyCommand              `cmd:"" group:"model" help:"Bring an environment to the state of a directory, files of one, or an archive."`
 	Export             exportCommand             `cmd:"" group:"model" help:"Write an environment as a directory that apply reads."`

@@ -10,6 +10,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/decide"
+	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -197,21 +198,21 @@ func appendError(b []byte, e *model.Error) []byte {
 // reasonText says what a deny reason means (authzen.md 13).
 func reasonText(code string) string {
 	switch code {
-	case "PID001":
+	case engine.ReasonNotInScope:
 		return "No application of the scope has the type"
-	case "PID002":
+	case engine.ReasonNoSuchAction:
 		return "The type or the action is unknown"
-	case "PID003":
+	case engine.ReasonNoPolicy:
 		return "No active policy covers the type and the action"
-	case "PID004":
+	case engine.ReasonNotInGroup:
 		return "The identity is in none of the policies' groups"
-	case "PID005":
+	case engine.ReasonNoRuleset:
 		return "No ruleset covers the asset"
-	case "PID006":
+	case engine.ReasonCondition:
 		return "A condition is not met"
-	case "PID007":
+	case engine.ReasonRestricted:
 		return "A restrictive policy applies"
-	case "PID008":
+	case engine.ReasonUnknownAsset:
 		return "The asset is unknown"
 	}
 	return http.StatusText(http.StatusForbidden)
