@@ -423,6 +423,12 @@ func TestRecords(t *testing.T) {
 	if n != 125 {
 		t.Errorf("count %d", n)
 	}
+	unknown := manage.Filter{Attributes: map[model.AttributeID]string{"clas": "c1"}}
+	_, _, err = cargo.Count(ctx, unknown)
+	wantError(t, err, model.KindInvalid, "MGT-003", "filter[attributes.clas]", "did you mean [class]")
+	_, err = cargo.Page(ctx, caller, unknown, "", 10)
+	wantError(t, err, model.KindInvalid, "MGT-003")
+	wantError(t, cargo.Stream(ctx, unknown, manage.StreamOptions{}, func(manage.Seen) { t.Error("a stream began") }, io.Discard), model.KindInvalid, "MGT-003")
 	page, err := cargo.Page(ctx, caller, manage.Filter{}, "", 10)
 	w.must(err)
 	w.clock = w.clock.Add(15*time.Minute + time.Second)

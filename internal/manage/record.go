@@ -146,6 +146,27 @@ func (c Catalogue[R]) passes(f *Filter, key string, record *R) bool {
 	return true
 }
 
+// openFor opens the records for a list. A filter by an attribute that there is none of is an error: the empty list that it
+// would give looks as if no record had the value.
+func (c Catalogue[R]) openFor(tx *store.Tx, f *Filter) (schema[R], store.Records[R], error) {
+	schema, records, err := c.open(tx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var errs model.Errors
+	for _, id := range slices.Sorted(maps.Keys(f.Attributes)) {
+		if _, known := schema.attribute([]byte(id)); known {
+			continue
+		}
+		var declared []string
+		for _, column := range schema.columns() {
+			declared = append(declared, string(column.attribute))
+		}
+		errs = append(errs, InvalidParameter("filter[attributes."+string(id)+"]", "the attribute is not declared%s", hint(closeTo(string(id), declared))))
+	}
+	return schema, records, errs.OrNil()
+}
+
 // Page is a part of a list in order of insertion.
 type Page[R any] struct {
 	Records  []R
@@ -232,7 +253,7 @@ func (c Catalogue[R]) pageOf(ctx context.Context, st *state, f *Filter, after in
 // record follows.
 func (c Catalogue[R]) pageIn(tx *store.Tx, f *Filter, after int64, limit int) (out Page[R], last int64, err error) {
 	out = Page[R]{Records: []R{}, Revision: tx.Revision}
-	schema, records, err := c.open(tx)
+	schema, records, err := c.openFor(tx, f)
 	if err != nil {
 		return out, 0, err
 	}
@@ -279,7 +300,7 @@ func (c Catalogue[R]) question(caller *Caller, f *Filter) string {
 // Count is how many records pass the filter.
 func (c Catalogue[R]) Count(ctx context.Context, f Filter) (n int64, seen Seen, err error) {
 	err = c.s.view(ctx, c.env, func(tx *store.Tx) error {
-		schema, records, err := c.open(tx)
+		schema, records, err := c.openFor(tx, &f)
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (c Catalogue[R]) Stream(ctx context.Context, f Filter, o StreamOptions, see
 		if err := mustExist(tx, c.env); err != nil {
 			return err
 		}
-		schema, records, err := c.open(tx)
+		schema, records, err := c.openFor(tx, &f)
 		if err != nil {
 			return err
 		}

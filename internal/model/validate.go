@@ -58,6 +58,9 @@ func (es *Errors) checkLogo(s *string) {
 type distinct map[string]int
 
 func (d distinct) check(es *Errors, field, value string, index int) {
+	if value == "" {
+		return // is an error of its own
+	}
 	if first, taken := d[value]; taken {
 		es.Add(field, "%q stands also at /%d", value, first)
 		return
