@@ -46,6 +46,7 @@ type App struct {
 	options   Options
 	data      *data
 	tokens    *token.Tokens
+	answers   *token.AnswerKeys
 	service   *management.Service
 	directory *decide.Directory
 	audit     *audit.File // nil = off
@@ -116,8 +117,11 @@ func (a *App) openManagement() error {
 	if a.tokens, err = openTokens(c); err != nil {
 		return err
 	}
+	if a.answers, err = openAnswers(c); err != nil {
+		return err
+	}
 	a.service = management.New(management.Options{
-		Store: a.data.store, Secrets: a.data.secrets, Tokens: a.tokens, Now: time.Now, Log: a.options.Log,
+		Store: a.data.store, Secrets: a.data.secrets, Tokens: a.tokens, Answers: a.answers, Now: time.Now, Log: a.options.Log,
 		Snapshot: func(id model.EnvironmentID) *engine.Snapshot { return a.directory.Snapshot(id) },
 	})
 	return nil
@@ -182,13 +186,13 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 		sink = a.audit
 	}
 	service := decide.New(decide.Options{
-		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Audit: sink, Log: a.options.Log,
+		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Keys: a.answers, Issuer: c.PublicURL, Audit: sink, Log: a.options.Log,
 		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches,
 	})
 	return withAuthZEN(runtime.Handler(runtime.Options{
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
 		Envelope: c.V5Envelope,
-		Version: a.options.Version, Log: a.options.Log,
+		Version:  a.options.Version, Log: a.options.Log, KeySet: a.service.KeySet,
 	}), authzen.Handler(authzen.Options{
 		Service: service, Sealer: a.data.secrets, Clock: time.Now, Log: a.options.Log, PublicURL: c.PublicURL,
 		NoSearch: !c.AuthZEN.SearchEnabled, MaxBytes: c.AuthZEN.MaxBodyBytes, MaxEvaluations: c.AuthZEN.MaxEvaluations,

@@ -18,6 +18,7 @@ const (
 	storeFile   = "ambit.db"
 	secretsFile = "secrets.key" // keys the hashes of secrets
 	signingFile = "signing.pem" // signs access tokens
+	answersFile = "answers.pem" // signs answers in JWT form
 	auditFile   = "audit.jsonl"
 	controlFile = "control.sock"
 	uploadDir   = "uploads" // bodies while they are read

@@ -24,6 +24,11 @@ func openTokens(c *config.Config) (*token.Tokens, error) {
 	return token.NewTokens(token.TokenOptions{Key: keys.Current, Retired: keys.Retired, Issuer: issuer(c), Now: time.Now})
 }
 
+// openAnswers reads the keys that sign answers.
+func openAnswers(c *config.Config) (*token.AnswerKeys, error) {
+	return token.NewAnswerKeys(token.AnswerKeysOptions{File: filepath.Join(c.Data, answersFile), Dir: c.KeysDir, Now: time.Now})
+}
+
 // youngKeys rotates the keys of a data directory when the one that signs is too old, or does not say when it was made.
 func youngKeys(dir string, now time.Time) (token.SigningKeys, error) {
 	path := filepath.Join(dir, signingFile)
@@ -49,6 +54,9 @@ func (a *App) keepKeysYoung(ctx context.Context) {
 			}
 			if err != nil {
 				a.options.Log.Error("the keys that sign access tokens stay as they are", "error", err)
+			}
+			if err := a.answers.Refresh(); err != nil {
+				a.options.Log.Error("the keys that sign answers stay as they are", "error", err)
 			}
 		}
 	}

@@ -59,6 +59,8 @@ type Config struct {
 	APIReference bool `koanf:"api_reference" yaml:"api_reference"`
 	// JWTLeeway is by how much the clocks of token issuers may differ from this server's.
 	JWTLeeway time.Duration `koanf:"jwt_leeway" yaml:"jwt_leeway"`
+	// KeysDir is a directory of PEM files NAME.pem with keys that scopes can name for their signed answers. Empty = none.
+	KeysDir string `koanf:"keys_dir" yaml:"keys_dir"`
 	// V3Errors is the form of v3 errors: text or json.
 	V3Errors string `koanf:"v3_errors" yaml:"v3_errors"`
 	// V5Envelope says where 5.0 answers have their members: in data, at the top level, or both.

@@ -49,6 +49,8 @@ type Options struct {
 	Secrets   Secrets
 	Clock     func() time.Time
 	Tokens    Tokens     // nil = no token is good
+	Keys      Keys       // that sign answers; nil = a signed answer is an error
+	Issuer    string     // of signed answers whose scope has none; "" = "ambit"
 	Audit     audit.Sink // nil = off
 	Log       *slog.Logger
 	Trust     Trust // of scopes that have no list of their own

@@ -20,6 +20,7 @@ type ResolutionAnswer struct {
 	TokenValidity int // seconds
 	Identities    []Identity
 	Parts         []ResolutionPart // by type
+	Signature     *Signature       // of a signed answer
 }
 
 // ResolutionPart is what is granted of one type: filters of rows that live elsewhere or, when Access is not nil, stored
@@ -75,6 +76,9 @@ func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer
 		answer.Parts = append(answer.Parts, part)
 	}
 	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if answer.Signature, err = c.sign(req.Signed, b.identities[0].EntityID); err != nil {
 		return nil, err
 	}
 	return answer, c.keep(ctx, 200, fmt.Sprintf("filters of %d types", len(answer.Parts)))

@@ -18,6 +18,7 @@ type TokenRequest struct {
 	Policies bool
 	// Attributes off = entries have no attributes at all.
 	Attributes bool
+	Signed     bool // the answer gets a signature
 }
 
 // AssetClaim is an entry of assetList. Attributes are by request name; a value list holds no text twice.
@@ -40,6 +41,7 @@ type TokenAnswer struct {
 	TokenValidity int // seconds
 	Identities    []Identity
 	Access        *engine.Access
+	Signature     *Signature // of a signed answer
 	projections   map[model.TemplateID]*engine.Projection
 	none          bool
 }
@@ -82,6 +84,9 @@ func (c *Call) Token(ctx context.Context, req TokenRequest) (*TokenAnswer, error
 		return nil, cmp.Or(context.Cause(ctx), err)
 	}
 	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if answer.Signature, err = c.sign(req.Signed, b.identities[0].EntityID); err != nil {
 		return nil, err
 	}
 	return answer, c.keep(ctx, 200, fmt.Sprintf("%d assets", answer.Access.Len()))

@@ -20,6 +20,7 @@ type UsersRequest struct {
 	Templates []model.TemplateID // empty = every identity template
 	Inactive  bool               // judge inactive identities as if they were active
 	Policies  bool               // keep which policies grant each action
+	Signed    bool               // the answer gets a signature
 }
 
 // UsersAnswer is a complete answer at one revision, not yet written.
@@ -27,6 +28,7 @@ type UsersAnswer struct {
 	Revision      model.Revision
 	TokenValidity int // seconds
 	Users         *engine.Users
+	Signature     *Signature // of a signed answer
 	snapshot      *engine.Snapshot
 	asset         engine.Asset
 }
@@ -78,6 +80,9 @@ func (c *Call) Users(ctx context.Context, req UsersRequest) (*UsersAnswer, error
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
+		return nil, err
+	}
+	if answer.Signature, err = c.sign(req.Signed, ""); err != nil {
 		return nil, err
 	}
 	return answer, c.keep(ctx, 200, fmt.Sprintf("%d identities for %s", answer.Users.Len(),

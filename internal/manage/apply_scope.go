@@ -31,6 +31,12 @@ func (a *applier) scopeFile(path string, body []byte) error {
 		scope, err := forms[i].scope(a.w.Environment)
 		collectUnder(&errs, pointerTo("", i), err)
 		collectUnder(&errs, pointerTo("", i), a.once(kindScopes, string(scope.ClientID), path))
+		before, err := a.w.Scopes.Find(scope.ClientID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		scope.Secrets = before.Secrets
+		collectUnder(&errs, pointerTo("", i), a.s.checkKey(&before, &scope))
 		if other, taken := names[scope.Name]; taken && other != scope.ClientID {
 			errs.Add(pointerTo("", i)+"/name", "%q is also the name of %s", scope.Name, other)
 		}
@@ -60,11 +66,6 @@ func (a *applier) scopeFile(path string, body []byte) error {
 		return errors.Join(err, errs.OrNil())
 	}
 	for _, scope := range scopes {
-		before, err := a.w.Scopes.Find(scope.ClientID)
-		if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		scope.Secrets = before.Secrets
 		result, err := a.w.putScope(scope)
 		if err := a.applied(kindScopes, path, string(scope.ClientID), result, err); err != nil {
 			return err

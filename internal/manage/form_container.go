@@ -75,8 +75,8 @@ type ScopeForm struct {
 	TokenValidity        int              `json:"tokenValidity"`
 }
 
-// JWTResponseForm is the exported form of how decision tokens are made. The members that name a key are null: a key store
-// of this server would have to hold it, and there is none.
+// JWTResponseForm is the exported form of how decision tokens are made. The members of other key stores are null: keys are
+// in files that keyName names, certificates with them.
 type JWTResponseForm struct {
 	Algorithm       *string `json:"alg"`
 	KID             *string `json:"kid"`
@@ -95,11 +95,11 @@ func responseForm(j *model.JWTResponse) *JWTResponseForm {
 	}
 	return &JWTResponseForm{
 		Algorithm: &j.Algorithm, Issuer: optional(j.Issuer, ""), Audience: optional(j.Audience, ""),
-		LifetimeSeconds: optional(j.LifetimeSeconds, 0),
+		LifetimeSeconds: optional(j.LifetimeSeconds, 0), KeyName: optional(j.KeyName, ""), KID: optional(j.KeyID, ""),
 	}
 }
 
-// response refuses what names a key: ignored, it would sign with another one.
+// response refuses what names a key elsewhere: ignored, it would sign with another one.
 func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
 	if f == nil {
 		return nil
@@ -108,10 +108,10 @@ func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
 		field string
 		text  *string
 	}{
-		{"kid", f.KID}, {"secretStore", f.SecretStore}, {"keyPath", f.KeyPath}, {"keyName", f.KeyName}, {"certificate", f.Certificate},
+		{"secretStore", f.SecretStore}, {"keyPath", f.KeyPath}, {"certificate", f.Certificate},
 	} {
 		if named.text != nil {
-			errs.Add("/jwtResponse/"+named.field, "this server has no key store, so %q names no key", *named.text)
+			errs.Add("/jwtResponse/"+named.field, "keys and certificates are files that keyName names; this must be null")
 		}
 	}
 	if f.LifetimeSeconds != nil && *f.LifetimeSeconds == 0 {
@@ -120,6 +120,7 @@ func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
 	return &model.JWTResponse{
 		Algorithm: orDefault(f.Algorithm, model.AlgorithmRS256), Issuer: orDefault(f.Issuer, ""),
 		Audience: orDefault(f.Audience, ""), LifetimeSeconds: orDefault(f.LifetimeSeconds, 0),
+		KeyName: orDefault(f.KeyName, ""), KeyID: orDefault(f.KID, ""),
 	}
 }
 

@@ -270,11 +270,25 @@ func (s *Service) lives(tx *store.Tx, claims *token.Claims) (bool, error) {
 // Issuer is the iss of all tokens.
 func (s *Service) Issuer() string { return s.tokens.Issuer() }
 
-// KeySet is the JWK set under which tokens are verified.
+// KeySet is the JWK set under which access tokens and signed answers are verified (runtime-api.md 8.7).
 func (s *Service) KeySet() ([]byte, error) {
 	set, err := s.tokens.KeySet()
 	if err != nil {
 		return nil, err
+	}
+	if s.answers != nil {
+		keys, err := s.answers.PublicKeys()
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range keys {
+			if set.Index(k) >= 0 {
+				continue // a key file under two names
+			}
+			if err := set.AddKey(k); err != nil {
+				return nil, model.Internal("manage.KeySet", err)
+			}
+		}
 	}
 	out, err := json.Marshal(set, json.Deterministic(true))
 	return out, model.Internal("manage.KeySet", err)

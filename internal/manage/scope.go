@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func (s *Service) CreateScope(ctx context.Context, call Call, env model.Environm
 		if taken, err := exists(w.Scopes, scope.ClientID); err != nil || taken {
 			return orTaken(err, &scope)
 		}
-		if err := w.checkScope(&scope); err != nil {
+		if err := cmp.Or(w.checkScope(&scope), s.checkKey(&model.Scope{}, &scope)); err != nil {
 			return err
 		}
 		if _, err := w.putScope(scope); err != nil {
@@ -131,6 +132,22 @@ func (w *writer) checkScope(scope *model.Scope) error {
 		}
 	}
 	return errs.OrNil()
+}
+
+// checkKey checks that the key which signs the answers to a scope is in the key store (management-api.md 18). before is the
+// scope as it was: what stays as it is was checked when it was made.
+func (s *Service) checkKey(before, scope *model.Scope) error {
+	r := scope.Response
+	switch {
+	case r == nil, before.Response != nil && *before.Response == *r:
+		return nil
+	case s.answers != nil:
+		_, err := s.answers.Choose(scope.ClientID, r)
+		return err
+	case r.KeyName != "" || r.KeyID != "":
+		return model.Errors{{Kind: model.KindInvalid, Message: "/jwtResponse/keyName: this server has no key store"}}
+	}
+	return nil
 }
 
 // FindScope reads one scope.
@@ -230,7 +247,7 @@ func (s *Service) changeScope(ctx context.Context, call Call, env model.Environm
 			return scope, err
 		}
 		scope.Secrets = before.Secrets
-		return scope, w.checkScope(&scope)
+		return scope, cmp.Or(w.checkScope(&scope), s.checkKey(before, &scope))
 	})
 	out.Object.Secrets = nil
 	return ScopeView{Scope: out.Object, Seen: out.Seen}, done, err

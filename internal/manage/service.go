@@ -20,6 +20,7 @@ type Options struct {
 	Store   store.Store
 	Secrets *token.Secrets
 	Tokens  *token.Tokens
+	Answers *token.AnswerKeys // nil = no keys that a scope could name
 	Now     func() time.Time
 	Log     *slog.Logger
 	// Snapshot is what decisions about an environment are made from, nil while there is none. Without it every impact
@@ -32,6 +33,7 @@ type Service struct {
 	store   store.Store
 	secrets *token.Secrets
 	tokens  *token.Tokens
+	answers *token.AnswerKeys
 	now     func() time.Time
 	log     *slog.Logger
 
@@ -51,7 +53,7 @@ type Service struct {
 // New makes a service. Close it before the store is closed.
 func New(o Options) *Service {
 	s := &Service{
-		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, now: o.Now, log: o.Log,
+		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, answers: o.Answers, now: o.Now, log: o.Log,
 		cursors: newCursors(), snapshot: o.Snapshot, states: states{store: o.Store}, streams: make(chan struct{}, maxStreams),
 	}
 	s.logins.write, s.failedLogins.record = s.writeLogins, s.logins.add

@@ -85,7 +85,9 @@ type JWTResponse struct {
 	Algorithm       string
 	Issuer          string
 	Audience        string
-	LifetimeSeconds int // 0 = the default of runtime-api.md 8.6
+	LifetimeSeconds int    // 0 = the default of runtime-api.md 8.6
+	KeyName         string // in the key store; "" = the client id
+	KeyID           string // "" = the key's own
 }
 
 // Scope is what a runtime caller authenticates as (policy-model.md 2.4).

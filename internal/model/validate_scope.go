@@ -59,6 +59,11 @@ func (j *JWTResponse) check(es *Errors) {
 			es.check(f.field, checkText(f.text, maxURLLength, true))
 		}
 	}
+	for _, f := range []struct{ field, text string }{{"/jwtResponse/keyName", j.KeyName}, {"/jwtResponse/kid", j.KeyID}} {
+		if f.text != "" {
+			es.check(f.field, checkText(f.text, 128, true))
+		}
+	}
 	if j.LifetimeSeconds < 0 || j.LifetimeSeconds > maxScopeSeconds {
 		es.Add("/jwtResponse/lifetimeSeconds", "is not between 1 and %d", maxScopeSeconds)
 	}

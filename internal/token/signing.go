@@ -2,10 +2,12 @@ package token
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -100,12 +102,7 @@ func RotateSigningKeys(path string, now time.Time) (SigningKeys, error) {
 	}
 	out := bytes.NewBuffer(made)
 	for _, r := range retired {
-		der, err := x509.MarshalPKIXPublicKey(r.Public)
-		if err != nil {
-			return SigningKeys{}, model.Internal("token.rotate", err)
-		}
-		until := r.Until.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)
-		if err := pem.Encode(out, &pem.Block{Type: typePublicKey, Headers: map[string]string{headerUntil: until}, Bytes: der}); err != nil {
+		if err := encodeRetired(out, r.Public, r.Until); err != nil {
 			return SigningKeys{}, model.Internal("token.rotate", err)
 		}
 	}
@@ -113,6 +110,16 @@ func RotateSigningKeys(path string, now time.Time) (SigningKeys, error) {
 		return SigningKeys{}, model.Internal("token.rotate", err)
 	}
 	return ReadOrMakeSigningKeys(path, now)
+}
+
+// encodeRetired writes a key that was replaced, with its end in full seconds.
+func encodeRetired(out io.Writer, public crypto.PublicKey, until time.Time) error {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return err
+	}
+	end := until.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)
+	return pem.Encode(out, &pem.Block{Type: typePublicKey, Headers: map[string]string{headerUntil: end}, Bytes: der})
 }
 
 func replaceFile(path string, content []byte) error {

@@ -33,6 +33,7 @@ const (
 
 // world is the API on a real service and store, with two environments and one credential of each role.
 type world struct {
+	options manage.Options // of service
 	t       testing.TB
 	handler http.Handler
 	service *manage.Service
@@ -59,7 +60,8 @@ func newWorld(t testing.TB) *world {
 	tokens, err := token.NewTokens(token.TokenOptions{Key: key, Issuer: "https://ambit.example.org", Now: now})
 	w.must(err)
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
-	w.service = manage.New(manage.Options{Store: st, Secrets: secrets, Tokens: tokens, Now: now, Log: log})
+	w.options = manage.Options{Store: st, Secrets: secrets, Tokens: tokens, Now: now, Log: log}
+	w.service = manage.New(w.options)
 	w.handler = Handler(Options{Service: w.service, Log: log, TempDir: dir})
 	t.Cleanup(func() {
 		w.service.Close()

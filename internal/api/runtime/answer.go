@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 
@@ -22,7 +23,8 @@ const (
 
 // stream sends an answer through one buffer. An answer that fits into it goes out with its length.
 type stream struct {
-	w      http.ResponseWriter
+	w      io.Writer
+	head   http.Header
 	buf    []byte
 	pooled *[]byte // where buf came from
 	sent   int64
@@ -49,39 +51,34 @@ func (s *stream) send() {
 
 func (s *stream) end() {
 	if !s.begun {
-		s.w.Header().Set("Content-Length", strconv.Itoa(len(s.buf)))
+		s.head.Set("Content-Length", strconv.Itoa(len(s.buf)))
 	}
 	s.send()
 }
 
-// writeToken writes the JSON answer (runtime-api.md 8.5). Nothing of it is ever held whole.
-func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) error {
-	s := x.openStream()
-	s.buf = append(s.buf, `{"tokenValidity":`...)
-	s.buf = strconv.AppendInt(s.buf, int64(a.TokenValidity), 10)
-	s.buf = append(s.buf, `,"response":[`...)
-	if a.Access.Len() > 0 {
-		s.buf = append(s.buf, `{"access":[`...)
+// writeToken writes the answer to a User Access Token call (runtime-api.md 8.5).
+func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) {
+	d := req.answer(a.TokenValidity, a.Identities)
+	d.name, d.none = "access", a.Access.Len() == 0
+	d.value = func(s *stream) {
+		s.buf = append(s.buf, '[')
 		s.entries(req.show, a.Access, a.Projection)
-		s.buf = append(s.buf, `]}`...)
+		s.buf = append(s.buf, ']')
 	}
-	s.buf = append(s.buf, ']')
-	s.tail(req, a.Identities)
-	x.closeStream(s)
-	return nil
+	x.write(d, req.format, a.Signature)
 }
 
-// tail writes what follows response.
-func (s *stream) tail(req *tokenCall, identities []decide.Identity) {
-	if req.identity {
-		s.identities(identities)
+// answer is what is common to the answers of a request: all but the element of response.
+func (r *tokenCall) answer(validity int, identities []decide.Identity) answerBody {
+	d := answerBody{validity: validity, more: func(s *stream) {
+		if r.identity {
+			s.identities(identities)
+		}
+	}}
+	if r.echo {
+		d.context = r.context
 	}
-	context := req.context
-	if !req.echo {
-		context = nil
-	}
-	s.context(context)
-	s.buf = append(s.buf, '}')
+	return d
 }
 
 // openStream begins a JSON answer (runtime-api.md 3.5).
@@ -90,8 +87,12 @@ func (x *exchange) openStream() *stream {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	pooled := x.h.buffers.Get().(*[]byte)
-	return &stream{w: x.w, buf: (*pooled)[:0], pooled: pooled}
+	return x.h.newStream(x.w, h)
+}
+
+func (h *handler) newStream(w io.Writer, head http.Header) *stream {
+	pooled := h.buffers.Get().(*[]byte)
+	return &stream{w: w, head: head, buf: (*pooled)[:0], pooled: pooled}
 }
 
 // closeStream sends the rest of an answer.
@@ -101,9 +102,14 @@ func (x *exchange) closeStream(s *stream) {
 		x.h.options.Log.Info("an answer is larger than some clients read", "bytes", s.sent,
 			"request_id", x.w.Header().Get("X-Request-ID"))
 	}
+	x.h.drop(s)
+}
+
+// drop gives the buffer of a stream back.
+func (h *handler) drop(s *stream) {
 	if cap(s.buf) <= 4*bufferSize {
 		*s.pooled = s.buf
-		x.h.buffers.Put(s.pooled)
+		h.buffers.Put(s.pooled)
 	}
 }
 

@@ -73,8 +73,6 @@ func TestRefusals(t *testing.T) {
 		{"RT-29 assetContext", `{` + mreyes + `,"assetContext":{"a":1}}`, 501, "assetContext is not supported"},
 		{"3.6 types before options", `{` + mreyes + `,"assetContext":{"a":1},"timeZoneOffset":"x"}`, 400, "timeZoneOffset: must be a number of hours from -14 to 14"},
 		{"3.6 options before template", `{"entityId":"x","entityTypeId":"None","assetContext":[1]}`, 501, "assetContext is not supported"},
-		{"RT-79 JWT", `{` + mreyes + `,"accessTokenFormat":"jwt"}`, 501, "accessTokenFormat JWT is not supported"},
-		{"RT-79 StandardJWT", `{` + mreyes + `,"accessTokenFormat":"STANDARDJWT"}`, 501, "accessTokenFormat StandardJWT is not supported"},
 		{"RT-80 unknown format", `{` + mreyes + `,"accessTokenFormat":"XML"}`, 400, "accessTokenFormat: must be one of JSON, JWT, StandardJWT"},
 		{"RT-43 unknown template", `{"entityId":"mreyes","entityTypeId":"Crew"}`, 403, unmatched},
 		{"3.6 template before identity", `{"entityTypeId":"Crew"}`, 403, unmatched},

@@ -1,8 +1,6 @@
 package runtime
 
 import (
-	"strconv"
-
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/engine"
@@ -36,13 +34,18 @@ func (x *exchange) resolution() error {
 
 // writeResolution writes the answer (runtime-api.md 10.2).
 func (x *exchange) writeResolution(req *tokenCall, a *decide.ResolutionAnswer) {
-	s := x.openStream()
-	s.buf = append(s.buf, `{"tokenValidity":`...)
-	s.buf = strconv.AppendInt(s.buf, int64(a.TokenValidity), 10)
-	s.buf = append(s.buf, `,"response":[{"privileges":{"allowed":[`...)
+	d := req.answer(a.TokenValidity, a.Identities)
+	d.name = "privileges"
+	d.value = func(s *stream) { s.parts(req.show, a.Parts) }
+	x.write(d, req.format, a.Signature)
+}
+
+// parts writes what is granted of each type.
+func (s *stream) parts(show shownPolicies, parts []decide.ResolutionPart) {
+	s.buf = append(s.buf, `{"allowed":[`...)
 	first := true
-	for i := range a.Parts {
-		p := &a.Parts[i]
+	for i := range parts {
+		p := &parts[i]
 		if p.Access == nil && len(p.Filters) == 0 || p.Access != nil && p.Access.Len() == 0 {
 			continue
 		}
@@ -51,14 +54,12 @@ func (x *exchange) writeResolution(req *tokenCall, a *decide.ResolutionAnswer) {
 		}
 		first = false
 		if p.Access != nil {
-			s.entries(req.show, p.Access, func(model.TemplateID) *engine.Projection { return p.Projection })
+			s.entries(show, p.Access, func(model.TemplateID) *engine.Projection { return p.Projection })
 		} else {
-			s.filters(req.show, p)
+			s.filters(show, p)
 		}
 	}
-	s.buf = append(s.buf, `]}}]`...)
-	s.tail(req, a.Identities)
-	x.closeStream(s)
+	s.buf = append(s.buf, `]}`...)
 }
 
 // filters writes the entry of a type with the filters of its actions.

@@ -73,7 +73,6 @@ func TestResolution(t *testing.T) {
 	for _, path := range []string{resolutionPath, "/runtime/resolution/v3"} {
 		h.want(request{method: "GET", path: path + "?entityId=mreyes&entityTypeId=Staff&resourceTypes=Customers"}, 200, privileges(portuguese))
 	}
-	h.want(request{path: resolutionPath, body: `{` + mreyes + `,"accessTokenFormat":"StandardJWT"}`}, 501, "accessTokenFormat StandardJWT is not supported")
 	h.want(request{path: resolutionPath, body: `{` + mreyes + `,"assetContext":{"a":1}}`}, 501, "assetContext is not supported")
 }
 

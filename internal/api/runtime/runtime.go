@@ -29,6 +29,8 @@ type Options struct {
 	Envelope   string // of 5.0 answers: EnvelopeBoth, EnvelopeData or EnvelopeTop
 	Version    string
 	Log        *slog.Logger
+	// KeySet gives the JWK set under which signed answers are verified; nil = the route is not here.
+	KeySet func() ([]byte, error)
 }
 
 // defaultMaxBytes is the limit on request bodies (README ruling 5).
@@ -55,6 +57,9 @@ func Handler(o Options) http.Handler {
 	}
 	for _, path := range []string{"/api/runtime_health_check", "/runtime_health_check"} {
 		h.routes[path] = methods{http.MethodGet: h.health, http.MethodHead: h.health}
+	}
+	if o.KeySet != nil {
+		h.routes["/.well-known/jwks.json"] = methods{http.MethodGet: h.keySet, http.MethodHead: h.keySet}
 	}
 	return h
 }

@@ -40,11 +40,8 @@ func TestScopeChanges(t *testing.T) {
 	want("disabled", http.StatusUnauthorized)
 	patch(`{"enabled":true,"authMethods":["REQUEST_SECRET"]}`)
 	want("another method", http.StatusUnauthorized)
-	patch(`{"authMethods":["SECRET_HEADER"],"jwtResponse":{"alg":"ES256","lifetimeSeconds":60}}`)
+	patch(`{"authMethods":["SECRET_HEADER"]}`)
 	want("its method", http.StatusOK)
-	body["accessTokenFormat"] = "JWT"
-	want("signed answers", http.StatusNotImplemented)
-	delete(body, "accessTokenFormat")
 
 	var second string
 	var view manage.SecretView

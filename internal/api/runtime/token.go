@@ -49,16 +49,14 @@ func (x *exchange) token() error {
 	incoming.SetRevision(x.w, x.call)
 	x.answered()
 	req.forget()
-	return x.writeToken(req, answer)
+	x.writeToken(req, answer)
+	return nil
 }
 
 // offered refuses options that would change the answer and are not there (runtime-api.md 3.9).
 func (r *tokenCall) offered() error {
 	if r.narrowed {
 		return notSupported("assetContext")
-	}
-	if r.format != formatJSON {
-		return notSupported("accessTokenFormat " + r.format)
 	}
 	return nil
 }
@@ -102,7 +100,7 @@ func readToken(f fields, errs model.Errors) (*tokenCall, error) {
 		narrowed: isSent(f["assetContext"]),
 	}
 	req.Situation, req.context = c.situation()
-	req.Policies = req.show.any()
+	req.Policies, req.Signed = req.show.any(), req.format != formatJSON
 	req.Attributes = c.flag("includeAssetAttributes", true)
 	c.types(req)
 	c.assets(req)

@@ -1,8 +1,6 @@
 package runtime
 
 import (
-	"strconv"
-
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -34,9 +32,6 @@ func (x *exchange) userList() error {
 	if req.narrowed {
 		return notSupported("assetContext")
 	}
-	if req.format != formatJSON {
-		return notSupported("accessTokenFormat " + req.format)
-	}
 	answer, err := x.call.Users(x.r.Context(), req.UsersRequest)
 	if err != nil {
 		return err
@@ -60,7 +55,7 @@ func readUsers(f fields, errs model.Errors) (*usersCall, error) {
 	req.context = c.values("contextData")
 	req.Primary.Context = req.context.byName()
 	c.circumstances(&req.Situation)
-	req.Policies = req.show.any()
+	req.Policies, req.Signed = req.show.any(), req.format != formatJSON
 	req.Inactive = c.flag("includeInActiveIdentities", false) || c.flag("includeInactiveIdentities", false)
 	for _, id := range c.texts("entityTypes") {
 		req.Templates = append(req.Templates, model.TemplateID(id))
@@ -78,34 +73,29 @@ func readUsers(f fields, errs model.Errors) (*usersCall, error) {
 
 // writeUsers writes the answer (runtime-api.md 11.2).
 func (x *exchange) writeUsers(req *usersCall, a *decide.UsersAnswer) {
-	s := x.openStream()
-	s.buf = append(s.buf, `{"tokenValidity":`...)
-	s.buf = strconv.AppendInt(s.buf, int64(a.TokenValidity), 10)
-	s.buf = append(s.buf, `,"response":[`...)
-	s.users(req, a)
-	s.buf = append(s.buf, ']')
-	if req.asset {
-		s.member(`,"asset":{"path":`, req.Asset.Path)
-		s.buf = append(s.buf, `,"attributes":`...)
-		s.buf = a.AppendAttributes(s.buf)
-		s.member(`,"resourceType":`, string(req.Asset.Template))
-		s.buf = append(s.buf, '}')
+	d := answerBody{
+		validity: a.TokenValidity, name: "access", none: a.Users.Len() == 0,
+		value: func(s *stream) { s.users(req, a) },
+		more: func(s *stream) {
+			if !req.asset {
+				return
+			}
+			s.member(`,"asset":{"path":`, req.Asset.Path)
+			s.buf = append(s.buf, `,"attributes":`...)
+			s.buf = a.AppendAttributes(s.buf)
+			s.member(`,"resourceType":`, string(req.Asset.Template))
+			s.buf = append(s.buf, '}')
+		},
 	}
-	context := req.context
-	if !req.echo {
-		context = nil
+	if req.echo {
+		d.context = req.context
 	}
-	s.context(context)
-	s.buf = append(s.buf, '}')
-	x.closeStream(s)
+	x.write(d, req.format, a.Signature)
 }
 
-// users writes the one element of response, nothing when nobody may use the asset.
+// users writes an entry for each identity.
 func (s *stream) users(req *usersCall, a *decide.UsersAnswer) {
-	if a.Users.Len() == 0 {
-		return
-	}
-	s.buf = append(s.buf, `{"access":[`...)
+	s.buf = append(s.buf, '[')
 	sets := a.Users.ActionSets()
 	encoded := make([][]byte, len(sets))
 	first := true
@@ -127,5 +117,5 @@ func (s *stream) users(req *usersCall, a *decide.UsersAnswer) {
 		s.buf = append(s.buf, '}')
 		s.full()
 	}
-	s.buf = append(s.buf, `]}`...)
+	s.buf = append(s.buf, ']')
 }

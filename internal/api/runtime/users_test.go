@@ -91,7 +91,6 @@ func TestUserListRefusals(t *testing.T) {
 		h.want(request{path: usersPath, body: body}, 400, want)
 	}
 	h.want(request{path: usersPath, body: `{"entityTypes":["Staff","Crew"],"asset":{"resourceType":"Accounts"}}`}, 403, "None of the Identity Templates Matched")
-	h.want(request{path: usersPath, body: `{"accessTokenFormat":"jwt","asset":{"resourceType":"Accounts"}}`}, 501, "accessTokenFormat JWT is not supported")
 	h.want(request{path: usersPath, body: `{"assetContext":{"a":1},"asset":{"resourceType":"Accounts"}}`}, 501, "assetContext is not supported")
 	h.want(request{path: usersPath, body: `{"asset":{"resourceType":"Accounts"}}`, anonymous: true}, 401, "Invalid clientId")
 }

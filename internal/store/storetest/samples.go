@@ -66,7 +66,7 @@ func fullScope(id model.ClientID) model.Scope {
 		ClientID: id, EnvironmentID: envA, Name: "web", Description: "d", Enabled: true,
 		AuthMethods: []model.AuthMethod{model.AuthJWT, model.AuthSecretHeader}, IdentityMatching: model.MatchMatcher,
 		ApplicationIDs: []model.ApplicationID{"b", "a"}, JWT: fullJWT(), CacheSeconds: 5, TokenValidity: 60,
-		Response:       &model.JWTResponse{Algorithm: model.AlgorithmEdDSA, Issuer: "i", Audience: "a", LifetimeSeconds: 9},
+		Response:       &model.JWTResponse{Algorithm: model.AlgorithmEdDSA, Issuer: "i", Audience: "a", LifetimeSeconds: 9, KeyName: "k", KeyID: "i"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")},
 		Secrets:        []model.SecretHash{fullSecret()},
 	}
