@@ -423,9 +423,9 @@ func TestRecords(t *testing.T) {
 	if n != 125 {
 		t.Errorf("count %d", n)
 	}
-	unknown := manage.Filter{Attributes: map[model.AttributeID]string{"clas": "c1"}}
+	unknown := manage.Filter{Attributes: map[model.AttributeID]string{"klass": "c1"}}
 	_, _, err = cargo.Count(ctx, unknown)
-	wantError(t, err, model.KindInvalid, "MGT-003", "filter[attributes.clas]", "did you mean [class]")
+	wantError(t, err, model.KindInvalid, "MGT-003", "filter[attributes.klass]", "did you mean [class]")
 	_, err = cargo.Page(ctx, caller, unknown, "", 10)
 	wantError(t, err, model.KindInvalid, "MGT-003")
 	wantError(t, cargo.Stream(ctx, unknown, manage.StreamOptions{}, func(manage.Seen) { t.Error("a stream began") }, io.Discard), model.KindInvalid, "MGT-003")

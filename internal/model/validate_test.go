@@ -1,12 +1,20 @@
-package model
+package model_test
 
-import "testing"
+import (
+	"errors"
+	"testing"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
 
 // TestEmptyIsNoRepetition: what is left out twice is missing twice, and not also repeated.
 func TestEmptyIsNoRepetition(t *testing.T) {
-	asset := AssetTemplate{ID: "Records", DisplayName: "Records", Source: SourcePlainID, Attributes: []AssetAttribute{{ID: "ward", Type: String}, {ID: "level", Type: Numeric}}}
-	errs, ok := asset.Validate().(Errors) //nolint:errorlint // Validate returns Errors and nothing else
-	if !ok || len(errs) != 2 {
+	asset := model.AssetTemplate{
+		ID: "Records", DisplayName: "Records", Source: model.SourcePlainID,
+		Attributes: []model.AssetAttribute{{ID: "ward", Type: model.String}, {ID: "level", Type: model.Numeric}},
+	}
+	var errs model.Errors
+	if !errors.As(asset.Validate(), &errs) || len(errs) != 2 {
 		t.Errorf("%d errors: %v", len(errs), errs)
 	}
 }
