@@ -73,9 +73,9 @@ func TestIdentityTemplateImport(t *testing.T) {
 		h.do("admin", "POST", peoplePath+"?identityWsId=x", crewTemplate()).want(t, 400, "PAC-005")
 		h.do("admin", "POST", target("1.0", "identityWsId"), `{"templateId":"Sailors","attributes":[]}`).want(t, 409, "MGT-008", "IdentityTemplate: [Crew] already exists")
 		h.do("admin", "POST", target("1.0", "identityWsId"), `{"templateId":"User","attributes":[]}`).want(t, 409, "MGT-008")
-		h.do("admin", "POST", target("1.0", "identityWsId"), crewTemplate(rankAttribute, rankAttribute)).want(t, 400, "/attributes/2/attributeId")
+		h.do("admin", "POST", target("1.0", "identityWsId"), crewTemplate(rankAttribute, rankAttribute)).want(t, 400, "/attributes/1/attributeId")
 		h.do("admin", "POST", target("1.0", "identityWsId"), crewTemplate(`{"attributeId":"","displayName":"","type":"DATE"}`)).
-			want(t, 400, "/attributes/1/attributeId: is empty", "/attributes/1/displayName: is empty", "/attributes/1/type")
+			want(t, 400, "/attributes/0/attributeId: is empty", "/attributes/0/displayName: is empty", "/attributes/0/type") // places of the body
 		h.do("admin", "POST", target("1.0", "identityWsId"), `{"templateId":"Crew","templateId":"Crew"}`).want(t, 400, "MGT-001")
 		h.do("admin", "POST", target("1.0", "identityWsId"), crewTemplate(), `If-Match: "1"`).want(t, 412, "MGT-011")
 		h.do("admin", "POST", target("1.0", "identityWsId"), crewTemplate(), "If-None-Match: *").want(t, 412)
