@@ -83,8 +83,8 @@ func TestRefused(t *testing.T) {
 		{name: "not a number", environ: []string{"AMBIT_MAX_REQUEST_BYTES=many"}, want: []string{"setting max_request_bytes: cannot parse"}},
 		{name: "not a duration", flags: map[string]string{"max_staleness": "soon"}, want: []string{"max_staleness"}},
 		{
-			name: "all values checked", flags: map[string]string{"listen": "here", "audit.mode": "maybe", "log.level": "loud", "v3_errors": "xml", "trusted_proxies": "10.0.0.0/8,proxy", "public_url": "ftp://x", "tls.cert": "a", "admin.id": "b", "max_connections": "0"},
-			want: []string{"listen:", "audit.mode:", "log.level:", "v3_errors:", "trusted_proxies: \"proxy\"", "public_url:", "tls:", "admin:", "max_connections:"},
+			name: "all values checked", flags: map[string]string{"listen": "here", "audit.mode": "maybe", "log.level": "loud", "v3_errors": "xml", "v5_envelope": "none", "trusted_proxies": "10.0.0.0/8,proxy", "public_url": "ftp://x", "tls.cert": "a", "admin.id": "b", "max_connections": "0"},
+			want: []string{"listen:", "audit.mode:", "log.level:", "v3_errors:", "v5_envelope:", "trusted_proxies: \"proxy\"", "public_url:", "tls:", "admin:", "max_connections:"},
 		},
 	}
 	for _, c := range cases {

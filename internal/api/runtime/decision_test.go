@@ -3,8 +3,12 @@ package runtime
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -121,6 +125,48 @@ func TestDecisionGolden(t *testing.T) {
 		denied := `"result":"DENY"`
 		h.want(request{path: decisionPath, body: strings.Replace(body(""), "4200", "9000", 1)}, 200, fmt.Sprintf(form, denied, denied))
 	}
+}
+
+// FuzzDecision: no body panics; every error is of kind invalid; what is read has a method and a path, headers by lower-case
+// names, and a body that is a JSON value (RT-104, RT-112, RT-113).
+func FuzzDecision(f *testing.F) {
+	for _, seed := range []string{
+		`{"method":"get","uri":{"path":["/a/b","","a","b"],"query":{"a":[1,true,null]}},"headers":{"A":"x","a":["y"]},"body":{"a":1}}`,
+		`{"method":"GET","uri":"https://h/a%2fb?x=1&y#z","body":"{\"a\":1}","ipAddress":"1.2.3.4","remoteIp":"x"}`, `{"method":1,"uri":"//a"}`,
+		`{"method":"GET","uri":"/","meta":{"runtimeFinetune":{"clientId":"","includeDetails":"TRUE","entityId":7}},"clientId":"c"}`, `{"uri":{"path":[null]}}`, `{}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	r := httptest.NewRequest(http.MethodPost, decisionPath, nil)
+	r.Header.Set("X-Request-Id", "x")
+	f.Fuzz(func(t *testing.T, body []byte) {
+		x := &exchange{r: r}
+		got, err := x.parseDecision(body)
+		if err != nil {
+			if model.KindOf(err) != model.KindInvalid {
+				t.Fatalf("kind of %v", err)
+			}
+			return
+		}
+		got.credentials()
+		c := &coercer{fields: got, errs: &x.errs}
+		req := c.decision()
+		if err := x.errs.OrNil(); err != nil {
+			if model.KindOf(err) != model.KindInvalid {
+				t.Fatalf("kind of %v", err)
+			}
+			return
+		}
+		d := &req.described
+		if d.Method == "" || !strings.HasPrefix(d.Path.String(), "/") || d.Body != nil && !jsontext.Value(d.Body).IsValid() {
+			t.Fatalf("read %+v", d)
+		}
+		for name := range d.Headers {
+			if name != strings.ToLower(name) {
+				t.Fatalf("header %q", name)
+			}
+		}
+	})
 }
 
 // RT-27, RT-80: a request id of the header comes before that of the body; RT-21 one that cannot be a header is refused.
