@@ -82,12 +82,8 @@ func (s *Service) FindAPIMapperSets(ctx context.Context, env model.EnvironmentID
 	var seen Seen
 	err := s.view(ctx, env, func(tx *store.Tx) error {
 		seen.Revision = tx.Revision
-		var errs model.Errors
-		for _, id := range f.Workspaces {
-			collect(&errs, authorizationWorkspace(tx, id))
-		}
-		if len(errs) > 0 {
-			return errs
+		if err := authorizationWorkspaces(tx, f.Workspaces); err != nil {
+			return err
 		}
 		stored := map[model.ApplicationID]bool{}
 		add := func(set model.APIMapperSet) {

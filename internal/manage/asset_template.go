@@ -86,28 +86,14 @@ func (f *AssetTemplateFilter) passes(t *model.AssetTemplate) bool {
 		(f.IDs == nil || slices.Contains(f.IDs, t.ID)) && (f.Names == nil || slices.Contains(f.Names, t.DisplayName))
 }
 
-// AssetTemplatePage is a part of a list of asset types, by workspace and id.
-type AssetTemplatePage struct {
-	Items    []model.AssetTemplate
-	Total    int // of the whole list
-	Revision model.Revision
-}
-
-// FindAssetTemplates lists asset types: those of one workspace follow each other. A workspace that does not exist is
+// FindAssetTemplates lists asset types by workspace and id. A workspace that does not exist is
 // PAC-001.
-func (s *Service) FindAssetTemplates(ctx context.Context, env model.EnvironmentID, f *AssetTemplateFilter, offset, limit int) (AssetTemplatePage, error) {
-	var out AssetTemplatePage
-	err := s.view(ctx, env, func(tx *store.Tx) error {
-		var errs model.Errors
-		for _, id := range f.Workspaces {
-			collect(&errs, authorizationWorkspace(tx, id))
-		}
-		return errs.OrNil()
-	})
-	if err != nil {
+func (s *Service) FindAssetTemplates(ctx context.Context, env model.EnvironmentID, f *AssetTemplateFilter, offset, limit int) (Part[model.AssetTemplate], error) {
+	var out Part[model.AssetTemplate]
+	if err := s.authorizationWorkspaces(ctx, env, f.Workspaces); err != nil {
 		return out, err
 	}
-	err = s.look(ctx, env, func(m *mirror) error {
+	err := s.look(ctx, env, func(m *mirror) error {
 		out.Revision = m.revision
 		var found []*model.AssetTemplate
 		for _, t := range m.catalog.assetTypes {

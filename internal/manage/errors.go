@@ -16,33 +16,20 @@ import (
 )
 
 // collect appends what err holds to errs.
-func collect(errs *model.Errors, err error) { collectUnder(errs, "", err) }
+func collect(errs *model.Errors, err error) { errs.Collect(err) }
 
-// collectUnder appends what err holds, with field in front of messages that begin with a JSON pointer.
+// collectUnder is collect with field in front of messages that begin with a JSON pointer.
 func collectUnder(errs *model.Errors, field string, err error) {
-	if err == nil {
-		return
-	}
 	var several model.Errors
-	if !errors.As(err, &several) {
-		several = model.Errors{asError(err)}
-	}
+	several.Collect(err)
 	for _, e := range several {
-		if field != "" && e.Kind == model.KindInvalid && strings.HasPrefix(e.Message, "/") {
+		if e.Kind == model.KindInvalid && strings.HasPrefix(e.Message, "/") {
 			under := *e
 			under.Message = field + e.Message
 			e = &under
 		}
 		*errs = append(*errs, e)
 	}
-}
-
-// asError finds the domain error in err or wraps it as an internal one.
-func asError(err error) *model.Error {
-	if e, ok := errors.AsType[*model.Error](err); ok {
-		return e
-	}
-	return &model.Error{Err: err}
 }
 
 func pointerTo(list string, index int) string {

@@ -17,27 +17,20 @@ type PolicyFilter struct {
 	Custom map[string][]model.Literal
 }
 
-// PolicyPage is a part of a list of policies, by id.
-type PolicyPage struct {
-	Items    []PolicyView
+// Part is the part of a list that is asked for.
+type Part[V any] struct {
+	Items    []V
 	Total    int // of the whole list
 	Revision model.Revision
 }
 
-// SearchPolicies lists policies. A workspace that does not exist is PAC-001.
-func (s *Service) SearchPolicies(ctx context.Context, env model.EnvironmentID, f *PolicyFilter, offset, limit int) (PolicyPage, error) {
-	var out PolicyPage
-	err := s.view(ctx, env, func(tx *store.Tx) error {
-		var errs model.Errors
-		for _, id := range f.Workspaces {
-			collect(&errs, authorizationWorkspace(tx, id))
-		}
-		return errs.OrNil()
-	})
-	if err != nil {
+// SearchPolicies lists policies by id. A workspace that does not exist is PAC-001.
+func (s *Service) SearchPolicies(ctx context.Context, env model.EnvironmentID, f *PolicyFilter, offset, limit int) (Part[PolicyView], error) {
+	var out Part[PolicyView]
+	if err := s.authorizationWorkspaces(ctx, env, f.Workspaces); err != nil {
 		return out, err
 	}
-	err = s.look(ctx, env, func(m *mirror) error {
+	err := s.look(ctx, env, func(m *mirror) error {
 		out.Revision = m.revision
 		var found []*model.Policy
 		found, out.Total = m.search(f, offset, limit)
@@ -50,13 +43,13 @@ func (s *Service) SearchPolicies(ctx context.Context, env model.EnvironmentID, f
 }
 
 // PoliciesOf lists the policies of one application, which must exist (management-api.md 14.3).
-func (s *Service) PoliciesOf(ctx context.Context, env model.EnvironmentID, app model.ApplicationID, offset, limit int) (PolicyPage, error) {
+func (s *Service) PoliciesOf(ctx context.Context, env model.EnvironmentID, app model.ApplicationID, offset, limit int) (Part[PolicyView], error) {
 	err := s.view(ctx, env, func(tx *store.Tx) error {
 		_, _, err := find(tx, tx.Applications, app, "Application", string(app))
 		return err
 	})
 	if err != nil {
-		return PolicyPage{}, err
+		return Part[PolicyView]{}, err
 	}
 	return s.SearchPolicies(ctx, env, &PolicyFilter{Applications: []model.ApplicationID{app}}, offset, limit)
 }

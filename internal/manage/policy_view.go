@@ -2,6 +2,7 @@ package manage
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"slices"
 
@@ -189,6 +190,19 @@ func authorizationWorkspace(tx *store.Tx, id model.WorkspaceID) error {
 		return authorizationWorkspaceMissing(string(id))
 	}
 	return err
+}
+
+// authorizationWorkspaces reports every workspace of a filter that does not exist.
+func authorizationWorkspaces(tx *store.Tx, ids []model.WorkspaceID) error {
+	var errs model.Errors
+	for _, id := range ids {
+		collect(&errs, authorizationWorkspace(tx, id))
+	}
+	return errs.OrNil()
+}
+
+func (s *Service) authorizationWorkspaces(ctx context.Context, env model.EnvironmentID, ids []model.WorkspaceID) error {
+	return s.view(ctx, env, func(tx *store.Tx) error { return authorizationWorkspaces(tx, ids) })
 }
 
 func authorizationWorkspaceMissing(id string) error {

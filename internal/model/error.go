@@ -137,6 +137,23 @@ func (es *Errors) Add(field, format string, args ...any) {
 	*es = append(*es, &Error{Kind: KindInvalid, Message: field + ": " + fmt.Sprintf(format, args...)})
 }
 
+// Collect appends what err holds; an error that nobody classified counts as internal.
+func (es *Errors) Collect(err error) {
+	if err == nil {
+		return
+	}
+	var several Errors
+	if errors.As(err, &several) {
+		*es = append(*es, several...)
+		return
+	}
+	one, ok := errors.AsType[*Error](err)
+	if !ok {
+		one = &Error{Err: err}
+	}
+	*es = append(*es, one)
+}
+
 // Invalidf is an error of kind KindInvalid.
 func Invalidf(format string, args ...any) *Error {
 	return &Error{Kind: KindInvalid, Message: fmt.Sprintf(format, args...)}

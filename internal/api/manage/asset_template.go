@@ -77,16 +77,11 @@ type assetTemplateItem struct {
 }
 
 func listAssetTemplates(x *exchange) error {
-	q := x.r.URL.Query()
-	var errs model.Errors
-	w, err := windowOf(q, defaultLimit)
-	note(&errs, err)
-	detailed, err := flag(q, "detailed", false)
-	note(&errs, err)
-	if len(errs) > 0 {
-		return errs
+	w, detailed, err := x.detailedWindow()
+	if err != nil {
+		return err
 	}
-	found, err := x.api.service.FindAssetTemplates(x.r.Context(), x.env, assetTemplateFilter(q), w.offset, w.limit)
+	found, err := x.api.service.FindAssetTemplates(x.r.Context(), x.env, assetTemplateFilter(x.r.URL.Query()), w.offset, w.limit)
 	if err != nil {
 		return err
 	}

@@ -53,11 +53,11 @@ func (x *exchange) blockSource() (in manage.BlockSource, extended bool, err erro
 	q := x.r.URL.Query()
 	var errs model.Errors
 	in.Owner, err = blockOwner(q)
-	note(&errs, err)
+	errs.Collect(err)
 	extended, err = flag(q, "extendedSchema", true)
-	note(&errs, err)
+	errs.Collect(err)
 	in.ByName, err = flag(q, "evaluateByBBName", false)
-	note(&errs, err)
+	errs.Collect(err)
 	if len(errs) > 0 {
 		return in, extended, errs
 	}
@@ -145,7 +145,7 @@ func blockFilter(q url.Values) (f *manage.BlockFilter, filters int, err error) {
 	f = &manage.BlockFilter{Name: q.Get("filter[name]"), Template: model.TemplateID(q.Get("filter[templateId]"))}
 	var errs model.Errors
 	f.Owner, err = blockOwner(q)
-	note(&errs, err)
+	errs.Collect(err)
 	if name := q.Get("filter[kind]"); name != "" {
 		kind, known := blockKind(name)
 		if f.Kind = kind; !known {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func (l *limited) Read(p []byte) (int, error) {
 
 // readJSON is the whole body of a call that takes JSON.
 func (x *exchange) readJSON(types ...string) ([]byte, error) {
-	if media := mediaType(x.r); media != "" && media != "application/json" && !contains(types, media) {
+	if media := mediaType(x.r); media != "" && media != "application/json" && !slices.Contains(types, media) {
 		return nil, problem.UnsupportedMedia("the body is application/json")
 	}
 	in, err := body(x.w, x.r, maxJSON)
@@ -92,15 +93,6 @@ func (x *exchange) readJSON(types ...string) ([]byte, error) {
 }
 
 const mergePatch = "application/merge-patch+json"
-
-func contains(list []string, s string) bool {
-	for _, item := range list {
-		if item == s {
-			return true
-		}
-	}
-	return false
-}
 
 // mediaType is the type of the body without parameters, in lower case; "" when none is stated.
 func mediaType(r *http.Request) string {
@@ -181,7 +173,7 @@ func (x *exchange) seen(s manage.Seen) (known bool) {
 	}
 	x.w.Header().Set("ETag", `"`+s.Version+`"`)
 	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
-		known = contains(x.call.IfNoneMatch, s.Version) || contains(x.call.IfNoneMatch, "*")
+		known = slices.Contains(x.call.IfNoneMatch, s.Version) || slices.Contains(x.call.IfNoneMatch, "*")
 	}
 	if known {
 		x.w.WriteHeader(http.StatusNotModified)

@@ -248,7 +248,7 @@ func (in *impactInput) parameters(b *impactChangeBody) error {
 	}
 	var err error
 	if in.asked.Environment, err = environmentValues(or("environment", string(b.Environment))); err != nil {
-		note(&errs, err)
+		errs.Collect(err)
 	}
 	return errs.OrNil()
 }

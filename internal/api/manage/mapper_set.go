@@ -31,12 +31,7 @@ func mapperSetOf(m *manage.Stored[model.MapperSet]) jsontext.Value {
 }
 
 func listMapperSets(x *exchange) error {
-	q := x.r.URL.Query()
-	w, err := windowOf(q, defaultLimit)
-	if err != nil {
-		return err
-	}
-	detailed, err := flag(q, "detailed", false)
+	w, detailed, err := x.detailedWindow()
 	if err != nil {
 		return err
 	}

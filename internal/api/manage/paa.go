@@ -34,15 +34,6 @@ func addPAA(t *router) {
 
 func (x *exchange) paaGroup() string { return x.r.PathValue("paaGroupId") }
 
-// detailedWindow reads the query of the lists here.
-func (x *exchange) detailedWindow() (w window, detailed bool, err error) {
-	q := x.r.URL.Query()
-	if w, err = windowOf(q, defaultLimit); err == nil {
-		detailed, err = flag(q, "detailed", false)
-	}
-	return w, detailed, err
-}
-
 func listPAAGroups(x *exchange) error {
 	w, detailed, err := x.detailedWindow()
 	if err != nil {

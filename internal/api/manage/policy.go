@@ -2,7 +2,6 @@ package manage
 
 import (
 	"cmp"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -96,11 +95,11 @@ func (x *exchange) policyCall() (policyCall, error) {
 	var c policyCall
 	var errs model.Errors
 	workspace, err := uuidOf(q, "filter[authWsId]")
-	note(&errs, err)
+	errs.Collect(err)
 	c.extended, err = flag(q, "extendedSchema", true)
-	note(&errs, err)
+	errs.Collect(err)
 	c.source.ByName, err = flag(q, "evaluateByBBName", false)
-	note(&errs, err)
+	errs.Collect(err)
 	if len(errs) > 0 {
 		return c, errs
 	}
@@ -153,22 +152,6 @@ func (x *exchange) readRego() ([]byte, error) {
 func notOffered(what string) error {
 	return &model.Error{
 		Kind: model.KindNotOffered, Code: "MGT-016", Name: "NotOfferedError", Args: []string{what}, Message: what + " is not offered",
-	}
-}
-
-// note appends an error of the query, so that all of them are reported at once.
-func note(errs *model.Errors, err error) {
-	var several model.Errors
-	switch {
-	case err == nil:
-	case errors.As(err, &several):
-		*errs = append(*errs, several...)
-	default:
-		e, ok := errors.AsType[*model.Error](err)
-		if !ok {
-			e = &model.Error{Err: err}
-		}
-		*errs = append(*errs, e)
 	}
 }
 
@@ -289,7 +272,7 @@ func (x *exchange) policyTarget() (model.WorkspaceID, []model.PolicyID, error) {
 	q := x.r.URL.Query()
 	var errs model.Errors
 	workspace, err := uuidOf(q, "filter[authWsId]")
-	note(&errs, err)
+	errs.Collect(err)
 	values, named := valuesOf(q, "id")
 	var ids []model.PolicyID
 	for _, v := range values {

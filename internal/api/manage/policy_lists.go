@@ -26,12 +26,7 @@ type applicationItem struct {
 }
 
 func listApplications(x *exchange) error {
-	q := x.r.URL.Query()
-	w, err := windowOf(q, defaultLimit)
-	if err != nil {
-		return err
-	}
-	detailed, err := flag(q, "detailed", false)
+	w, detailed, err := x.detailedWindow()
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,17 @@ func windowUpTo(q url.Values, standard, highest int) (window, error) {
 	return w, err
 }
 
+// detailedWindow reads the query of lists whose items have a short form and a detailed one.
+func (x *exchange) detailedWindow() (w window, detailed bool, err error) {
+	q := x.r.URL.Query()
+	var errs model.Errors
+	w, err = windowOf(q, defaultLimit)
+	errs.Collect(err)
+	detailed, err = flag(q, "detailed", false)
+	errs.Collect(err)
+	return w, detailed, errs.OrNil()
+}
+
 // page answers a part of a list that was cut out already, with the counters at both places.
 func page[T any](x *exchange, w window, total int, items []T) error {
 	c := counters{Total: total, Limit: w.limit, Offset: w.offset}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -269,7 +270,7 @@ func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
 		if value == "" {
 			return standard
 		}
-		if !contains(allowed, value) {
+		if !slices.Contains(allowed, value) {
 			errs = append(errs, manage.InvalidParameter(name, "%q is not %s", value, strings.Join(allowed, " or ")))
 		}
 		return value
@@ -281,7 +282,7 @@ func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
 	}
 	var err error
 	o.Separator, err = separator(q)
-	note(&errs, err)
+	errs.Collect(err)
 	if text := q.Get("prune"); text != "" {
 		prune, err := parseBool("prune", text)
 		if err != nil {

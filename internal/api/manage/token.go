@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
@@ -71,7 +72,7 @@ func (a *api) proven(w http.ResponseWriter, r *http.Request, fields map[string]s
 		if secrets[c.id] == nil {
 			ids = append(ids, c.id)
 		}
-		if !contains(secrets[c.id], c.secret) {
+		if !slices.Contains(secrets[c.id], c.secret) {
 			secrets[c.id] = append(secrets[c.id], c.secret)
 		}
 	}
