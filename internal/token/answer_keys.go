@@ -104,7 +104,8 @@ func readOwnKeys(path string, now time.Time) (*ownKeys, error) {
 
 func parseOwnKeys(text []byte) (*ownKeys, error) {
 	keys := &ownKeys{}
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+	block, rest := pem.Decode(text)
+	for ; block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == typePublicKey {
 			public, err := x509.ParsePKIXPublicKey(block.Bytes)
 			until, bad := time.Parse(time.RFC3339, block.Headers[headerUntil])
@@ -127,6 +128,9 @@ func parseOwnKeys(text []byte) (*ownKeys, error) {
 			return nil, errors.New("a key does not say when it was made")
 		}
 		keys.private = append(keys.private, privateKey{key, made})
+	}
+	if len(keys.private) == 0 || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, errors.New("it is damaged: put it back from a copy, or remove it and have new keys made")
 	}
 	return keys, nil
 }
