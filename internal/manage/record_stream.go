@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -21,8 +22,40 @@ import (
 // Bounds of streams. Each holds a state of its environment while it runs, for as long as its reader takes.
 const (
 	maxStreams = 8
+	maxShare   = maxStreams / 2 // of one environment: its slow readers do not keep those of the others waiting
 	streamAge  = 15 * time.Minute
 )
+
+// streamPlaces counts the streams that run.
+type streamPlaces struct {
+	mu  sync.Mutex
+	all int
+	of  map[model.EnvironmentID]int
+}
+
+// take reports whether there is a place, which leave gives back.
+func (p *streamPlaces) take(env model.EnvironmentID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all >= maxStreams || p.of[env] >= maxShare {
+		return false
+	}
+	if p.of == nil {
+		p.of = map[model.EnvironmentID]int{}
+	}
+	p.all++
+	p.of[env]++
+	return true
+}
+
+func (p *streamPlaces) leave(env model.EnvironmentID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.all--
+	if p.of[env]--; p.of[env] == 0 {
+		delete(p.of, env)
+	}
+}
 
 // StreamOptions say how a stream of records is written (management-api.md 19).
 type StreamOptions struct {
@@ -36,12 +69,10 @@ type StreamOptions struct {
 // come after any number of records, what was written is not the list. A record that CSV cannot show is an error that names
 // it.
 func (c Catalogue[R]) Stream(ctx context.Context, f Filter, o StreamOptions, seen func(Seen), out io.Writer) error {
-	select {
-	case c.s.streams <- struct{}{}:
-		defer func() { <-c.s.streams }()
-	default:
+	if !c.s.streams.take(c.env) {
 		return &model.Error{Kind: model.KindTooMany, Code: "MGT-014", Name: "TooManyRequestsError", Message: "Too many lists are being streamed"}
 	}
+	defer c.s.streams.leave(c.env)
 	ctx, stop := context.WithTimeout(ctx, streamAge)
 	defer stop()
 	held, err := c.s.store.Hold(ctx, c.env)

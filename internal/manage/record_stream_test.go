@@ -185,7 +185,8 @@ func TestStreamsAreBounded(t *testing.T) {
 	w.load(manage.BulkOptions{}, `{"path":"a"}`)
 	cargo := w.Assets(envID, "Cargo")
 	goOn, inside, ended := make(chan struct{}), make(chan struct{}), make(chan error)
-	for range 8 {
+	const share = 4
+	for range share {
 		go func() {
 			ended <- cargo.Stream(t.Context(), manage.Filter{}, manage.StreamOptions{}, func(manage.Seen) {}, writeFunc(func([]byte) {
 				inside <- struct{}{}
@@ -196,9 +197,11 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	_, err := streamed(t, cargo, manage.Filter{}, manage.StreamOptions{})
 	wantError(t, err, model.KindTooMany, "MGT-014")
-	w.load(manage.BulkOptions{}, `{"path":"b"}`) // others read and write all the same
+	_, err = streamed(t, w.Assets("another", "Cargo"), manage.Filter{}, manage.StreamOptions{})
+	wantError(t, err, model.KindNotFound, "MGT-006") // which has places left
+	w.load(manage.BulkOptions{}, `{"path":"b"}`)     // others read and write all the same
 	close(goOn)
-	for range 8 {
+	for range share {
 		w.must(<-ended)
 	}
 	_, err = streamed(t, cargo, manage.Filter{}, manage.StreamOptions{})

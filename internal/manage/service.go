@@ -41,7 +41,7 @@ type Service struct {
 
 	cursors  cursors
 	states   states
-	streams  chan struct{} // a place for each that runs
+	streams  streamPlaces
 	failures failures
 	logins   loginRecorder
 
@@ -54,7 +54,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, answers: o.Answers, now: o.Now, log: o.Log,
-		cursors: newCursors(), snapshot: o.Snapshot, states: states{store: o.Store}, streams: make(chan struct{}, maxStreams),
+		cursors: newCursors(), snapshot: o.Snapshot, states: states{store: o.Store},
 	}
 	s.logins.write, s.failedLogins.record = s.writeLogins, s.logins.add
 	return s
