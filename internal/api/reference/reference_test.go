@@ -236,3 +236,19 @@ func BenchmarkNew(b *testing.B) {
 		}
 	}
 }
+
+// The contents name every call so that it can be told from the others.
+func TestContents(t *testing.T) {
+	_, text := get(t, serve(t, api.Description()), "GET", "/docs/api")
+	contents, _, _ := strings.Cut(text, "</nav>")
+	seen := map[string]bool{}
+	for _, m := range regexp.MustCompile(`<li><a href="#[^"]*"><span class="method">(.*)</a></li>`).FindAllStringSubmatch(contents, -1) {
+		if seen[m[1]] || strings.Contains(m[1], "</span> The same") || strings.Contains(m[1], "</span> Same") {
+			t.Errorf("%s: does not say which call it is", m[1])
+		}
+		seen[m[1]] = true
+	}
+	if len(seen) < 100 {
+		t.Errorf("%d calls", len(seen))
+	}
+}
