@@ -31,7 +31,7 @@ func TestUsersAreTheTranspose(t *testing.T) {
 		s := build(rt, m.w, 2)
 		for range 4 {
 			q := engine.UserQuestion{Question: m.question(), Policies: m.chance(50), Inactive: m.chance(30)}
-			q.Question.Identities = nil
+			q.Identities = nil
 			if m.chance(30) {
 				q.Templates = []model.TemplateID{pick(m, m.identityTypes()), "unknown"}
 			}

@@ -25,6 +25,7 @@ func TestCorpus(t *testing.T) {
 	suites, err := casefile.Load(os.DirFS("../../../testdata/cases"))
 	check(t, err)
 	asked, onlyHere := 0, 0
+	counted := map[string]int{}
 	for _, suite := range suites {
 		t.Run(suite.Name, func(t *testing.T) {
 			s := newStack(t)
@@ -38,14 +39,14 @@ func TestCorpus(t *testing.T) {
 				}
 				t.Run(c.ID, func(t *testing.T) {
 					s.t = t
-					r := caseRun{stack: s, c: c}
+					r := caseRun{stack: s, c: c, counted: counted}
 					r.run(asked)
 				})
 			}
 			s.t = t
 		})
 	}
-	t.Logf("%d cases asked, %d of them only here", asked, onlyHere)
+	t.Logf("%d cases asked, %d of them only here; %v", asked, onlyHere, counted)
 	if asked < 650 || onlyHere < 7 {
 		t.Errorf("only %d cases were asked, %d of them only here", asked, onlyHere)
 	}
@@ -54,7 +55,8 @@ func TestCorpus(t *testing.T) {
 // caseRun is one case in a running stack.
 type caseRun struct {
 	*stack
-	c casefile.Case
+	c       casefile.Case
+	counted map[string]int // questions that not every check can be asked as
 }
 
 func (r *caseRun) run(number int) {
@@ -71,6 +73,8 @@ func (r *caseRun) run(number int) {
 	for _, k := range r.c.Checks {
 		r.check(k)
 		r.permit(k)
+		r.users(k)
+		r.filter(k)
 	}
 	if r.c.List != nil {
 		r.list(number%3 == 0)

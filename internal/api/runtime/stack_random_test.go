@@ -156,13 +156,17 @@ func compare(t *testing.T, s *stack, types, who []model.TemplateID, texts []stri
 				rt.Fatalf("asked %s\ngot  %d %s\nwant %s", plainJSON(plan.body()), status, got, want)
 			}
 			s.permits(rt, x, plan)
+			if p.chance(40, "agree") {
+				s.transposes(rt, p, x, plan)
+				s.resolves(rt, x, plan)
+			}
 			asked++
 			if x.entries > before {
 				granting++
 			}
 		}
 	})
-	t.Logf("%d questions, %d of them with entries, %d entries", asked, granting, x.entries)
+	t.Logf("%d questions, %d of them with entries, %d entries; %d users listed; %d pairs through filters of %d", asked, granting, x.entries, s.listed, s.fitting, s.filterable)
 	if granting*100 < asked*share || x.entries < 2*asked {
 		t.Errorf("of %d questions only %d have entries, %d in all: the comparison says little", asked, granting, x.entries)
 	}

@@ -41,6 +41,9 @@ type stack struct {
 	store     *sqlite.Store
 	directory *decide.Directory
 	server    *httptest.Server
+
+	listed              int // users in answers of User List
+	filterable, fitting int // pairs of types in filter form that are listed, and those that their filters fit
 }
 
 // newStack makes an empty environment, whose one scope is linked to the applications.

@@ -27,6 +27,7 @@ const (
 	sentPapers  model.TemplateID = "Sent"        // takes values of the request
 	claims      model.TemplateID = "Claims"      // REQUEST
 	bare        model.TemplateID = "Bare"        // without actions
+	filtered    model.TemplateID = "Filtered"    // answered as filters
 	external    model.TemplateID = "External"    // no source is configured
 	hidden      model.TemplateID = "Hidden"      // of no application of the scope
 )
@@ -46,11 +47,15 @@ func awkwardTypes() []model.AssetTemplate {
 		{ID: sentPapers, Source: model.SourcePlainID, IsAttributeSentInRequest: true, Attributes: common(attribute("swap", "kind2"), attribute("kind2", "swapped")), Actions: actions[1:]},
 		{ID: claims, Source: model.SourceRequest, Attributes: common(attribute("a,b", ""), attribute(model.AttributeName, "")), Actions: actions},
 		{ID: bare, Source: model.SourcePlainID, Attributes: common()},
+		{ID: filtered, Source: model.SourcePlainID, Attributes: common(attribute("last", "")), Actions: actions, IsUsedForFiltering: true},
 		{ID: external, Source: model.SourceExternal, Attributes: common(), Actions: actions, IsAttributeSentInRequest: true},
 		{ID: hidden, Source: model.SourcePlainID, Attributes: common(), Actions: actions},
 	}
 	for i := range types {
 		types[i].WorkspaceID, types[i].DisplayName = "a0", string(types[i].ID)
+		for j := range types[i].Attributes {
+			types[i].Attributes[j].IsMultiValue = true
+		}
 	}
 	return types
 }
@@ -252,7 +257,7 @@ func fillAwkward(s *stack, seed uint64, n int) {
 	s.t.Helper()
 	m := &worldMaker{r: rand.New(rand.NewPCG(seed, 1))}
 	policies := m.policies(12)
-	reached := []model.TemplateID{namedPapers, plainPapers, sentPapers, claims, bare, external}
+	reached := []model.TemplateID{namedPapers, plainPapers, sentPapers, claims, bare, external, filtered}
 	s.write(stackEnvironment, func(tx *store.Tx) error {
 		for _, err := range []error{
 			put(tx.AuthorizationWorkspaces, model.AuthorizationWorkspace{ID: "a0", Name: "Papers"}),
