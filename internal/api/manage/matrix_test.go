@@ -90,7 +90,7 @@ func recordRows() map[string]string {
 	return rows
 }
 
-// MG-27: every route for every role, in the own and another environment. A route without a row fails.
+// MG-27, MG-13: every route for every role, in the own, another and an unknown environment. A route without a row fails.
 func TestRouteMatrix(t *testing.T) {
 	w := newWorld(t)
 	rows := matrixRows()
@@ -105,13 +105,20 @@ func TestRouteMatrix(t *testing.T) {
 			}
 			delete(rows, method+" "+pattern)
 			for _, as := range []string{"", "tenant", "admin", "viewer"} {
-				for _, id := range []string{envID, otherID} {
+				refusals := map[string]bool{}
+				for _, id := range []string{envID, otherID, goneID} {
 					target := strings.NewReplacer("{envId}", id).Replace(pattern)
 					target = strings.NewReplacer("{authWsId}", goneID, "{identityWsId}", goneID, "{", "", "}", "").Replace(target) + "?dryRun=true"
-					got := w.do(as, method, target, "{}").StatusCode
-					if want := matrixWants(right, pattern, as, id); !want(got) {
-						t.Errorf("%s %s as %q in %s: %d", method, pattern, as, id, got)
+					got := w.do(as, method, target, "{}")
+					if want := matrixWants(right, pattern, as, id); !want(got.StatusCode) {
+						t.Errorf("%s %s as %q in %s: %d", method, pattern, as, id, got.StatusCode)
 					}
+					if got.StatusCode == 403 && id != envID {
+						refusals[strings.NewReplacer(got.Header.Get("X-Error-Id"), "", id, "").Replace(got.body)] = true
+					}
+				}
+				if len(refusals) > 1 {
+					t.Errorf("%s %s as %q shows which environments exist: %v", method, pattern, as, refusals)
 				}
 			}
 		}
@@ -137,6 +144,8 @@ func matrixWants(right, pattern, as, id string) func(status int) bool {
 		return func(status int) bool { return status == 401 }
 	case right == "own":
 		return func(status int) bool { return status != 401 }
+	case as == "tenant" && id == goneID && strings.Contains(pattern, "{envId}") && right != "any":
+		return func(status int) bool { return status == 404 }
 	case as == "tenant" || right == "any" || own && as == "admin" && right != "tenant" || own && as == "viewer" && right == "read":
 		return func(status int) bool { return status != 401 && status != 403 }
 	}
