@@ -22,8 +22,12 @@ type metadata struct {
 
 // newMetadata makes the document; nil when the public URL is none that a caller could be sent to.
 func newMetadata(o *Options) *metadata {
+	if o.PublicURL == "" {
+		o.Log.Info("no AuthZEN metadata: public_url is not set")
+		return nil
+	}
 	u, err := url.Parse(o.PublicURL)
-	if o.PublicURL == "" || err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(o.PublicURL, "/") ||
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(o.PublicURL, "/") ||
 		u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
 		o.Log.Warn("no AuthZEN metadata: public_url has to be an https URL without query, fragment or slash at the end")
 		return nil

@@ -50,6 +50,7 @@ type world struct {
 	server    *httptest.Server
 	secrets   *token.Secrets
 	secret    string
+	service   *decide.Service
 
 	mu      sync.Mutex
 	now     time.Time
@@ -97,13 +98,13 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	w.secrets, err = token.NewSecrets(bytes.Repeat([]byte{7}, token.KeySize))
 	check(t, err)
 	w.load(ctx)
-	quiet := slog.New(slog.DiscardHandler)
+	quiet := w.quiet()
 	w.directory = decide.NewDirectory(decide.DirectoryOptions{Store: w.store, Clock: time.Now, Log: quiet, MaxStaleness: time.Hour})
 	check(t, w.directory.CatchUp(ctx))
-	service := decide.New(decide.Options{Directory: w.directory, Secrets: w.secrets, Clock: w.clock, Audit: w, Log: quiet})
+	w.service = decide.New(decide.Options{Directory: w.directory, Secrets: w.secrets, Clock: w.clock, Audit: w, Log: quiet})
 	w.server = httptest.NewUnstartedServer(nil)
 	o := Options{
-		Service: service, Sealer: w.secrets, Clock: w.clock, Log: quiet,
+		Service: w.service, Sealer: w.secrets, Clock: w.clock, Log: quiet,
 		PublicURL: "https://" + w.server.Listener.Addr().String(),
 	}
 	for _, c := range change {
@@ -175,6 +176,8 @@ func rows[R any](t testing.TB, name string) []R {
 	}
 	return out
 }
+
+func (w *world) quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // update commits a change of the environment and lets the directory follow.
 func (w *world) update(fn func(*store.Tx) error) {
