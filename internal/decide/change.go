@@ -14,6 +14,7 @@ type change struct {
 	environment       bool
 	scopes            bool
 	matchers          bool
+	customAttributes  bool
 	mapperSets        map[model.ApplicationID]bool
 	requestAttributes map[model.WorkspaceID]bool
 	assetTemplates    map[model.TemplateID]bool
@@ -43,6 +44,8 @@ func (c *change) add(changes []store.Change) {
 			c.scopes = true
 		case store.IdentityWorkspaces:
 			c.matchers = true
+		case store.CustomAttributes:
+			c.customAttributes = true
 		case store.APIMapperSets:
 			mark(&c.mapperSets, model.ApplicationID(ch.Key))
 		case store.RequestAttributes:

@@ -76,6 +76,7 @@ type state struct {
 	scopes   map[model.ClientID]*model.Scope
 	matchers []identity.Matcher
 	mappers  apiMappers
+	shown    map[string]bool    // keys of the policy custom attributes that are available to the PDP
 	jwt      *model.JWTSettings // of scopes and matchers that have none of their own
 }
 

@@ -271,6 +271,11 @@ func (d *Directory) next(tx *store.Tx, env model.Environment, old *state, c *cha
 			return nil, err
 		}
 	}
+	if c.whole || c.customAttributes {
+		if st.shown, err = readShown(tx); err != nil {
+			return nil, err
+		}
+	}
 	if st.mappers, err = d.readMappers(tx, old.mappers, c); err != nil {
 		return nil, err
 	}
@@ -309,6 +314,18 @@ func readScopes(tx *store.Tx) (map[model.ClientID]*model.Scope, error) {
 			return nil, err
 		}
 		out[s.ClientID] = &s
+	}
+	return out, nil
+}
+
+// readShown lists the policy custom attributes that answers may tell (policy-model.md 3.13).
+func readShown(tx *store.Tx) (map[string]bool, error) {
+	out := map[string]bool{}
+	for a, err := range tx.CustomAttributes.FindAll() {
+		if err != nil {
+			return nil, err
+		}
+		out[a.Key] = a.AvailableForPDP
 	}
 	return out, nil
 }

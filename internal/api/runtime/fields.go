@@ -26,7 +26,7 @@ func known(name string) bool {
 		"includeAssetAttributes", "accessTokenFormat", "useCache", "combinedMultiValue", "assetContext",
 		"listOfResources", "includeDetails", "includeDenyReason",
 		"asset", "entityTypes", "includeAsset", "includeInActiveIdentities", "includeInactiveIdentities",
-		"includeIdentityAttributes":
+		"includeIdentityAttributes", "objects":
 		return true
 	}
 	return false
@@ -36,7 +36,8 @@ func known(name string) bool {
 func nested(name string) bool {
 	switch name {
 	case "entityId", "entityTypeId", "entityAttributes", "contextData", "template", "path", "assetAttributes", "name",
-		"attributeList", "actions", "resourceType", "resources", "action":
+		"attributeList", "actions", "resourceType", "resources", "action", "type", "data", "asset", "environment",
+		"remoteIp", "remoteIP", "timeZoneOffset", "combinedMultiValue", "additionalIdentities":
 		return true
 	}
 	return false
@@ -45,7 +46,8 @@ func nested(name string) bool {
 // inQuery reports whether a known field can stand in a query (runtime-api.md 3.4): scalars and resourceTypes.
 func inQuery(name string) bool {
 	switch name {
-	case "entityAttributes", "contextData", "additionalIdentities", "assetList", "environment", "listOfResources", "asset":
+	case "entityAttributes", "contextData", "additionalIdentities", "assetList", "environment", "listOfResources", "asset",
+		"objects":
 		return false
 	}
 	return known(name)

@@ -52,6 +52,7 @@ func Handler(o Options) http.Handler {
 	}
 	for _, base := range []string{"/api/runtime", "/runtime"} {
 		h.routes[base+"/resolution/v3"] = methods{http.MethodGet: h.call((*exchange).resolution), http.MethodPost: h.call((*exchange).resolution)}
+		h.routes[base+"/policies/v3"] = methods{http.MethodPost: h.call((*exchange).policyList)}
 		h.routes[base+"/userlist/v3"] = methods{http.MethodPost: h.call((*exchange).userList)}
 		h.decisionRoutes(base)
 	}

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Concern is a policy that concerns an identity or an asset (runtime-api.md 12). Policy must not be changed.
+type Concern struct {
+	Policy     *model.Policy
+	Types      []ConcernedType // that the scope reaches, by id
+	Conditions []ConditionState
+}
+
+// ConcernedType is an asset type of a policy with the actions covered, in the type's order.
+type ConcernedType struct {
+	Template model.TemplateID
+	Actions  []model.Action
+}
+
+// ConditionState is a condition of a policy and whether it holds now.
+type ConditionState struct {
+	Name string
+	Kind model.BlockKind
+	Met  bool
+}
+
+// Concerns lists the counting policies, by id, whose groups the identities are in as E5 and E17 ask and, with an asset,
+// whose rulesets fit it for one of the actions (wire names; none = any). Conditions remove nothing.
+func (r *Residual) Concerns(a *Asset, actions []string) []Concern {
+	var on matter
+	if a != nil {
+		full, ok := r.snapshot.complete(a)
+		if !ok || !r.reachable[a.Template] {
+			return nil
+		}
+		on = matter{asset: full, judge: about(full)}
+	}
+	var out []Concern
+	for _, pol := range r.snapshot.counting(r.reachable) {
+		for i := range r.permutations {
+			p := &r.permutations[i]
+			if p.inGroups(pol) && (a == nil || p.fitsAny(pol, a.Template, r.snapshot.covering(a.Template, actions), on)) {
+				out = append(out, r.concern(pol))
+				break
+			}
+		}
+	}
+	return out
+}
+
+// ConcernsAsset lists the counting policies, by id, that may speak of an asset for one of the actions, whoever asks: lines
+// that compare with an identity are taken to hold. q has no identities.
+func (s *Snapshot) ConcernsAsset(q Question, a Asset, actions []string) []Concern {
+	r := &Residual{snapshot: s, question: &q, reachable: s.reachable(q.Applications)}
+	nobody := subject{question: &q}
+	r.permutations = []permutation{{subjects: []*subject{&nobody}}}
+	full, ok := s.complete(&a)
+	if !ok || !r.reachable[a.Template] {
+		return nil
+	}
+	holds := func(br *branch) bool {
+		return !slices.ContainsFunc(br.rules, func(line rule) bool {
+			if line.src.Ref.Side == model.SideIdentity {
+				return false
+			}
+			p, ok := nobody.bind(&line)
+			return !ok || !p.holds(values(full, line.src.Left.Attribute))
+		})
+	}
+	covers := s.covering(a.Template, actions)
+	var out []Concern
+	for _, pol := range s.counting(r.reachable) {
+		fits := slices.ContainsFunc(pol.uses, func(u use) bool {
+			return u.ruleset.src.Template == a.Template && covers(&u) && slices.ContainsFunc(u.ruleset.branches, holds)
+		})
+		if fits {
+			out = append(out, r.concern(pol))
+		}
+	}
+	return out
+}
+
+// counting are the policies that take part, by id (E2).
+func (s *Snapshot) counting(reachable map[model.TemplateID]bool) []*policy {
+	found := map[*policy]bool{}
+	for t := range reachable {
+		policies, _ := s.onType.get(t)
+		for _, p := range policies {
+			if !p.src.Inactive {
+				found[p] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), comparePolicies)
+}
+
+// covering tells whether a ruleset use covers one of some actions of a type; none = any.
+func (s *Snapshot) covering(t model.TemplateID, actions []string) func(*use) bool {
+	if len(actions) == 0 {
+		return func(*use) bool { return true }
+	}
+	var ids []model.ActionID
+	for _, name := range actions {
+		if a, ok := s.assets[t].def.RequestAction(name); ok {
+			ids = append(ids, a.ID)
+		}
+	}
+	return func(u *use) bool { return slices.ContainsFunc(ids, u.covers) }
+}
+
+// fitsAny reports whether a ruleset of the policy fits what is asked about.
+func (p *permutation) fitsAny(pol *policy, t model.TemplateID, covers func(*use) bool, about matter) bool {
+	for i := range pol.uses {
+		u := &pol.uses[i]
+		if u.ruleset.src.Template == t && covers(u) && p.fits(pol, u, about.judge) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Residual) concern(pol *policy) Concern {
+	out := Concern{Policy: pol.src}
+	for _, id := range pol.assetTypes() {
+		if !r.reachable[id] {
+			continue
+		}
+		t := ConcernedType{Template: id}
+		for _, a := range r.snapshot.assets[id].def.Actions {
+			if pol.coversAction(id, a.ID) {
+				t.Actions = append(t.Actions, a)
+			}
+		}
+		out.Types = append(out.Types, t)
+	}
+	slices.SortFunc(out.Types, func(a, b ConcernedType) int { return cmp.Compare(a.Template, b.Template) })
+	for _, c := range pol.conditions {
+		met := slices.ContainsFunc(r.permutations, func(p permutation) bool { return p.met(c) })
+		out.Conditions = append(out.Conditions, ConditionState{Name: c.src.Name, Kind: c.src.Kind, Met: met})
+	}
+	return out
+}
