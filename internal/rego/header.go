@@ -144,7 +144,7 @@ func (b *builder) customAttributes(h *header) []model.CustomValue {
 	for _, d := range definitions {
 		given := slices.ContainsFunc(values, func(v model.CustomValue) bool { return v.Key == d.Key })
 		if d.Required && !given && !h.broken {
-			b.fault("RG-111", h.at, d.Key, "is required")
+			b.fault("RG-111", h.at, d.Key, "is required; the policy's customAttributes lack it")
 		}
 	}
 	return values
