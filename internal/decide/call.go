@@ -72,8 +72,15 @@ func (m *apiMapper) ask(snapshot *engine.Snapshot, call *APICall, to *PermitRequ
 		t := &m.templates[i]
 		def, _ := snapshot.AssetTemplate(t.id)
 		assets, actions := r.assets(t, def), r.actions(t, def)
-		if len(to.Resources)+len(assets)*len(actions) > maxPairs {
+		pairs, size := len(assets)*len(actions), 1
+		for _, values := range assets[0].Attributes {
+			size += len(values)
+		}
+		if len(to.Resources)+pairs > maxPairs {
 			return model.Invalidf("body: stands for more than %d pairs of an asset and an action", maxPairs)
+		}
+		if pairs*size > maxCallWork {
+			return model.Invalidf("body: too many values for %d pairs of an asset and an action", pairs)
 		}
 		for _, asset := range assets {
 			for _, action := range actions {
@@ -84,6 +91,10 @@ func (m *apiMapper) ask(snapshot *engine.Snapshot, call *APICall, to *PermitRequ
 	}
 	return nil
 }
+
+// maxCallWork limits pairs times values: all assets of a call share its values, so that a small body could ask for any
+// amount of work.
+const maxCallWork = 10_000_000
 
 // reading reads one call as one mapper says.
 type reading struct {

@@ -69,8 +69,10 @@ func (p *bodyPaths) read(body []byte) (values [][]string, ok bool, err error) {
 	values = make([][]string, p.count)
 	if len(body) > 0 && body[0] == '"' { // text: read when it is JSON itself
 		text, err := jsontext.AppendUnquote(nil, body)
-		body = bytes.TrimSpace(text)
-		if err != nil || len(body) > 0 && !jsontext.Value(body).IsValid() {
+		if err != nil {
+			return nil, false, err
+		}
+		if body = bytes.TrimSpace(text); len(body) > 0 && !jsontext.Value(body).IsValid() {
 			return nil, false, nil
 		}
 	}

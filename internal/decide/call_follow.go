@@ -8,7 +8,7 @@ import (
 )
 
 // readMappers compiles the API mapper sets that changed, and those whose request attributes did. A mapper that cannot be
-// compiled fits no call; nor does a set whose application is not there.
+// compiled permits nothing; a set whose application is not there takes no part.
 func (d *Directory) readMappers(tx *store.Tx, old apiMappers, c *change) (apiMappers, error) {
 	if !c.whole && len(c.mapperSets) == 0 && len(c.requestAttributes) == 0 {
 		return old, nil
@@ -26,7 +26,7 @@ func (d *Directory) readMappers(tx *store.Tx, old apiMappers, c *change) (apiMap
 			return
 		}
 		changed[s.ID] = compileMappers(s, request, func(id model.MapperID, err error) {
-			d.options.Log.Error("an API mapper is not readable and fits no call", "environment", tx.Environment,
+			d.options.Log.Error("an API mapper is not readable and permits nothing", "environment", tx.Environment,
 				"application", s.ID, "mapper", id, "error", err)
 		})
 	}

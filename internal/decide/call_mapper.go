@@ -63,7 +63,8 @@ type place struct {
 // requestMappings are the request attributes that mappers fill, by workspace and mapper.
 type requestMappings map[model.WorkspaceID]map[model.MapperID][]model.AttributeMapping
 
-// compileMappers compiles the active mappers of a set; bad takes the mappers that cannot be read, which fit no call.
+// compileMappers compiles the active mappers of a set; bad takes the mappers that cannot be read, which permit
+// nothing.
 func compileMappers(s *model.APIMapperSet, request requestMappings, bad func(model.MapperID, error)) *mapperSet {
 	var all []*apiMapper
 	for i := range s.Mappers {
@@ -76,14 +77,15 @@ func compileMappers(s *model.APIMapperSet, request requestMappings, bad func(mod
 			application: s.ID, id: m.ID, priority: m.Priority, methods: m.RestMethods, pattern: p,
 			indexing: s.PathIndexing == model.PathSegments,
 		}
-		if err == nil && ok {
-			err = compiled.compile(m, request[s.WorkspaceID][m.ID])
-		}
-		switch {
-		case err != nil:
-			bad(m.ID, err)
-		case ok:
+		if ok {
+			if err = compiled.compile(m, request[s.WorkspaceID][m.ID]); err != nil {
+				// its calls must not fall to a mapper that asks for less
+				compiled.templates = nil
+			}
 			all = append(all, compiled)
+		}
+		if err != nil {
+			bad(m.ID, err)
 		}
 	}
 	slices.SortFunc(all, (*apiMapper).compare)

@@ -118,12 +118,20 @@ func choose(dir Directory, matchers []Matcher, req Request) ([]choice, error) {
 	return out, nil
 }
 
-func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, error) {
-	skipScopeToken := req.Matching == "" && req.Primary.EntityID != ""
-	hit, matched, err := firstHit(matchers, req.Described, false)
-	if err == nil && !matched { // whole: a hit never takes its parts from both
-		hit, matched, err = firstHit(matchers, req.Evidence, skipScopeToken)
+// hit is what the matchers find in the described call, else in the request itself. It never takes its parts from both.
+func (req *Request) hit(matchers []Matcher) (hit, bool, error) {
+	h, ok, err := firstHit(matchers, req.Described, false)
+	if ok || err != nil {
+		return h, ok, err
 	}
+	return firstHit(matchers, req.Evidence, req.Matching == "" && req.Primary.EntityID != "")
+}
+
+// sent reports whether there is anything that could say who the user is.
+func (ev Evidence) sent(matchers []Matcher) bool { return ev.Token || anySent(matchers, ev) }
+
+func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, error) {
+	hit, matched, err := req.hit(matchers)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +140,7 @@ func choosePrimary(dir Directory, matchers []Matcher, req Request) (*choice, err
 			matched = false
 		}
 	}
-	sent := req.Evidence.Token || req.Described.Token || anySent(matchers, req.Evidence) || anySent(matchers, req.Described)
+	sent := req.Evidence.sent(matchers) || req.Described.sent(matchers)
 	switch {
 	case req.Matching == model.MatchMatcher:
 		if !matched {

@@ -365,8 +365,30 @@ func TestDecisionMappings(t *testing.T) {
 		h.wantCall(test.method, test.uri, test.rest+office, test.want)
 	}
 	h.wantCall("GET", `"/query?branch=Porto&amount=1"`, "", "DENY Loans::approve:PID006") // the office network is a condition
-	big := `{"ids":[` + strings.TrimSuffix(strings.Repeat("1,", 100_001), ",") + `]}`
-	h.wantCall("GET", `"/many"`, `,"body":`+big, "400 AMB-002 body: more than 100000 values")
+}
+
+// Calls of more values, pairs or work than one may have are refused, not cut.
+func TestDecisionLimits(t *testing.T) {
+	h := newHarbour(t)
+	from := func(id model.AttributeID, path string) model.AttributeMapping {
+		return model.AttributeMapping{AttributeID: id, Source: model.FromBody, Path: path}
+	}
+	h.mappers("loan-desk", "",
+		mapper("all", "/all", model.MatchExact, model.TemplateMapping{TemplateID: "Accounts", Attributes: []model.AttributeMapping{from("path", "$.ids")}}),
+		mapper("both", "/both", model.MatchExact, model.TemplateMapping{
+			TemplateID: "Loans", Actions: always("Approve"), Attributes: []model.AttributeMapping{from("path", "$.ids"), from("branch", "$.branches")},
+		}))
+	numbers := func(n int) string {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = fmt.Sprint(i)
+		}
+		return "[" + strings.Join(out, ",") + "]"
+	}
+	h.wantCall("GET", `"/all"`, `,"body":{"ids":`+numbers(100_001)+`}`, "400 AMB-002 body: more than 100000 values")
+	h.wantCall("GET", `"/all"`, `,"body":{"ids":`+numbers(50_001)+`}`, "400 AMB-002 body: stands for more than 100000 pairs of an asset and an action")
+	list := numbers(4000)
+	h.wantCall("GET", `"/both"`, `,"body":{"ids":`+list+`,"branches":`+list+`}`, "400 AMB-002 body: too many values for 4000 pairs of an asset and an action")
 }
 
 // RT-111: matchers look into the described headers, then into those of the request; RT-35 and RT-112: a scope signs in by
