@@ -169,7 +169,7 @@ func FuzzDecision(f *testing.F) {
 	})
 }
 
-// RT-27, RT-80: a request id of the header comes before that of the body; RT-21 one that cannot be a header is refused.
+// RT-27: a request id of the header comes before that of the body; one that cannot be a header is refused.
 func TestDecisionRequestID(t *testing.T) {
 	h := newHarbour(t)
 	ask := func(id string, headers ...string) string {
@@ -391,7 +391,7 @@ func TestDecisionLimits(t *testing.T) {
 	h.wantCall("GET", `"/both"`, `,"body":{"ids":`+list+`,"branches":`+list+`}`, "400 AMB-002 body: too many values for 4000 pairs of an asset and an action")
 }
 
-// RT-111: matchers look into the described headers, then into those of the request; RT-35 and RT-112: a scope signs in by
+// RT-111: matchers look into the described headers, then into those of the request; RT-31 and RT-112: a scope signs in by
 // the request or runtimeFineTune, never by the described headers.
 func TestDecisionIdentity(t *testing.T) {
 	h := newHarbour(t)
@@ -489,7 +489,7 @@ func TestDecisionRequestAttributes(t *testing.T) {
 	h.wantCall("GET", `"/b/acc-1?c=desk"`, "", no)
 }
 
-// RT-20, RT-21, RT-23, RT-31: what is missing or ill-typed is refused by its name, in the errors form.
+// RT-21, RT-23: what is missing or ill-typed is refused by its name, in the errors form and in the order of checks.
 func TestDecisionErrors(t *testing.T) {
 	h := newHarbour(t)
 	for body, want := range map[string]string{
@@ -525,6 +525,19 @@ func TestDecisionErrors(t *testing.T) {
 		}
 	}
 	h.want(request{method: "GET", path: decisionPath}, 405, "")
+	id := "X-Client-Id: " + string(client)
+	for _, q := range []struct {
+		status  int
+		headers []string
+		body    string
+	}{
+		{401, []string{id, "X-Client-Secret: wrong"}, `{"`},
+		{400, []string{id}, `{"meta":{"runtimeFineTune":{"clientSecret":"wrong"}}`},
+		{401, []string{id}, `{"meta":{"runtimeFineTune":{"clientSecret":"wrong"}}}`},
+		{400, []string{id}, `{"meta":{"runtimeFineTune":{"clientSecret":"` + h.secret + `"}}}`},
+	} {
+		h.want(request{path: decisionPath, anonymous: true, headers: q.headers, body: q.body}, q.status, "")
+	}
 }
 
 // errorOf is the code and the message of an error of 5.0.
