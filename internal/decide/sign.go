@@ -46,9 +46,9 @@ func (c *Call) sign(wanted bool, subject string) (*Signature, error) {
 	}
 	settings := c.scope.Response
 	if settings == nil {
-		settings = &model.JWTResponse{Algorithm: model.AlgorithmRS256}
+		settings = &model.JWTResponse{}
 	}
-	key, err := c.service.options.Keys.Choose(c.scope.ClientID, settings)
+	key, err := c.service.options.Keys.Choose(c.scope.ClientID, c.scope.Response)
 	if err != nil {
 		// as text: what is wrong with the settings is for the log, and not the caller's fault
 		return nil, &model.Error{Op: "decide.sign", Err: errors.New(err.Error())}

@@ -163,6 +163,9 @@ func (es *Errors) checkJWT(field string, j *JWTSettings) {
 	for i, text := range j.JWKSURLs {
 		es.check(fmt.Sprintf("%s/jwksUrls/%d", field, i), CheckKeyURL(text))
 	}
+	if len(j.JWKSURLs) > maxKeyURLs {
+		es.Add(field+"/jwksUrls", "has %d items, the limit is %d", len(j.JWKSURLs), maxKeyURLs)
+	}
 	if len(j.JWKSURLs) > 0 && len(j.Issuers) == 0 {
 		es.Add(field+"/issuers", "is empty; tokens of any issuer would be accepted")
 	}
@@ -179,6 +182,9 @@ func (es *Errors) checkJWT(field string, j *JWTSettings) {
 		es.check(field+"/clientIdClaim", checkPathText(j.ClientIDClaim))
 	}
 }
+
+// maxKeyURLs bounds how many key sets one token can make us fetch.
+const maxKeyURLs = 10
 
 // CheckKeyURL says what is wrong with the URL of a key set, "" = nothing: it is https, or http on a loopback address,
 // without user information, which would be a secret in plain sight (runtime-api.md 4.3, management-api.md 16).

@@ -108,7 +108,7 @@ func (a *AnswerKeys) Refresh() error {
 // The error says what the settings (nil = none) ask for and do not get.
 func (a *AnswerKeys) Choose(client model.ClientID, r *model.JWTResponse) (*AnswerKey, error) {
 	if r == nil {
-		r = &model.JWTResponse{Algorithm: model.AlgorithmRS256}
+		r = &model.JWTResponse{}
 	}
 	key, err := a.named(cmp.Or(r.KeyName, string(client)))
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -119,11 +119,11 @@ func (a *AnswerKeys) Choose(client model.ClientID, r *model.JWTResponse) (*Answe
 	case missing && r.KeyID != "":
 		problems.Add("/jwtResponse/kid", "the server's own keys have kids of their own: name a key of the key store")
 	case missing:
-		return a.own.Load().keys.current(r.Algorithm, a.options.Now()), nil
+		return a.own.Load().keys.current(cmp.Or(r.Algorithm, model.AlgorithmRS256), a.options.Now()), nil
 	case err != nil:
 		problems.Add("/jwtResponse/keyName", "the key cannot be used")
 		problems[0].Err = err
-	case key.algorithm != r.Algorithm:
+	case r.Algorithm != "" && key.algorithm != r.Algorithm:
 		problems.Add("/jwtResponse/alg", "the key signs by %s, not by %s", key.algorithm, r.Algorithm)
 	case r.KeyID != "" && r.KeyID != key.kid:
 		problems.Add("/jwtResponse/kid", "the kid of the key is %q", key.kid)

@@ -75,11 +75,12 @@ func TestJWTSettings(t *testing.T) {
 	}
 	h.do("admin", "PUT", path, strings.Replace(goodJWT, "https://login.example.org/keys", "http://127.0.0.1.example.org/keys", 1)).want(t, 400)
 	for body, part := range map[string]string{
-		strings.Replace(goodJWT, "https://login.example.org/keys", "http://login.example.org/keys", 1): `"message":"/jwksUrls/0: is not https`,
-		strings.Replace(goodJWT, "https://login", "https://u:p@login", 1):                              "/jwksUrls/0",
-		strings.Replace(goodJWT, "https://login.example.org/keys", "file:///etc/passwd", 1):            "/jwksUrls/0",
-		`{"jwksUrls":["https://login.example.org/keys"],"audiences":["harbour"]}`:                      "/issuers: is empty",
-		`{"jwksUrls":["https://login.example.org/keys"],"issuers":["x"]}`:                              "/audiences: is empty",
+		strings.Replace(goodJWT, "https://login.example.org/keys", "http://login.example.org/keys", 1):                                                    `"message":"/jwksUrls/0: is not https`,
+		strings.Replace(goodJWT, `"https://login.example.org/keys"`, strings.TrimSuffix(strings.Repeat(`"https://login.example.org/keys",`, 11), ","), 1): "/jwksUrls: has 11 items, the limit is 10",
+		strings.Replace(goodJWT, "https://login", "https://u:p@login", 1):                                                                                 "/jwksUrls/0",
+		strings.Replace(goodJWT, "https://login.example.org/keys", "file:///etc/passwd", 1):                                                               "/jwksUrls/0",
+		`{"jwksUrls":["https://login.example.org/keys"],"audiences":["harbour"]}`:                                                                         "/issuers: is empty",
+		`{"jwksUrls":["https://login.example.org/keys"],"issuers":["x"]}`:                                                                                 "/audiences: is empty",
 		`{"issuers":"x"}`: "/issuers",
 		`{"jwksUrls":[`:   "MGT-001",
 	} {

@@ -38,7 +38,7 @@ func (x *exchange) decision() error {
 		return err
 	}
 	if req.narrowed {
-		return notSupported("assetContext")
+		return noAssetContext()
 	}
 	answer, err := x.call.PermitCall(x.r.Context(), decide.APIRequest{Situation: req.Situation, Call: req.described})
 	req.described = decide.APICall{}

@@ -188,6 +188,6 @@ func malformed() error {
 	return &model.Error{Kind: model.KindInvalid, Code: "AMB-001", Name: "MalformedRequest", Message: "Malformed JSON"}
 }
 
-func notSupported(option string) error {
-	return &model.Error{Kind: model.KindNotOffered, Message: option + " is not supported"}
+func noAssetContext() error {
+	return &model.Error{Kind: model.KindNotOffered, Message: "assetContext is not supported"}
 }

@@ -35,7 +35,7 @@ func (x *exchange) permit() error {
 		return err
 	}
 	if req.narrowed {
-		return notSupported("assetContext")
+		return noAssetContext()
 	}
 	answer, err := x.call.Permit(x.r.Context(), req.PermitRequest)
 	if err != nil {

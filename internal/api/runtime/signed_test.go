@@ -219,6 +219,10 @@ func TestKeyFiles(t *testing.T) {
 		t.Errorf("no certificate in %s", keys)
 	}
 	s.file(t, string(client), "")
+	h.changeScope(func(s *model.Scope) { s.Response = nil })
+	if head, _, _ := h.read("", body); head["alg"] != "EdDSA" {
+		t.Errorf("a scope that says nothing signs by %v with the key of its name", head["alg"])
+	}
 	respond(model.JWTResponse{Algorithm: "EdDSA"})
 	byClient, _, _ := h.read("", body)
 	check(t, os.Remove(filepath.Join(s.dir, string(client)+".pem")))

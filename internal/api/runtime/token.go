@@ -56,7 +56,7 @@ func (x *exchange) token() error {
 // offered refuses options that would change the answer and are not there (runtime-api.md 3.9).
 func (r *tokenCall) offered() error {
 	if r.narrowed {
-		return notSupported("assetContext")
+		return noAssetContext()
 	}
 	return nil
 }

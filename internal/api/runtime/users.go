@@ -30,7 +30,7 @@ func (x *exchange) userList() error {
 		return err
 	}
 	if req.narrowed {
-		return notSupported("assetContext")
+		return noAssetContext()
 	}
 	answer, err := x.call.Users(x.r.Context(), req.UsersRequest)
 	if err != nil {
