@@ -166,6 +166,15 @@ func (x *exchange) answered() {
 	}
 }
 
+// turn waits until a question that may take seconds, however small its body, can be worked on. Such questions never have
+// more than one half of the processors, so that they do not hold up the others.
+func (x *exchange) turn() (err error) {
+	if x.rest == nil {
+		x.rest, err = x.h.room.take(x.r.Context(), x.h.room.worked, x.h.room.most)
+	}
+	return err
+}
+
 // release gives back all that the exchange holds.
 func (x *exchange) release() {
 	x.decoded()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -113,4 +114,27 @@ func TestPermitOfManyPairs(t *testing.T) {
 	if held := (after.HeapAlloc - min(before.HeapAlloc, after.HeapAlloc)) >> 20; !answer.Permitted() || len(answer.Pairs) != 10_000 || held > 40 {
 		t.Errorf("%d pairs, %d MiB", len(answer.Pairs), held)
 	}
+}
+
+// A user list may take seconds, whatever the size of its body: as many as would keep all processors busy are never worked
+// on at once, and one that waits too long is 503. Other calls pass by.
+func TestUserListsTakeTurns(t *testing.T) {
+	h := newHarbour(t)
+	room := h.handler.(*handler).room
+	room.patience = 10 * time.Millisecond
+	list := request{path: usersPath, body: `{"asset":{"resourceType":"Accounts","path":"acc-3"}}`}
+	for range 3 {
+		h.want(list, 200, "") // each gives its turn back
+	}
+	busy, err := room.take(t.Context(), room.worked, room.most)
+	check(t, err)
+	for range runtime.GOMAXPROCS(0)/2 - 1 {
+		more, err := room.take(t.Context(), room.worked, room.most)
+		check(t, err)
+		defer more()
+	}
+	h.want(list, 503, "Not ready")
+	h.want(request{body: `{` + mreyes + `}`}, 200, "")
+	busy()
+	h.want(list, 200, "")
 }

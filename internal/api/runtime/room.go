@@ -46,7 +46,7 @@ func (r *room) take(ctx context.Context, s *semaphore.Weighted, n int64) (releas
 	if s.Acquire(ctx, n) != nil {
 		return nil, &model.Error{
 			Kind: model.KindUnavailable, Code: "AMB-503", Name: "NotReady", Message: "Not ready",
-			Err: errors.New("too many large request bodies at once"),
+			Err: errors.New("too many large requests at once"),
 		}
 	}
 	return func() { s.Release(n) }, nil

@@ -32,6 +32,9 @@ func (x *exchange) userList() error {
 	if req.narrowed {
 		return noAssetContext()
 	}
+	if err := x.turn(); err != nil {
+		return err
+	}
 	answer, err := x.call.Users(x.r.Context(), req.UsersRequest)
 	if err != nil {
 		return err
