@@ -1,7 +1,8 @@
 // Package token makes and checks what callers prove themselves with: client secrets and access tokens.
 //
-// Start at Secrets (New, Hash, Check) and Tokens (Issue, Verify). Secrets and tokens live in the caller's hands only:
-// the store keeps hashes, the data directory keeps the two keys (ReadOrMakeKey, ReadOrMakeSigningKey) in files that only
+// Start at Secrets (New, Hash, Check) and Tokens (Issue, Verify); Incoming judges the tokens of other issuers by the key sets
+// that they publish, and AnswerKeys sign answers. Secrets and tokens live in the caller's hands only:
+// the store keeps hashes, the data directory keeps the keys (ReadOrMakeKey, ReadOrMakeSigningKeys, NewAnswerKeys) in files that only
 // their owner can read.
 //
 // The package promises that checking costs the same whether or not the client is known, and that nothing it returns as
