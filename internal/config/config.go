@@ -117,6 +117,22 @@ type AuthZEN struct {
 	MetadataMaxAge time.Duration `koanf:"metadata_max_age" yaml:"metadata_max_age"`
 }
 
+// tooSmall names the numbers that are below 1; durations count in seconds.
+func (a *AuthZEN) tooSmall() []string {
+	var out []string
+	for key, n := range map[string]int64{
+		"max_body_bytes": a.MaxBodyBytes, "max_evaluations": int64(a.MaxEvaluations),
+		"search_page_size": int64(a.SearchPageSize), "search_page_max": int64(a.SearchPageMax),
+		"search_scan_limit": int64(a.SearchScanLimit), "page_token_ttl": int64(a.PageTokenTTL.Seconds()),
+		"metadata_max_age": int64(a.MetadataMaxAge.Seconds()),
+	} {
+		if n < 1 {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
 // Secret is a text that is never printed.
 type Secret string
 
@@ -214,15 +230,8 @@ func (c *Config) Check() error {
 	if c.ResolutionMaxBranches < 1 {
 		bad("resolution_max_branches", "%d is below 1", c.ResolutionMaxBranches)
 	}
-	for key, n := range map[string]int64{
-		"max_body_bytes": c.AuthZEN.MaxBodyBytes, "max_evaluations": int64(c.AuthZEN.MaxEvaluations),
-		"search_page_size": int64(c.AuthZEN.SearchPageSize), "search_page_max": int64(c.AuthZEN.SearchPageMax),
-		"search_scan_limit": int64(c.AuthZEN.SearchScanLimit), "page_token_ttl": int64(c.AuthZEN.PageTokenTTL.Seconds()),
-		"metadata_max_age": int64(c.AuthZEN.MetadataMaxAge.Seconds()),
-	} {
-		if n < 1 {
-			bad("authzen."+key, "is below 1")
-		}
+	for _, key := range c.AuthZEN.tooSmall() {
+		bad("authzen."+key, "is below 1")
 	}
 	if c.MaxConnections < 1 {
 		bad("max_connections", "%d is below 1", c.MaxConnections)
