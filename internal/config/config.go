@@ -224,6 +224,13 @@ func (c *Config) Check() error {
 	if _, err := c.Proxies(); err != nil {
 		problems = append(problems, err)
 	}
+	c.checkLimits(bad)
+	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(problems...)
+}
+
+// checkLimits checks the numbers.
+func (c *Config) checkLimits(bad func(key, format string, args ...any)) {
 	if c.MaxRequestBytes < 1 {
 		bad("max_request_bytes", "%d is below 1", c.MaxRequestBytes)
 	}
@@ -248,8 +255,6 @@ func (c *Config) Check() error {
 	if c.ShutdownTimeout < 0 {
 		bad("shutdown_timeout", "%s is below 0", c.ShutdownTimeout)
 	}
-	slices.SortFunc(problems, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(problems...)
 }
 
 // Proxies reads TrustedProxies. An address without a length is a block of one; IPv4-mapped blocks become IPv4.

@@ -64,6 +64,9 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 		return nil, err
 	}
 	defer cancel()
+	if pairsOf(b.snapshot, req.Resources) > maxPairs {
+		return nil, model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxPairs)
+	}
 	answer := &PermitAnswer{Revision: b.snapshot.Revision(), Identities: b.identities, snapshot: b.snapshot}
 	for i := range req.Resources {
 		r := &req.Resources[i]
@@ -78,11 +81,7 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 			})
 			continue
 		}
-		actions := asked(t, r.Action)
-		if len(answer.Pairs)+len(actions) > maxPairs {
-			return nil, model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxPairs)
-		}
-		for _, action := range actions {
+		for _, action := range asked(t, r.Action) {
 			if err := context.Cause(ctx); err != nil {
 				return nil, err
 			}
@@ -121,6 +120,19 @@ func typesOf(resources []ResourceClaim) []model.TemplateID {
 // maxPairs is how many pairs one call may ask about: an entry without an action stands for every action of its type, so
 // that a body of the usual size could ask for any amount of work.
 const maxPairs = 100_000
+
+// pairsOf is how many pairs some resources ask about.
+func pairsOf(s *engine.Snapshot, resources []ResourceClaim) int {
+	n := 0
+	for i := range resources {
+		r := &resources[i]
+		n++
+		if t, ok := s.AssetTemplate(r.Template); ok && r.Action == "" && !r.Untold {
+			n += max(len(t.Actions), 1) - 1
+		}
+	}
+	return n
+}
 
 // asked are the actions that a claim asks about: the one it names, else every one of the type, else "" (9.2).
 func asked(t *model.AssetTemplate, action string) []string {

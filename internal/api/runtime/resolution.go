@@ -9,16 +9,8 @@ import (
 
 // resolution answers the Policy Resolution call (runtime-api.md 10). Its request is that of the User Access Token.
 func (x *exchange) resolution() error {
-	f, err := x.fields()
+	req, err := x.tokenRequest()
 	if err != nil {
-		return err
-	}
-	req, err := readToken(f, x.errs)
-	x.decoded()
-	if err != nil {
-		return err
-	}
-	if err := req.offered(); err != nil {
 		return err
 	}
 	answer, err := x.call.Resolve(x.r.Context(), req.TokenRequest)

@@ -30,16 +30,8 @@ type tokenCall struct {
 
 // token answers the User Access Token call (runtime-api.md 8).
 func (x *exchange) token() error {
-	f, err := x.fields()
+	req, err := x.tokenRequest()
 	if err != nil {
-		return err
-	}
-	req, err := readToken(f, x.errs)
-	x.decoded()
-	if err != nil {
-		return err
-	}
-	if err := req.offered(); err != nil {
 		return err
 	}
 	answer, err := x.call.Token(x.r.Context(), req.TokenRequest)
@@ -53,12 +45,19 @@ func (x *exchange) token() error {
 	return nil
 }
 
-// offered refuses options that would change the answer and are not there (runtime-api.md 3.9).
-func (r *tokenCall) offered() error {
-	if r.narrowed {
-		return noAssetContext()
+// tokenRequest reads the request of a User Access Token, which is that of a Policy Resolution, too. It refuses options
+// that would change the answer and are not there (runtime-api.md 3.9).
+func (x *exchange) tokenRequest() (*tokenCall, error) {
+	f, err := x.fields()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	req, err := readToken(f, x.errs)
+	x.decoded()
+	if err == nil && req.narrowed {
+		err = noAssetContext()
+	}
+	return req, err
 }
 
 // forget drops what the answer does not need, so that a client that reads it slowly holds little.
