@@ -102,7 +102,7 @@ func TestPolicyListRefusals(t *testing.T) {
 	for body, want := range map[string]string{
 		`{}`:             "objects: required, and not empty",
 		`{"objects":[]}`: "objects: required, and not empty",
-		`{"objects":[{"type":"Role","data":{"asset":{"resourceType":"A","path":"p"}}}]}`:                                                                  "objects[0].type: must be one of Identity, Asset",
+		`{"objects":[{"type":"Role","data":{"asset":{"resourceType":"A","path":"p"}}}]}`:                           "objects[0].type: must be one of Identity, Asset",
 		`{"objects":[{"type":"Asset","data":{}}]}`:                                                                 "objects[0].data.asset: one is required",
 		`{"objects":[{"type":"Asset","data":{"asset":{"resourceType":"Accounts"}}}]}`:                              "objects[0].data.asset.path: required",
 		`{"objects":[{"type":"Asset","data":{"asset":{"path":"x"}}}]}`:                                             "objects[0].data.asset.resourceType: required",
