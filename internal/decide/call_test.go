@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
@@ -236,5 +237,56 @@ func BenchmarkFindMapper(b *testing.B) {
 		if sets.find(apps, call) == nil {
 			b.Fatal("no mapper")
 		}
+	}
+}
+
+// What a request says of an asset is looked for by the attributes of its type: a thousand evaluations may share very many
+// names. The name for requests counts before the id.
+func TestSentAttributes(t *testing.T) {
+	of := func(id, name string) model.AssetAttribute {
+		return model.AssetAttribute{ID: model.AttributeID(id), NameForRequest: name}
+	}
+	typ := &model.AssetTemplate{Attributes: []model.AssetAttribute{of("a", "x"), of("b", ""), of("x", "y"), of("path", "p")}}
+	sent := map[string][]string{"a": {"1"}, "x": {"2"}, "b": {"3"}, "path": {"4"}, "p": {"5"}, "": {"6"}}
+	want := model.Attributes{"a": {"2"}, "b": {"3"}}
+	for i := range 50_000 {
+		sent[fmt.Sprintf("unknown %d", i)] = nil
+	}
+	if diff := cmp.Diff(want, sentAttributes(typ, sent)); diff != "" {
+		t.Error(diff)
+	}
+	if n := testing.AllocsPerRun(10, func() { sentAttributes(typ, sent) }); n > 10 {
+		t.Errorf("%v allocations", n)
+	}
+	delete(sent, "x")
+	if diff := cmp.Diff(model.Attributes{"a": {"1"}, "b": {"3"}}, sentAttributes(typ, sent)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// deadlines is a verifier that notes until when each token may wait for its keys.
+type deadlines struct {
+	Tokens
+	seen []time.Time
+}
+
+func (d *deadlines) Verify(ctx context.Context, _ string, _ *model.JWTSettings) (map[string]any, error) {
+	at, _ := ctx.Deadline()
+	d.seen = append(d.seen, at)
+	return nil, nil
+}
+
+// All tokens of a call together wait no longer for key sets than one: a call may hold room that others wait for.
+func TestKeyWait(t *testing.T) {
+	d := &deadlines{}
+	c := &Call{service: &Service{options: Options{Tokens: d}}}
+	for range 3 {
+		if _, err := c.verify(t.Context(), "a.b.c", nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if wait := time.Until(d.seen[0]); wait <= 0 || wait > maxKeyWait || d.seen[1] != d.seen[0] || d.seen[2] != d.seen[0] {
+		t.Errorf("%v", d.seen)
 	}
 }

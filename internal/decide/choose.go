@@ -152,14 +152,23 @@ func chosen(types []engine.TemplateSelection, id model.TemplateID) bool {
 	return slices.ContainsFunc(types, func(s engine.TemplateSelection) bool { return s.Template == id })
 }
 
-// sentAttributes gives request values their attribute ids: the name for requests counts before the id (3.2).
+// sentAttributes gives request values their attribute ids: the name for requests counts before the id (3.2). It looks only
+// for what the type has: a request may send very many names, and ask about them very often.
 func sentAttributes(t *model.AssetTemplate, sent map[string][]string) model.Attributes {
-	out := make(model.Attributes, len(sent))
-	for _, byName := range []bool{false, true} {
-		for name, values := range sent {
-			a, ok := t.RequestAttribute(name)
-			if ok && (a.NameForRequest == name) == byName {
-				out[a.ID] = values
+	out := model.Attributes{}
+	if len(sent) == 0 {
+		return out
+	}
+	for i := range t.Attributes {
+		id := t.Attributes[i].ID
+		for _, name := range [...]string{t.Attributes[i].NameForRequest, string(id)} {
+			values, ok := sent[name]
+			if !ok {
+				continue
+			}
+			if a, ok := t.RequestAttribute(name); ok && a.ID == id {
+				out[id] = values
+				break
 			}
 		}
 	}

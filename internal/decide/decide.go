@@ -108,7 +108,8 @@ type Call struct {
 	state    *state
 	env      *environment
 	scope    *model.Scope
-	proof    proof // that authenticated the scope
+	proof    proof     // that authenticated the scope
+	keysBy   time.Time // when the call stops to wait for key sets; zero = it needed none yet
 	recorded bool
 	record   audit.Decision
 }

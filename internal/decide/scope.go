@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
@@ -140,11 +142,20 @@ func (c *Call) checkToken(ctx context.Context, text string, st *state, scope *mo
 	return nil
 }
 
+// maxKeyWait is how long one call waits for key sets, however many tokens and sets there are: it may hold room that others
+// wait for. What it gave up is fetched nevertheless.
+const maxKeyWait = 5 * time.Second
+
 // verify gives the claims of a token, nil when it is not good.
 func (c *Call) verify(ctx context.Context, text string, settings *model.JWTSettings) (map[string]any, error) {
 	if c.service.options.Tokens == nil {
 		return nil, nil
 	}
+	if c.keysBy.IsZero() {
+		c.keysBy = time.Now().Add(maxKeyWait)
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, c.keysBy, fmt.Errorf("not fetched within %s", maxKeyWait))
+	defer cancel()
 	claims, err := c.service.options.Tokens.Verify(ctx, text, settings)
 	if errors.Is(err, token.ErrRefused) {
 		return nil, nil

@@ -106,7 +106,7 @@ func TestReading(t *testing.T) {
 	w.refuses(pathEvaluation, with(`"foo":"`+strings.Repeat("x", 4000)+`"`), 413, "Request body too large")
 	w.refuses(pathEvaluation, `{"subject":{"type":"user","id":7},"action":{"name":null},"resource":[]}`, 400,
 		"subject.id must be a string\naction.name is required\nresource must be an object")
-	w.refuses(pathEvaluation, with(`"context":{"`+strings.Repeat("n", 1025)+`":1}`), 400, "context has a name that is too long")
+	w.refuses(pathEvaluation, with(`"context":{"`+strings.Repeat("n", 1025)+`":1}`), 400, "context has names that are too long")
 	for _, header := range []string{"application/json; charset=latin1", "text/json", "application/jsonx"} {
 		if got := w.post(pathEvaluation, aliceReads, "Content-Type", header); got.status != 400 {
 			t.Errorf("%s: %d", header, got.status)

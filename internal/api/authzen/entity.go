@@ -88,7 +88,7 @@ func (r *reader) object(name string, v jsontext.Value) map[string][]string {
 	}
 	values, ok := readValues(v)
 	if !ok {
-		r.fail(name, "has a name that is too long")
+		r.fail(name, "has names that are too long")
 	}
 	return values
 }

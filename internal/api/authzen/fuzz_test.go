@@ -2,6 +2,7 @@ package authzen
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -71,4 +72,20 @@ func FuzzBody(f *testing.F) {
 			t.Fatal("the body was changed")
 		}
 	})
+}
+
+// Names of nested members are joined: however short they are, their text together stays near that of the body.
+func TestManyJoinedNames(t *testing.T) {
+	body := []byte(`{"` + strings.Repeat("n", 1000) + `":{`)
+	for i := range 10_000 {
+		body = fmt.Appendf(body, `"%x":1,`, i)
+	}
+	body = append(body, `"last":1}}`...)
+	if values, ok := readValues(body); ok || len(values) > 1100 {
+		t.Errorf("%t: %d names of 1,000 bytes", ok, len(values))
+	}
+	short := bytes.Replace(body, bytes.Repeat([]byte("n"), 1000), []byte("n"), 1)
+	if values, ok := readValues(short); !ok || len(values) != 10_001 {
+		t.Errorf("%t: %d short names", ok, len(values))
+	}
 }

@@ -8,18 +8,22 @@ import (
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 )
 
-// maxName is how many bytes the name of an attribute can have. Names of nested members are joined, so that without a limit
-// a small body could become any amount of text.
-const maxName = 1024
+// Names of nested members are joined, so that without limits a small body could become any amount of text.
+const (
+	maxName  = 1024    // bytes of the name of an attribute
+	maxNames = 1 << 20 // bytes of the joined names of one object together
+)
 
 // pool gathers the values of one object by attribute, each once, by the rules of authzen.md 11.2.
 type pool struct {
 	values  map[string][]string
 	seen    map[string]map[string]struct{} // of long lists
+	joined  int                            // bytes of joined names
 	tooLong bool
 }
 
-// readValues turns a JSON object into sets of texts; ok is false for a name that is too long.
+// readValues turns a JSON object into sets of texts; ok is false for names that are too long, one or
+// all together.
 func readValues(object jsontext.Value) (values map[string][]string, ok bool) {
 	p := &pool{values: map[string][]string{}, seen: map[string]map[string]struct{}{}}
 	p.object("", object)
@@ -28,8 +32,10 @@ func readValues(object jsontext.Value) (values map[string][]string, ok bool) {
 
 func (p *pool) object(prefix string, v jsontext.Value) {
 	for name, value := range incoming.Members(v) {
-		if len(prefix)+len(name) > maxName {
-			p.tooLong = true
+		if prefix != "" {
+			p.joined += len(prefix) + len(name)
+		}
+		if p.tooLong = p.tooLong || len(prefix)+len(name) > maxName || p.joined > maxNames; p.tooLong {
 			return
 		}
 		p.add(prefix+name, value)
