@@ -29,8 +29,10 @@ import (
 const (
 	// maxIncoming bounds the text of a token from outside, in bytes; most servers take no longer header.
 	maxIncoming = 16 << 10
-	// minRSA is the size of a key in bits (RFC 7518, 3.3).
+	// minRSA and maxRSA are sizes of a key in bits. The first is that of RFC 7518, 3.3; a set of keys without a limit could
+	// make one token cost seconds.
 	minRSA = 2048
+	maxRSA = 8192
 )
 
 // IncomingOptions configure Incoming. Client and Now are needed.
@@ -159,7 +161,7 @@ func algorithms(key jwk.Key) []jwa.SignatureAlgorithm {
 	var out []jwa.SignatureAlgorithm
 	switch k := public.(type) {
 	case *rsa.PublicKey:
-		if k.N.BitLen() >= minRSA {
+		if bits := k.N.BitLen(); bits >= minRSA && bits <= maxRSA {
 			out = asymmetric()[:6]
 		}
 	case *ecdsa.PublicKey:
@@ -233,7 +235,7 @@ func (v *Incoming) verifySignature(ctx context.Context, text string, alg jwa.Sig
 			return nil
 		}
 	}
-	if away != nil && !found {
+	if away != nil { // the key may be there, even one of a kid that another set has, too
 		return &model.Error{
 			Kind: model.KindUnavailable, Code: "AMB-502", Name: "SourceUnavailable", Message: "Source jwks is not available",
 			Err: errors.Join(errors.New("key set of an issuer"), away),

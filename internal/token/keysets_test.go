@@ -153,6 +153,15 @@ func TestIncomingAlgorithms(t *testing.T) {
 			t.Errorf("a key %s was used: %v", name, err)
 		}
 	}
+	large, err := rsa.GenerateMultiPrimeKey(rand.Reader, 9, 9216) //nolint:staticcheck // quicker to make than one of two primes
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := newPublisher(t)
+	q.text(set(t, map[string]any{"k": large.Public()}))
+	if _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), large, "k", now), trusting(q.URL)); !errors.Is(err, token.ErrRefused) {
+		t.Errorf("a key of %d bits was used: %v", large.N.BitLen(), err)
+	}
 	for _, s := range []*model.JWTSettings{nil, {}, {JWKSURLs: []string{p.URL}, Audiences: []string{"harbour"}}, {JWKSURLs: []string{p.URL}, Issuers: []string{issuer}}, {Issuers: []string{issuer}, Audiences: []string{"harbour"}}} {
 		if _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), r, "RSA", now), s); !errors.Is(err, token.ErrRefused) {
 			t.Errorf("settings %+v: %v", s, err)
@@ -235,6 +244,13 @@ func TestIncomingAway(t *testing.T) {
 	s = trusting(p.URL, q.URL)
 	if err := verify(); err != nil {
 		t.Errorf("the second set has the key: %v", err)
+	}
+	// a key that does not fit does not make it unneeded, whatever its kid
+	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	for _, kid := range []string{"k", ""} {
+		if _, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), other, kid, c.at), s); !unavailable(err) {
+			t.Errorf("the key may be in the set that is away, kid %q: %v", kid, err)
+		}
 	}
 }
 
