@@ -11,8 +11,9 @@ import (
 // Concern is a policy that concerns an identity or an asset (runtime-api.md 12). Policy must not be changed.
 type Concern struct {
 	Policy     *model.Policy
-	Types      []ConcernedType // that the scope reaches, by id
 	Conditions []ConditionState
+	policy     *policy
+	residual   *Residual
 }
 
 // ConcernedType is an asset type of a policy with the actions covered, in the type's order.
@@ -124,23 +125,30 @@ func (p *permutation) fitsAny(pol *policy, t model.TemplateID, covers func(*use)
 }
 
 func (r *Residual) concern(pol *policy) Concern {
-	out := Concern{Policy: pol.src}
-	for _, id := range pol.assetTypes() {
-		if !r.reachable[id] {
-			continue
-		}
-		t := ConcernedType{Template: id}
-		for _, a := range r.snapshot.assets[id].def.Actions {
-			if pol.coversAction(id, a.ID) {
-				t.Actions = append(t.Actions, a)
-			}
-		}
-		out.Types = append(out.Types, t)
-	}
-	slices.SortFunc(out.Types, func(a, b ConcernedType) int { return cmp.Compare(a.Template, b.Template) })
+	out := Concern{Policy: pol.src, policy: pol, residual: r}
 	for _, c := range pol.conditions {
 		met := slices.ContainsFunc(r.permutations, func(p permutation) bool { return p.met(c) })
 		out.Conditions = append(out.Conditions, ConditionState{Name: c.src.Name, Kind: c.src.Kind, Met: met})
 	}
+	return out
+}
+
+// Types are the asset types of the policy that the scope reaches, by id. They are found when they are asked for: a list may
+// hold the same policies a hundred times.
+func (c *Concern) Types() []ConcernedType {
+	var out []ConcernedType
+	for _, id := range c.policy.assetTypes() {
+		if !c.residual.reachable[id] {
+			continue
+		}
+		t := ConcernedType{Template: id}
+		for _, a := range c.residual.snapshot.assets[id].def.Actions {
+			if c.policy.coversAction(id, a.ID) {
+				t.Actions = append(t.Actions, a)
+			}
+		}
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b ConcernedType) int { return cmp.Compare(a.Template, b.Template) })
 	return out
 }

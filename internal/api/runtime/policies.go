@@ -3,6 +3,8 @@ package runtime
 import (
 	"fmt"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/engine"
@@ -29,6 +31,9 @@ func (x *exchange) policyList() error {
 	if err != nil {
 		return err
 	}
+	if err := x.turn(); err != nil {
+		return err
+	}
 	answer, err := x.call.Policies(x.r.Context(), objects)
 	if err != nil {
 		return err
@@ -50,6 +55,15 @@ func (x *exchange) policyList() error {
 
 func readObjects(f fields, errs model.Errors) ([]decide.PolicyObject, error) {
 	c := &coercer{fields: f, errs: &errs}
+	if list := f["objects"]; list.Kind() == jsontext.KindBeginArray && len(errs) == 0 {
+		n := 0
+		for range incoming.Elements(list) {
+			if n++; n > maxObjects { // before they are read: a body may hold very many
+				c.fail("objects", fmt.Sprintf("more than %d", maxObjects))
+				return nil, errs
+			}
+		}
+	}
 	var out []decide.PolicyObject
 	c.objects("objects", func(c *coercer) {
 		o := decide.PolicyObject{Identity: c.choice("type", objectIdentity, objectAsset) == objectIdentity}
@@ -66,12 +80,8 @@ func readObjects(f fields, errs model.Errors) ([]decide.PolicyObject, error) {
 		}
 		out = append(out, o)
 	}, nil)
-	switch {
-	case len(errs) > 0:
-	case len(out) == 0:
+	if len(errs) == 0 && len(out) == 0 {
 		c.fail("objects", "required, and not empty")
-	case len(out) > maxObjects:
-		c.fail("objects", fmt.Sprintf("more than %d", maxObjects))
 	}
 	return out, errs.OrNil()
 }
@@ -128,7 +138,7 @@ func (s *stream) concern(c *engine.Concern, custom []model.CustomValue) {
 	s.member(`,"description":`, description)
 	s.member(`,"accessType":`, access)
 	s.buf = append(s.buf, `,"state":"Active","resourceTypes":[`...)
-	for i, t := range c.Types {
+	for i, t := range c.Types() {
 		if i > 0 {
 			s.buf = append(s.buf, ',')
 		}

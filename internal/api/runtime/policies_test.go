@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -131,4 +133,34 @@ func TestPolicyListRefusals(t *testing.T) {
 	h.want(request{path: policiesPath, body: ask}, 200, want)
 	attribute(true)
 	h.want(request{path: policiesPath, body: ask}, 200, strings.Replace(want, `"customAttributes":{}`, `"customAttributes":{"owner":["a","b"]}`, 1))
+}
+
+// A list of very many objects is refused before they are read: what is made of them takes far more room than their text.
+func TestPolicyListOfManyObjects(t *testing.T) {
+	h := newHarbour(t)
+	const object = `{"type":"Identity","data":{}}`
+	body := `{"objects":[` + strings.Repeat(object+",", 99_999) + object + `]}`
+	f, err := parseBody([]byte(body))
+	check(t, err)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err = readObjects(f, nil)
+	runtime.ReadMemStats(&after)
+	if made := (after.TotalAlloc - before.TotalAlloc) >> 20; err == nil || err.Error() != "objects: more than 100" || made > 20 {
+		t.Errorf("%v, %d MiB", err, made)
+	}
+	// objects of which each can be answered with every policy take turns, as user lists do
+	room := h.handler.(*handler).room
+	room.patience = 10 * time.Millisecond
+	busy, err := room.take(t.Context(), room.worked, room.most)
+	check(t, err)
+	for range runtime.GOMAXPROCS(0)/2 - 1 {
+		more, err := room.take(t.Context(), room.worked, room.most)
+		check(t, err)
+		defer more()
+	}
+	list := request{path: policiesPath, body: `{"objects":[{"type":"Identity","data":{` + mreyes + `}}]}`}
+	h.want(list, 503, "Not ready")
+	busy()
+	h.want(list, 200, "")
 }
