@@ -216,6 +216,7 @@ func (v *Incoming) verifySignature(ctx context.Context, text string, alg jwa.Sig
 		}
 		return false
 	}
+	v.keys.start(s.JWKSURLs)
 	for _, url := range s.JWKSURLs {
 		keys, err := v.keys.find(ctx, url)
 		if err != nil {

@@ -118,6 +118,18 @@ func (s *keySets) find(ctx context.Context, url string) ([]issuerKey, error) {
 	return keys, nil
 }
 
+// start begins to fetch those sets that find would wait for, so that they are waited for together: several issuers that
+// are away must not cost several times as long.
+func (s *keySets) start(urls []string) {
+	now := s.now()
+	for _, url := range urls {
+		set := s.of(url)
+		if _, fetched, tried := set.state(); now.Sub(fetched) >= keysAged && now.Sub(tried) >= fetchPause {
+			s.fetch(url, set)
+		}
+	}
+}
+
 // again gives the keys after a fresh fetch, for a token whose key is not among them; ok is false when it is too early for
 // one.
 func (s *keySets) again(ctx context.Context, url string) (keys []issuerKey, ok bool, err error) {

@@ -302,6 +302,31 @@ func TestIncomingHostile(t *testing.T) {
 	}
 }
 
+// The sets of one token are fetched together: one that never answers does not keep the others waiting, and costs its time
+// once.
+func TestIncomingSideBySide(t *testing.T) {
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	slow, good := newPublisher(t), newPublisher(t)
+	asked := make(chan struct{})
+	slow.serve(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-asked:
+		case <-r.Context().Done():
+		}
+		w.WriteHeader(500)
+	})
+	keys := set(t, map[string]any{"k": key.Public()})
+	good.serve(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		_, _ = w.Write([]byte(keys))
+	})
+	began := time.Now()
+	_, err := newIncoming(t, &clock{now}).Verify(t.Context(), userToken(t, jwa.ES256(), key, "k", now), trusting(slow.URL, good.URL))
+	if took := time.Since(began); err != nil || took > 4*time.Second {
+		t.Errorf("%v after %s", err, took)
+	}
+}
+
 // Many callers at once share one fetch, and one that leaves does not end it for the others.
 func TestIncomingTogether(t *testing.T) {
 	p := newPublisher(t)
