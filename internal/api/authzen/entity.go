@@ -146,6 +146,25 @@ func (q question) or(defaults question) question {
 	return q
 }
 
+// size is how many names and values q has.
+func (q question) size() int {
+	n := 0
+	count := func(values map[string][]string) {
+		for _, list := range values {
+			n += 1 + len(list)
+		}
+	}
+	for _, e := range []*entity{q.subject, q.action, q.resource} {
+		if e != nil {
+			count(e.properties)
+		}
+	}
+	if q.context != nil {
+		count(q.context.values)
+	}
+	return n
+}
+
 // missing adds an error for each entity that an evaluation needs and that was not sent.
 func (r *reader) missing(q question) {
 	for _, e := range []struct {

@@ -94,9 +94,16 @@ func (h *handler) batch(f fields) (*batch, error) {
 	r.semantic(out)
 	if out.count > 0 { // else what is at the top is no default but the question itself
 		out.defaults = r.question()
+		if out.count*out.defaults.size() > maxBatchWork {
+			r.fail("evaluations", "has too many elements for the values of the defaults")
+		}
 	}
 	return out, r.errs.OrNil()
 }
+
+// maxBatchWork limits elements times values of the defaults: all elements share them, so that a small body could ask for
+// any amount of work.
+const maxBatchWork = 10_000_000
 
 // semantic reads how a batch is to be run.
 func (r *reader) semantic(b *batch) {

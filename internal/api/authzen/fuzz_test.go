@@ -89,3 +89,28 @@ func TestManyJoinedNames(t *testing.T) {
 		t.Errorf("%t: %d short names", ok, len(values))
 	}
 }
+
+// Defaults with very many values are refused for very many elements, wherever they stand; each alone is answered.
+func TestBatchWork(t *testing.T) {
+	w := newWorld(t)
+	values := `{"v":[` + strings.Repeat("0,", 9_999) + `0],"many":[0`
+	for i := range 10_100 {
+		values += fmt.Sprintf(",%d", i)
+	}
+	values += `]}`
+	elements := func(n int) string { return `"evaluations":[` + strings.Repeat("{},", n-1) + `{}]` }
+	for _, where := range []string{"subject", "action", "resource", "context"} {
+		parts := map[string]string{
+			"subject": `"subject":{"type":"user","id":"alice"}`, "action": `"action":{"name":"read"}`,
+			"resource": `"resource":{"type":"record","id":"record-1"}`, "context": `"context":{}`,
+		}
+		if parts[where] = strings.TrimSuffix(parts[where], "}") + `,"properties":` + values + `}`; where == "context" {
+			parts[where] = `"context":` + values
+		}
+		body := `{` + parts["subject"] + `,` + parts["action"] + `,` + parts["resource"] + `,` + parts["context"] + `,`
+		w.refuses(pathEvaluations, body+elements(1000)+`}`, 400, "evaluations has too many elements for the values of the defaults")
+		if got := w.post(pathEvaluations, body+elements(2)+`}`); got.status != 200 {
+			t.Errorf("%s: %d", where, got.status)
+		}
+	}
+}
