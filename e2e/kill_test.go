@@ -117,6 +117,9 @@ func (w *world) prepare() {
 	var made struct{ Data struct{ Secret string } }
 	must(nil, json.Unmarshal(text, &made))
 	w.secret = made.Data.Secret
+	var err error
+	w.revision, err = w.latest()
+	must(nil, err)
 	w.verify()
 }
 
@@ -234,6 +237,7 @@ func (w *world) ask() (int, error) {
 	}
 	req.Header.Set("X-Client-Id", killScope)
 	req.Header.Set("X-Client-Secret", w.secret)
+	req.Header.Set("Ambit-Min-Revision", strconv.Itoa(w.revision)) // decisions follow writes a moment later
 	resp, err := w.api.client.Do(req)
 	if err != nil {
 		return 0, err
@@ -292,16 +296,25 @@ func (w *world) verify() {
 	if turn < w.acked || turn < w.seen || turn > w.begun {
 		w.t.Errorf("turn %d is there: %d was acknowledged, %d was seen, %d was sent", turn, w.acked, w.seen, w.begun)
 	}
-	text, err := w.api.call("GET", "/ambit/1.0/environments/"+killEnvironment+"/revision", "", nil)
-	var now struct{ Data struct{ Revision int } }
-	if err != nil || json.Unmarshal(text, &now) != nil {
-		w.t.Errorf("reading the revision: %v %s", err, text)
+	now, err := w.latest()
+	if err != nil {
+		w.t.Errorf("reading the revision: %v", err)
 		return
 	}
-	if now.Data.Revision < w.revision {
-		w.t.Errorf("revision %d after %d", now.Data.Revision, w.revision)
+	if now < w.revision {
+		w.t.Errorf("revision %d after %d", now, w.revision)
 	}
-	w.revision = now.Data.Revision
+	w.revision = now
 	w.begun = turn
 	w.acked = turn
+}
+
+// latest reads the environment's revision.
+func (w *world) latest() (int, error) {
+	text, err := w.api.call("GET", "/ambit/1.0/environments/"+killEnvironment+"/revision", "", nil)
+	var now struct{ Data struct{ Revision int } }
+	if err == nil {
+		err = json.Unmarshal(text, &now)
+	}
+	return now.Data.Revision, err
 }
