@@ -138,11 +138,7 @@ func chooseAssets(snapshot *engine.Snapshot, claims []AssetClaim, types []engine
 				return nil, model.Invalidf("assetList: more than %d entries without a path", maxWholeTypes)
 			}
 		}
-		a := engine.Asset{Template: claim.Template, Path: claim.Path}
-		if t.Source == model.SourceRequest || t.IsAttributeSentInRequest {
-			a.Attributes = sentAttributes(t, claim.Attributes)
-		}
-		out = append(out, a)
+		out = append(out, claim.asset(snapshot))
 	}
 	slices.SortStableFunc(out, func(a, b engine.Asset) int { return cmp.Compare(a.Template, b.Template) })
 	return out, nil
@@ -150,6 +146,15 @@ func chooseAssets(snapshot *engine.Snapshot, claims []AssetClaim, types []engine
 
 func chosen(types []engine.TemplateSelection, id model.TemplateID) bool {
 	return slices.ContainsFunc(types, func(s engine.TemplateSelection) bool { return s.Template == id })
+}
+
+// asset is what a claim means to the engine, at s. Values are left out where no type would take them.
+func (a *AssetClaim) asset(s *engine.Snapshot) engine.Asset {
+	out := engine.Asset{Template: a.Template, Path: a.Path}
+	if t, ok := s.AssetTemplate(a.Template); ok && (t.Source == model.SourceRequest || t.IsAttributeSentInRequest) {
+		out.Attributes = sentAttributes(t, a.Attributes)
+	}
+	return out
 }
 
 // sentAttributes gives request values their attribute ids: the name for requests counts before the id (3.2). It looks only

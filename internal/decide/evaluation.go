@@ -77,14 +77,14 @@ func (c *Call) verdict(ctx context.Context, q *Evaluation) (Verdict, error) {
 
 // stateAsset is the asset that a claim names, or why it and the action name nothing.
 func (c *Call) stateAsset(claim AssetClaim, action string) (asset engine.Asset, reason string) {
-	t, ok := c.state.snapshot.AssetTemplate(claim.Template)
+	_, ok := c.state.snapshot.AssetTemplate(claim.Template)
 	switch {
 	case !ok || action == "":
 		return asset, engine.ReasonNoSuchAction
 	case claim.Path == "":
 		return asset, engine.ReasonUnknownAsset
 	}
-	return engine.Asset{Template: claim.Template, Path: claim.Path, Attributes: sentAttributes(t, claim.Attributes)}, ""
+	return claim.asset(c.state.snapshot), ""
 }
 
 // stated binds the one identity that a situation states. unknown is the error of an identity that is not there.

@@ -70,11 +70,8 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 	answer := &PermitAnswer{Revision: b.snapshot.Revision(), Identities: b.identities, snapshot: b.snapshot}
 	for i := range req.Resources {
 		r := &req.Resources[i]
-		asset := engine.Asset{Template: r.Template, Path: r.Path}
-		t, ok := b.snapshot.AssetTemplate(r.Template)
-		if ok {
-			asset.Attributes = sentAttributes(t, r.Attributes)
-		}
+		asset := r.asset(b.snapshot)
+		t, _ := b.snapshot.AssetTemplate(r.Template)
 		if r.Untold {
 			answer.Pairs = append(answer.Pairs, Pair{
 				Template: r.Template, Path: r.Path, Decision: engine.Decision{Reason: engine.ReasonNoSuchAction}, asset: asset,

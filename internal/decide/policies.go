@@ -65,10 +65,7 @@ func (c *Call) concerned(ctx context.Context, o *PolicyObject) (ObjectPolicies, 
 	var out ObjectPolicies
 	var asset *engine.Asset
 	if o.Asset != nil {
-		asset = &engine.Asset{Template: o.Asset.Template, Path: o.Asset.Path}
-		if t, ok := c.state.snapshot.AssetTemplate(asset.Template); ok {
-			asset.Attributes = sentAttributes(t, o.Asset.Attributes)
-		}
+		asset = new(o.Asset.asset(c.state.snapshot))
 	}
 	if !o.Identity && o.Primary.EntityID == "" && len(o.Additional) == 0 {
 		out.Policies = c.state.snapshot.ConcernsAsset(c.question(ctx, &o.Situation), *asset, o.Actions)

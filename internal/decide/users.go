@@ -58,10 +58,7 @@ func (c *Call) Users(ctx context.Context, req UsersRequest) (*UsersAnswer, error
 			return nil, identity.Unmatched()
 		}
 	}
-	asset := engine.Asset{Template: req.Asset.Template, Path: req.Asset.Path}
-	if t, ok := snapshot.AssetTemplate(asset.Template); ok {
-		asset.Attributes = sentAttributes(t, req.Asset.Attributes)
-	}
+	asset := req.Asset.asset(snapshot)
 	question := engine.UserQuestion{
 		Question: c.question(ctx, &req.Situation), Asset: asset, Actions: req.Actions,
 		Templates: slices.Clip(req.Templates), Inactive: req.Inactive, Policies: req.Policies,

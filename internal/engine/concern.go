@@ -33,21 +33,21 @@ type ConditionState struct {
 // whose rulesets fit it for one of the actions (wire names; none = any). Conditions remove nothing.
 func (r *Residual) Concerns(a *Asset, actions []string) []Concern {
 	var on matter
+	var covers func(*use) bool
 	if a != nil {
 		full, ok := r.snapshot.complete(a)
 		if !ok || !r.reachable[a.Template] {
 			return nil
 		}
-		on = matter{asset: full, judge: about(full)}
+		on, covers = matter{asset: full, judge: about(full)}, r.snapshot.covering(a.Template, actions)
 	}
 	var out []Concern
 	for _, pol := range r.snapshot.counting(r.reachable) {
-		for i := range r.permutations {
-			p := &r.permutations[i]
-			if p.inGroups(pol) && (a == nil || p.fitsAny(pol, a.Template, r.snapshot.covering(a.Template, actions), on)) {
-				out = append(out, r.concern(pol))
-				break
-			}
+		concerns := slices.ContainsFunc(r.permutations, func(p permutation) bool {
+			return p.inGroups(pol) && (a == nil || p.fitsAny(pol, a.Template, covers, on))
+		})
+		if concerns {
+			out = append(out, r.concern(pol))
 		}
 	}
 	return out
@@ -57,8 +57,8 @@ func (r *Residual) Concerns(a *Asset, actions []string) []Concern {
 // that compare with an identity are taken to hold. q has no identities.
 func (s *Snapshot) ConcernsAsset(q Question, a Asset, actions []string) []Concern {
 	r := &Residual{snapshot: s, question: &q, reachable: s.reachable(q.Applications)}
-	nobody := subject{question: &q}
-	r.permutations = []permutation{{subjects: []*subject{&nobody}}}
+	nobody := unasked(&q)
+	r.permutations = []permutation{nobody}
 	full, ok := s.complete(&a)
 	if !ok || !r.reachable[a.Template] {
 		return nil
@@ -68,7 +68,7 @@ func (s *Snapshot) ConcernsAsset(q Question, a Asset, actions []string) []Concer
 			if line.src.Ref.Side == model.SideIdentity {
 				return false
 			}
-			p, ok := nobody.bind(&line)
+			p, ok := nobody.subjects[0].bind(&line)
 			return !ok || !p.holds(values(full, line.src.Left.Attribute))
 		})
 	}
@@ -84,6 +84,9 @@ func (s *Snapshot) ConcernsAsset(q Question, a Asset, actions []string) []Concer
 	}
 	return out
 }
+
+// unasked is the permutation of a question that no identity asks: only its circumstances can be judged.
+func unasked(q *Question) permutation { return permutation{subjects: []*subject{{question: q}}} }
 
 // counting are the policies that take part, by id (E2).
 func (s *Snapshot) counting(reachable map[model.TemplateID]bool) []*policy {

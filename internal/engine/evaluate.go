@@ -260,15 +260,8 @@ func (p *permutation) stage(pol *policy, t model.TemplateID, action model.Action
 	if about.asset == nil && !about.whole {
 		return ReasonUnknownAsset
 	}
-	fits := false
-	for i := range pol.uses {
-		u := &pol.uses[i]
-		if u.ruleset.src.Template == t && u.covers(action) {
-			fits = fits || p.fits(pol, u, about.judge)
-		}
-	}
 	switch {
-	case !fits:
+	case !p.fitsAny(pol, t, func(u *use) bool { return u.covers(action) }, about):
 		return ReasonNoRuleset
 	case !p.holdsWhen(pol):
 		return ReasonCondition

@@ -183,7 +183,7 @@ type userSearch struct {
 
 func (u *userSearch) candidates(policies []*policy, actions []model.Action) *index.Set {
 	var found []*index.Set
-	now := permutation{subjects: []*subject{{question: &u.q.Question}}}
+	now := unasked(&u.q.Question)
 	for _, p := range policies {
 		if u.q.stopped() {
 			break // nobody waits for the answer
