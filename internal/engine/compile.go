@@ -289,12 +289,8 @@ func ipMet(c *model.IPCondition, source netip.Addr) bool {
 
 // met judges a range at an instant (E22 to E26).
 func (r *timeRange) met(instant time.Time, requestOffset time.Duration) bool {
-	zone := r.zone
-	if zone == nil {
-		zone = time.FixedZone("request", int(requestOffset/time.Second))
-	}
-	local := instant.In(zone)
-	today := model.Date{Year: local.Year(), Month: local.Month(), Day: local.Day()}
+	local := instant.In(r.location(requestOffset))
+	today := dateOf(local)
 	if !r.StartDate.IsZero() && today.Compare(r.StartDate) < 0 || !r.EndDate.IsZero() && today.Compare(r.EndDate) > 0 {
 		return false
 	}
@@ -302,7 +298,7 @@ func (r *timeRange) met(instant time.Time, requestOffset time.Duration) bool {
 		return false
 	}
 	onDay := func(d time.Weekday) bool { return len(r.Days) == 0 || slices.Contains(r.Days, d) }
-	clock := local.Hour()*3600 + local.Minute()*60 + local.Second()
+	clock := clockOf(local)
 	start, end := r.Start, r.End
 	if start >= 0 && end >= 0 && start > end {
 		return clock >= start && onDay(local.Weekday()) || clock <= end && onDay((local.Weekday()+6)%7)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/ambit-authz/ambit/internal/engine/index"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -40,6 +41,8 @@ type Users struct {
 	q       *UserQuestion
 	entries []userEntry
 	access  Access // holds the action sets
+	until   time.Time
+	turns   bool // at until
 	more    bool
 	last    string
 }
@@ -99,6 +102,8 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 	if !ok || !reach[t.def.ID] {
 		return out, nil
 	}
+	policies, _ := s.onType.get(t.def.ID)
+	out.until, out.turns = watching(&q.Question, policies)
 	r := &Residual{snapshot: s, question: &q.Question, reachable: map[model.TemplateID]bool{t.def.ID: true}}
 	r.part = s.takingPart(r.reachable, math.MaxInt) // for everybody at once
 	about, known := r.subjectMatter(t, &q.Asset)
@@ -115,7 +120,6 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 			continue
 		}
 		search := userSearch{q: &q, asset: t, about: about, of: s.identities[id], known: map[*block]*index.Set{}}
-		policies, _ := s.onType.get(t.def.ID)
 		if err := out.judge(s, c, about, &search, search.candidates(policies, c.actions).Ordinals()); err != nil {
 			return nil, err
 		}
