@@ -73,6 +73,7 @@ type ScopeForm struct {
 	TrustedProxies       *[]string        `json:"trustedProxies"`
 	CacheSeconds         int              `json:"cacheSeconds"`
 	TokenValidity        int              `json:"tokenValidity"`
+	AuthZENForm          `json:",inline"`
 }
 
 // JWTResponseForm is the exported form of how decision tokens are made. The members of other key stores are null: keys are
@@ -131,7 +132,7 @@ func scopeForm(s *model.Scope) ScopeForm {
 		Description: s.Description, Enabled: &s.Enabled, AuthMethods: list(convert[string](s.AuthMethods)),
 		IdentityMatchingType: optional(s.IdentityMatching, ""), ApplicationIDs: list(convert[string](s.ApplicationIDs)),
 		JWTSettings: jwtForm(s.JWT), CacheSeconds: s.CacheSeconds, TokenValidity: s.TokenValidity,
-		JWTResponse: responseForm(s.Response),
+		JWTResponse: responseForm(s.Response), AuthZENForm: authZENForm(&s.AuthZEN),
 	}
 	if s.TrustedProxies != nil {
 		texts := []string{}
@@ -152,6 +153,7 @@ func (f *ScopeForm) scope(env model.EnvironmentID) (model.Scope, error) {
 		JWT: f.JWTSettings.settings(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity,
 	}
 	var errs model.Errors
+	s.AuthZEN = f.settings(&errs)
 	s.Response = f.JWTResponse.response(&errs)
 	if f.TrustedProxies != nil {
 		s.TrustedProxies = []netip.Prefix{}

@@ -167,6 +167,8 @@ func (g *generator) environment() {
 		g.file("environment/scopes.json", []object{{
 			"clientId": fmt.Sprintf("SCOPE%d", g.run), "name": g.name("scope"), "applicationIds": apps, "authMethods": []string{},
 			"trustedProxies": []string{"10.0.0.0/8"}, "cacheSeconds": g.draw("cache", 9),
+			"authzenEnabled": g.bool("authzen"), "authzenContext": []string{"none", "reasons", "policies"}[g.draw("detail", 2)],
+			"authzenTokenLifetime": 3600 - g.draw("lifetime", 1)*1800,
 		}})
 	}
 	var inactive []string

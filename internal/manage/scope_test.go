@@ -1,6 +1,7 @@
 package manage_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -173,6 +174,40 @@ func TestScopePreconditions(t *testing.T) {
 	}
 }
 
+// authzen.md 15: the settings for AuthZEN are shown with their defaults, kept as they are put, and a default that is said
+// changes nothing.
+func TestScopeAuthZEN(t *testing.T) {
+	w := newWorld(t).bare()
+	ctx := t.Context()
+	put := func(body string) (manage.ScopeView, manage.Done) {
+		t.Helper()
+		v, done, err := w.PutScope(ctx, w.call, envID, "c1", []byte(body))
+		w.must(err)
+		return v, done
+	}
+	shows := func(v manage.ScopeView, want string) {
+		t.Helper()
+		f := v.Form()
+		if got := strings.TrimSpace(fmt.Sprintln(*f.Enabled, *f.AuthZENForm.Enabled, *f.SearchEnabled, *f.Context, *f.ContextMax, *f.TokenLifetime)); got != want {
+			t.Errorf("shows %s, want %s", got, want)
+		}
+	}
+	v, _ := put(`{"name":"portal"}`)
+	shows(v, "true true true none reasons 3600")
+	const said = `{"name":"portal","authzenEnabled":true,"authzenSearchEnabled":true,"authzenContext":"none","authzenContextMax":"reasons","authzenTokenLifetime":3600}`
+	if _, done := put(said); done.Result != manage.Unchanged {
+		t.Errorf("saying the defaults: %v", done.Result)
+	}
+	v, done := put(`{"name":"portal","authzenEnabled":false,"authzenSearchEnabled":false,"authzenContext":"reasons","authzenContextMax":"policies","authzenTokenLifetime":600}`)
+	shows(v, "true false false reasons policies 600")
+	if done.Result != manage.Updated {
+		t.Errorf("result %v", done.Result)
+	}
+	v, _, err := w.PatchScope(ctx, w.call, envID, "c1", []byte(`{"authzenEnabled":true,"authzenContext":null}`))
+	w.must(err)
+	shows(v, "true true false none policies 600")
+}
+
 // PM-55, 1.3: bad scopes are refused with every error at once.
 func TestScopeErrors(t *testing.T) {
 	w := newWorld(t).bare()
@@ -180,6 +215,10 @@ func TestScopeErrors(t *testing.T) {
 		`{"name":"","authMethods":["X","X"],"identityMatchingType":"Y","cacheSeconds":-1,"tokenValidity":90000}`: {
 			"/name: is empty", `/authMethods/0: "X"`, "/authMethods/1", "/identityMatchingType", "/cacheSeconds", "/tokenValidity",
 		},
+		`{"name":"a","authzenContext":"all","authzenContextMax":"","authzenTokenLifetime":59}`: {
+			`/authzenContext: "all" is not none, reasons or policies`, "/authzenContextMax: is empty", "/authzenTokenLifetime: is not between 60 and 604800",
+		},
+		`{"name":"a","authzenTokenLifetime":0}`:                               {"/authzenTokenLifetime: is not above 0"},
 		`{"name":"a","trustedProxies":["x"]}`:                                 {"/trustedProxies/0"},
 		`{"name":"a","jwtSettings":{"jwksUrls":["http://keys.example.org"]}}`: {"/jwtSettings/jwksUrls/0", "/jwtSettings/issuers", "/jwtSettings/audiences"},
 		`{"name":"a","name":"b"}`:                                             {"duplicate"},

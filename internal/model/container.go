@@ -105,7 +105,8 @@ type Scope struct {
 	CacheSeconds     int
 	TokenValidity    int            // seconds, 0 = none stated
 	TrustedProxies   []netip.Prefix // nil = the server's
-	Secrets          []SecretHash   // at most two living
+	AuthZEN          AuthZENSettings
+	Secrets          []SecretHash // at most two living
 }
 
 // Allows reports whether the scope may authenticate by method m.

@@ -36,6 +36,7 @@ func (s *Scope) Validate() error {
 	if s.Response != nil {
 		s.Response.check(&es)
 	}
+	s.AuthZEN.check(&es)
 	for _, f := range []struct {
 		field string
 		value int

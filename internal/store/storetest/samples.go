@@ -69,6 +69,9 @@ func fullScope(id model.ClientID) model.Scope {
 		Response:       &model.JWTResponse{Algorithm: model.AlgorithmEdDSA, Issuer: "i", Audience: "a", LifetimeSeconds: 9, KeyName: "k", KeyID: "i"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")},
 		Secrets:        []model.SecretHash{fullSecret()},
+		AuthZEN: model.AuthZENSettings{
+			Off: true, SearchOff: true, Detail: model.DetailReasons, DetailMax: model.DetailPolicies, TokenLifetime: 61,
+		},
 	}
 }
 
