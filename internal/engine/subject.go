@@ -12,6 +12,7 @@ type subject struct {
 	inactive   bool
 	attributes model.Attributes
 	row        model.Attributes
+	number     int // of the row, from 1; 0 = all rows together
 }
 
 // values are the subject's values of an attribute. uid is always the entity id (V9).
@@ -81,7 +82,7 @@ func (q *Question) subjects(i *Identity) []subject {
 	out := make([]subject, len(i.Rows))
 	for n, row := range i.Rows {
 		out[n] = base
-		out[n].row = row
+		out[n].row, out[n].number = row, n+1
 	}
 	return out
 }

@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// Bounds limit what an Account keeps.
+type Bounds struct{ Permutations, Policies int }
+
+// Account is what a person wants to hear about one pair: of an allowed pair the policies that grant it, else the Restrict
+// policies that take it away and the Allow policies that come nearest to granting it. Alternatives are cut down to the one
+// that holds or comes nearest.
+type Account struct {
+	Decision
+	UnknownType  bool // else an unknown action, with ReasonNoSuchAction
+	UnknownAsset bool // of a stored type
+	WholeType    bool // the question is about a stored type as a whole
+	Combinations int  // of identity rows
+	Told         []CombinationTrace
+}
+
+// CombinationTrace is one combination of rows, with the nearest policies first.
+type CombinationTrace struct {
+	Number   int // from 1
+	Rows     []RowRef
+	Allowed  bool
+	Policies []PolicyTrace
+	Left     int // how many policies Bounds left out
+	nearness nearness
+}
+
+// RowRef says which row of an identity a combination has; Row counts from 1, 0 = all of them together.
+type RowRef struct {
+	Template model.TemplateID
+	Row      int
+}
+
+// Account judges one asset and one action like Evaluate and keeps the nearest policies. Nearest is who got furthest: WHO,
+// WHAT, WHEN; among equals the one with more lines that hold, then the lower policy id. What it says once the question's
+// Done is closed is of no account.
+func (r *Residual) Account(a Asset, action string, most Bounds) Account {
+	out := Account{Decision: r.Evaluate(a, action), Combinations: len(r.permutations)}
+	t, act, reason := r.target(a.Template, action)
+	if reason != "" {
+		out.UnknownType = t == nil
+		return out
+	}
+	about, known := r.subjectMatter(t, &a)
+	out.UnknownAsset, out.WholeType = !known, about.whole
+	for i := range r.permutations {
+		if r.question.stopped() {
+			return out
+		}
+		c := r.combination(i, t, act.ID, about, most.Policies)
+		if c.Allowed || !out.Allowed {
+			out.Told = insertNearest(out.Told, c, most.Permutations, func(c *CombinationTrace) nearness { return c.nearness })
+		}
+	}
+	return out
+}
+
+// combination traces one combination of rows.
+func (r *Residual) combination(i int, t *assetType, action model.ActionID, about matter, most int) CombinationTrace {
+	p := &r.permutations[i]
+	out := CombinationTrace{Number: i + 1}
+	for _, sub := range p.subjects {
+		out.Rows = append(out.Rows, RowRef{sub.template, sub.number})
+	}
+	all, granting, restricting := 0, 0, 0
+	for pol := range r.covering(t, action) {
+		if r.question.stopped() {
+			break
+		}
+		trace := p.trace(pol, t.def.ID, action, about, nearestBranch)
+		trace.narrow()
+		switch {
+		case !trace.Restrict:
+			out.nearness = out.nearness.or(trace.nearness)
+			if trace.Covers {
+				granting++
+			}
+		case trace.Covers:
+			restricting++
+		default:
+			continue // it neither gives nor takes
+		}
+		all++
+		out.Policies = insertNearest(out.Policies, trace, most, func(t *PolicyTrace) nearness { return t.nearness })
+	}
+	if out.Allowed = granting > 0 && restricting == 0; out.Allowed {
+		all = granting // which are nearer than all others
+		out.Policies = out.Policies[:min(len(out.Policies), granting)]
+	}
+	out.Left = all - len(out.Policies)
+	return out
+}
+
+// nearness is how far a policy got: the part, and the lines that hold in the parts that decide.
+type nearness struct{ part, lines int }
+
+func (n nearness) compare(m nearness) int {
+	return cmp.Or(cmp.Compare(n.part, m.part), cmp.Compare(n.lines, m.lines))
+}
+
+func (n nearness) or(m nearness) nearness {
+	if m.compare(n) > 0 {
+		return m
+	}
+	return n
+}
+
+// insertNearest keeps the nearest of a list in their order; equals stay in the order in which they came.
+func insertNearest[T any](list []T, one T, most int, of func(*T) nearness) []T {
+	at := len(list)
+	for at > 0 && of(&one).compare(of(&list[at-1])) > 0 {
+		at--
+	}
+	if at >= most {
+		return list
+	}
+	return slices.Insert(list[:min(len(list), most-1)], at, one)
+}
+
+// narrow cuts every list of alternatives down to the one that holds or comes nearest, and finds out how near the policy
+// comes.
+func (t *PolicyTrace) narrow() {
+	t.Groups = nearestBlocks(t.Groups)
+	t.Rulesets = nearestBlocks(t.Rulesets)
+	lines := 0
+	for _, list := range [][]BlockTrace{t.Groups, t.Rulesets, t.When} {
+		for i := range list {
+			lines += list[i].held()
+		}
+	}
+	t.nearness = nearness{reasonRank(t.Stage), lines}
+	if t.Stage == ReasonUnknownAsset {
+		t.Rulesets = nil // there was nothing to judge
+	}
+	if t.Restrict {
+		t.nearness.part++
+	}
+}
+
+// nearestBlocks keeps one block of each template.
+func nearestBlocks(all []BlockTrace) []BlockTrace {
+	var out []BlockTrace
+	for i := range all {
+		at := slices.IndexFunc(out, func(b BlockTrace) bool { return b.Template == all[i].Template })
+		switch {
+		case at < 0:
+			out = append(out, all[i])
+		case !out[at].Holds && (all[i].Holds || all[i].held() > out[at].held()):
+			out[at] = all[i]
+		}
+	}
+	return out
+}
+
+// held is how many lines hold in the nearest branch, and 1 more for a block that holds.
+func (b *BlockTrace) held() int {
+	n := 0
+	if b.Holds {
+		n++
+	}
+	if len(b.Branches) > 0 {
+		n += b.Branches[0].Held
+	}
+	return n
+}
