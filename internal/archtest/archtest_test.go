@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"internal/casefile":        {"internal/model", "internal/rego"},
 	"internal/engine":          {"internal/model", "internal/engine/index"},
 	"internal/engine/index":    {},
+	"internal/engine/sqltext":  {"internal/model", "internal/engine"},
 	"internal/identity":        {"internal/model"},
 	"internal/store":           {"internal/model"},
 	"internal/store/storetest": {"internal/model", "internal/store"},
@@ -49,6 +50,7 @@ var rooms = map[string][]string{
 	"internal/app":             {"internal/...", "docs/api"},
 	"internal/cli":             {"internal/app", "internal/authzencheck", "internal/config", "internal/model", "internal/policytest", "examples/bank"},
 	"internal/archtest":        {},
+	"internal/pgtest":          {},
 	"cmd/ambit":                {"internal/cli"},
 	"examples/bank":            {"internal/model"},
 	"docs/api":                 {},
@@ -57,7 +59,7 @@ var rooms = map[string][]string{
 }
 
 // testOnly are rooms that product code never imports.
-var testOnly = []string{"internal/archtest", "internal/casefile", "internal/store/storetest", "internal/api/apitest", "e2e"}
+var testOnly = []string{"internal/archtest", "internal/casefile", "internal/store/storetest", "internal/api/apitest", "internal/pgtest", "e2e"}
 
 // Package is the part of `go list -json` that the tests read.
 type Package struct {
