@@ -50,6 +50,7 @@ var rooms = map[string][]string{
 	"internal/app":             {"internal/...", "docs/api"},
 	"internal/cli":             {"internal/app", "internal/authzencheck", "internal/config", "internal/model", "internal/policytest", "examples/bank"},
 	"internal/archtest":        {},
+	"internal/agree":           {}, // tests only: they ask every handler about one environment
 	"internal/pgtest":          {},
 	"cmd/ambit":                {"internal/cli"},
 	"examples/bank":            {"internal/model"},
@@ -59,7 +60,7 @@ var rooms = map[string][]string{
 }
 
 // testOnly are rooms that product code never imports.
-var testOnly = []string{"internal/archtest", "internal/casefile", "internal/store/storetest", "internal/api/apitest", "internal/pgtest", "e2e"}
+var testOnly = []string{"internal/archtest", "internal/agree", "internal/casefile", "internal/store/storetest", "internal/api/apitest", "internal/pgtest", "e2e"}
 
 // Package is the part of `go list -json` that the tests read.
 type Package struct {
