@@ -57,6 +57,7 @@ var rooms = map[string][]string{
 	"docs/api":                 {},
 	"docs/requirements":        {},
 	"e2e":                      {},
+	"client":                   {},
 }
 
 // testOnly are rooms that product code never imports.
