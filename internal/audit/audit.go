@@ -27,6 +27,9 @@ type Decision struct {
 	Revision    model.Revision
 	Start       time.Time
 	Duration    time.Duration // kept in whole milliseconds
+	// SimulatedBy is the API credential that asked what a scope would be told, perhaps at another time or with other
+	// attributes: no decision was made. "" = a real question.
+	SimulatedBy model.ClientID
 }
 
 // Subject is an identity of a decision.

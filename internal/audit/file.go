@@ -213,6 +213,9 @@ func appendDecision(b []byte, d *Decision) []byte {
 	b = member(b, "result", d.Result)
 	b = strconv.AppendInt(append(b, `,"revision":`...), int64(d.Revision), 10)
 	b = strconv.AppendInt(append(b, `,"durationMs":`...), int64(d.Duration/time.Millisecond), 10)
+	if d.SimulatedBy != "" {
+		b = member(append(b, `,"simulated":true`...), "simulatedBy", string(d.SimulatedBy))
+	}
 	return append(b, '}', '\n')
 }
 

@@ -56,6 +56,8 @@ type Options struct {
 	Trust     Trust // of scopes that have no list of their own
 	// RateLimit is how many calls a second one client id may make from one address; 0 = no limit.
 	RateLimit float64
+	// Managers judges access tokens of the management plane, with which explanations may be asked for; nil = none is good.
+	Managers Managers
 	// MaxBranches is how many branches one filter of a Policy Resolution may have; 0 = 10,000.
 	MaxBranches int
 }
@@ -109,6 +111,7 @@ type Call struct {
 	env      *environment
 	scope    *model.Scope
 	proof    proof     // that authenticated the scope
+	manager  *manager  // who asks in the scope's place; nil = the scope itself
 	keysBy   time.Time // when the call stops to wait for key sets; zero = it needed none yet
 	recorded bool
 	record   audit.Decision

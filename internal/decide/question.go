@@ -18,6 +18,9 @@ import (
 
 // Situation is who asks, and in which circumstances: what every question has in common (runtime-api.md 5, 6).
 type Situation struct {
+	explained bool      // keep what did not count
+	instant   time.Time // of a simulation; zero = the call's own
+
 	Primary    Claim
 	Additional []Claim
 	// Environment holds the request attributes.
@@ -56,7 +59,7 @@ func (c *Call) open(ctx context.Context) (context.Context, context.CancelFunc, e
 func (c *Call) question(ctx context.Context, s *Situation) engine.Question {
 	return engine.Question{
 		Applications: c.scope.ApplicationIDs, Environment: s.Environment,
-		SourceIP: c.source(s.RemoteIP), Instant: c.started, ZoneOffset: s.ZoneOffset,
+		SourceIP: c.source(s.RemoteIP), Instant: c.instant(s), ZoneOffset: s.ZoneOffset,
 		CombinedMultiValue: s.CombinedMultiValue, Types: s.types, Done: ctx.Done(),
 	}
 }
@@ -112,10 +115,7 @@ func (c *Call) settle(ctx context.Context) error {
 		if scope == nil || env != c.env {
 			return unknownClient()
 		}
-		if !scope.Allows(c.proof.method) {
-			return wrongSecret()
-		}
-		if err := c.check(ctx, c.proof, st, scope); err != nil {
+		if err := c.checkAgain(ctx, st, scope); err != nil {
 			return err
 		}
 		c.state, c.scope = st, scope
@@ -124,6 +124,17 @@ func (c *Call) settle(ctx context.Context) error {
 		return notReady(errors.New("the environment has never compiled"))
 	}
 	return nil
+}
+
+// checkAgain checks at a later state what was checked before.
+func (c *Call) checkAgain(ctx context.Context, st *state, scope *model.Scope) error {
+	switch {
+	case c.manager != nil:
+		return c.authenticateManager(ctx)
+	case !scope.Allows(c.proof.method):
+		return wrongSecret()
+	}
+	return c.check(ctx, c.proof, st, scope)
 }
 
 // identify finds out who is asking and notes it for the audit.
@@ -152,9 +163,15 @@ func (c *Call) identify(ctx context.Context, s *Situation) ([]Identity, error) {
 	if len(c.state.matchers) > 0 {
 		evidence.Headers, told.Headers = lowerHeaders(c.in.Headers), lowerHeaders(s.Described)
 	}
-	found, err := identity.Resolve(c.state.snapshot, c.state.matchers, identity.Request{
+	matchers, request := c.state.matchers, identity.Request{
 		Matching: c.scope.IdentityMatching, Primary: s.Primary, Additional: s.Additional, Evidence: evidence, Described: told,
-	})
+		Explain: s.explained,
+	}
+	if c.manager != nil { // says who the user is: his token is not the user's
+		matchers, request.Matching = nil, model.MatchRequest
+		request.Evidence, request.Described, request.Simulated = identity.Evidence{}, identity.Evidence{}, true
+	}
+	found, err := identity.Resolve(c.state.snapshot, matchers, request)
 	if err != nil {
 		return nil, err
 	}

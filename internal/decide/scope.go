@@ -23,6 +23,9 @@ func (c *Call) AuthenticateHeaders(ctx context.Context) error {
 	if err := c.service.options.Directory.Ready(); err != nil {
 		return err
 	}
+	if c.manager != nil {
+		return c.authenticateManager(ctx)
+	}
 	head := c.in.Credentials
 	if head.ClientID == "" {
 		return nil
@@ -58,11 +61,14 @@ func (c *Call) Authenticate(ctx context.Context, body Credentials) error {
 	}
 	id := cmp.Or(c.in.ClientID, body.ClientID)
 	c.record.ClientID = model.ClientID(firstRunes(string(id), 128))
+	if c.manager != nil {
+		return c.simulate(ctx, id)
+	}
 	if id == "" {
 		return unknownClient()
 	}
 	if !c.service.limits.allow(id, c.address) {
-		return &model.Error{Kind: model.KindTooMany, Code: "AMB-429", Name: "TooManyRequests", Message: "Too many requests"}
+		return tooMany()
 	}
 	c.look()
 	env, st, scope := c.service.options.Directory.find(id)
@@ -211,6 +217,10 @@ func tokenOf(value string) string {
 		return strings.TrimSpace(text)
 	}
 	return ""
+}
+
+func tooMany() error {
+	return &model.Error{Kind: model.KindTooMany, Code: "AMB-429", Name: "TooManyRequests", Message: "Too many requests"}
 }
 
 func unknownClient() error {

@@ -32,6 +32,7 @@ type PolicyTrace struct {
 	Groups   []BlockTrace
 	Rulesets []BlockTrace // of the asset's type that cover the action
 	When     []BlockTrace
+	Left     int // conditions that an account leaves out
 	// Groupless are the templates of identities for which the policy has no group.
 	Groupless []model.TemplateID
 	nearness  nearness

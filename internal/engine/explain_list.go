@@ -103,7 +103,7 @@ func (r *Residual) Standing(id model.PolicyID) (trace PolicyTrace, ok bool) {
 		one := PolicyTrace{Policy: PolicyRef{pol.src.ID, pol.src.Name}, Restrict: pol.restrict}
 		p.traceWho(&one, pol, nearestBranch)
 		when := p.traceWhen(&one, pol, nearestBranch)
-		one.narrow()
+		one.narrow(len(one.When))
 		if i == 0 || one.Who && when {
 			trace = one
 		}

@@ -7,8 +7,8 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// Bounds limit what an Account keeps.
-type Bounds struct{ Permutations, Policies int }
+// Bounds limit what an Account keeps: combinations of a pair, policies of a combination, conditions of a policy.
+type Bounds struct{ Combinations, Policies, Conditions int }
 
 // Account is what a person wants to hear about one pair: of an allowed pair the policies that grant it, else the Restrict
 // policies that take it away and the Allow policies that come nearest to granting it. Alternatives are cut down to the one
@@ -54,16 +54,16 @@ func (r *Residual) Account(a Asset, action string, most Bounds) Account {
 		if r.question.stopped() {
 			return out
 		}
-		c := r.combination(i, t, act.ID, about, most.Policies)
+		c := r.combination(i, t, act.ID, about, most)
 		if c.Allowed || !out.Allowed {
-			out.Told = insertNearest(out.Told, c, most.Permutations, func(c *CombinationTrace) nearness { return c.nearness })
+			out.Told = insertNearest(out.Told, c, most.Combinations, func(c *CombinationTrace) nearness { return c.nearness })
 		}
 	}
 	return out
 }
 
 // combination traces one combination of rows.
-func (r *Residual) combination(i int, t *assetType, action model.ActionID, about matter, most int) CombinationTrace {
+func (r *Residual) combination(i int, t *assetType, action model.ActionID, about matter, most Bounds) CombinationTrace {
 	p := &r.permutations[i]
 	out := CombinationTrace{Number: i + 1}
 	for _, sub := range p.subjects {
@@ -75,7 +75,7 @@ func (r *Residual) combination(i int, t *assetType, action model.ActionID, about
 			break
 		}
 		trace := p.trace(pol, t.def.ID, action, about, nearestBranch)
-		trace.narrow()
+		trace.narrow(most.Conditions)
 		switch {
 		case !trace.Restrict:
 			out.nearness = out.nearness.or(trace.nearness)
@@ -88,7 +88,7 @@ func (r *Residual) combination(i int, t *assetType, action model.ActionID, about
 			continue // it neither gives nor takes
 		}
 		all++
-		out.Policies = insertNearest(out.Policies, trace, most, func(t *PolicyTrace) nearness { return t.nearness })
+		out.Policies = insertNearest(out.Policies, trace, most.Policies, func(t *PolicyTrace) nearness { return t.nearness })
 	}
 	if out.Allowed = granting > 0 && restricting == 0; out.Allowed {
 		all = granting // which are nearer than all others
@@ -125,8 +125,8 @@ func insertNearest[T any](list []T, one T, most int, of func(*T) nearness) []T {
 }
 
 // narrow cuts every list of alternatives down to the one that holds or comes nearest, and finds out how near the policy
-// comes.
-func (t *PolicyTrace) narrow() {
+// comes. Of the conditions it keeps a few, those first that do not hold.
+func (t *PolicyTrace) narrow(conditions int) {
 	t.Groups = nearestBlocks(t.Groups)
 	t.Rulesets = nearestBlocks(t.Rulesets)
 	lines := 0
@@ -136,6 +136,9 @@ func (t *PolicyTrace) narrow() {
 		}
 	}
 	t.nearness = nearness{reasonRank(t.Stage), lines}
+	slices.SortStableFunc(t.When, func(a, b BlockTrace) int { return cmp.Compare(truth(a.Holds), truth(b.Holds)) })
+	t.Left = max(0, len(t.When)-conditions)
+	t.When = slices.Clip(t.When[:len(t.When)-t.Left])
 	if t.Stage == ReasonUnknownAsset {
 		t.Rulesets = nil // there was nothing to judge
 	}
@@ -159,14 +162,21 @@ func nearestBlocks(all []BlockTrace) []BlockTrace {
 	return out
 }
 
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // held is how many lines hold in the nearest branch, and 1 more for a block that holds.
 func (b *BlockTrace) held() int {
-	n := 0
-	if b.Holds {
-		n++
-	}
+	n := truth(b.Holds)
 	if len(b.Branches) > 0 {
 		n += b.Branches[0].Held
 	}
 	return n
 }
+
+// Combinations is how many combinations of rows the question has.
+func (r *Residual) Combinations() int { return len(r.permutations) }

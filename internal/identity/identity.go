@@ -7,6 +7,7 @@
 package identity
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -38,6 +39,10 @@ type Request struct {
 	Additional []Claim
 	Evidence   Evidence
 	Described  Evidence // of the call that the request describes, looked at first; zero = none
+	// Explain lists in Bound.Ignored what does not count.
+	Explain bool
+	// Simulated lets the request speak of every declared attribute but uid. Such an answer is no decision.
+	Simulated bool
 }
 
 // Evidence is what matchers look at.
@@ -56,6 +61,9 @@ type Evidence struct {
 type Bound struct {
 	Template *model.IdentityTemplate
 	model.Identity
+	// Ignored are the names that the request, or the mapping of its matcher, has values for although they do not count, in
+	// their order. Only an explained request has them.
+	Ignored []string
 }
 
 // choice is an identity whose template and id are settled but that was not looked up yet.
@@ -64,6 +72,7 @@ type choice struct {
 	entityID string
 	claim    Claim
 	matched  map[model.AttributeID][]string // strongest values, from the matcher's mappings
+	free     bool                           // the request may speak of every attribute
 }
 
 // Resolve settles template and id of every identity of req, looks them up and merges their attributes: the primary
@@ -90,7 +99,11 @@ func Resolve(dir Directory, matchers []Matcher, req Request) ([]Bound, error) {
 		if !ok {
 			return nil, Unknown()
 		}
+		c.free = req.Simulated
 		out[i] = c.bind(record)
+		if req.Explain {
+			out[i].Ignored = c.ignored()
+		}
 	}
 	return out, nil
 }
@@ -203,7 +216,7 @@ func (c choice) bind(record model.Identity) Bound {
 	owned := false
 	for i := range c.template.Attributes {
 		a := &c.template.Attributes[i]
-		if !a.IsUsedInAccessRequest || a.ID == model.AttributeUID {
+		if !c.counts(a) {
 			continue
 		}
 		values, ok := c.sent(a)
@@ -225,7 +238,7 @@ func Describe(t *model.IdentityTemplate, claim Claim) (merge func(model.Identity
 	c := choice{template: t, claim: claim}
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
-		if !a.IsUsedInAccessRequest || a.ID == model.AttributeUID {
+		if !c.counts(a) {
 			continue
 		}
 		if _, ok := c.sent(a); ok {
@@ -233,6 +246,37 @@ func Describe(t *model.IdentityTemplate, claim Claim) (merge func(model.Identity
 		}
 	}
 	return func(record model.Identity) model.Identity { return c.bind(record).Identity }, spoken
+}
+
+// counts reports whether the request may speak of an attribute (E13).
+func (c choice) counts(a *model.IdentityAttribute) bool {
+	return (a.IsUsedInAccessRequest || c.free) && a.ID != model.AttributeUID
+}
+
+// ignored are the names of values that do not count, each once.
+func (c choice) ignored() []string {
+	counted := map[string]bool{}
+	for i := range c.template.Attributes {
+		a := &c.template.Attributes[i]
+		if !c.counts(a) {
+			continue
+		}
+		counted[string(a.ID)] = true
+		if named, ok := c.template.RequestAttribute(a.NameForRequest); ok && named.ID == a.ID {
+			counted[a.NameForRequest] = true
+		}
+	}
+	names := map[string]bool{}
+	for id := range c.matched {
+		names[string(id)] = true
+	}
+	for _, from := range []map[string][]string{c.claim.Attributes, c.claim.Context} {
+		for name := range from {
+			names[name] = true
+		}
+	}
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return counted[name] })
+	return slices.Sorted(maps.Keys(names))
 }
 
 // sent is what the request says about an attribute. The id is looked for before the older name, which must not be the
