@@ -159,6 +159,9 @@ func (c *Call) Refused(ctx context.Context, status int, result string) {
 	}
 }
 
+// finish keeps the record of an answer.
+func (c *Call) finish(ctx context.Context, o Outcome) error { return c.keep(ctx, o.status, o.Result) }
+
 // keep writes the call's audit record, once.
 func (c *Call) keep(ctx context.Context, status int, result string) error {
 	if c.recorded {

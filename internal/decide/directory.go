@@ -42,6 +42,7 @@ type Directory struct {
 	nudge   chan struct{} // asks Run to look at the store now
 	follow  sync.Mutex    // held by whoever follows the store
 	cursor  store.Sequence
+	states  uint64 // how many were made
 }
 
 // contact is the last contact with the store.
@@ -78,6 +79,9 @@ type state struct {
 	mappers  apiMappers
 	shown    map[string]bool    // keys of the policy custom attributes that are available to the PDP
 	jwt      *model.JWTSettings // of scopes and matchers that have none of their own
+	// number is of no other state of the directory: a revision may have several, when what belongs to it does not compile
+	// or its environment is made again.
+	number uint64
 }
 
 // NewDirectory makes an empty directory: not ready until Load or Run has read the store.

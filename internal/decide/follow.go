@@ -258,7 +258,9 @@ func (d *Directory) extend(ctx context.Context, e *environment, last store.Seque
 
 // next makes the state after old.
 func (d *Directory) next(tx *store.Tx, env model.Environment, old *state, c *change) (*state, error) {
+	d.states++
 	st := *old
+	st.number = d.states
 	st.enabled, st.jwt = env.Enabled, env.JWT
 	var err error
 	if c.whole || c.scopes {

@@ -34,6 +34,7 @@ type Pair struct {
 
 // PermitAnswer is the verdict on every pair, in the order of the request, at one revision.
 type PermitAnswer struct {
+	Outcome
 	Revision   model.Revision
 	Identities []Identity
 	Pairs      []Pair
@@ -64,41 +65,49 @@ func (c *Call) Permit(ctx context.Context, req PermitRequest) (*PermitAnswer, er
 		return nil, err
 	}
 	defer cancel()
-	if pairsOf(b.snapshot, req.Resources) > maxPairs {
-		return nil, model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxPairs)
+	answer := &PermitAnswer{Outcome: b.outcome, Revision: b.snapshot.Revision(), Identities: b.identities, snapshot: b.snapshot}
+	if !answer.Again {
+		if err := answer.judge(ctx, &b, req.Resources); err != nil {
+			return nil, err
+		}
 	}
-	answer := &PermitAnswer{Revision: b.snapshot.Revision(), Identities: b.identities, snapshot: b.snapshot}
-	for i := range req.Resources {
-		r := &req.Resources[i]
+	return answer, c.finish(ctx, answer.Outcome)
+}
+
+// judge judges every pair that the resources stand for.
+func (a *PermitAnswer) judge(ctx context.Context, b *binding, resources []ResourceClaim) error {
+	if pairsOf(b.snapshot, resources) > maxPairs {
+		return model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxPairs)
+	}
+	for i := range resources {
+		r := &resources[i]
 		asset := r.asset(b.snapshot)
 		t, _ := b.snapshot.AssetTemplate(r.Template)
 		if r.Untold {
-			answer.Pairs = append(answer.Pairs, Pair{
+			a.Pairs = append(a.Pairs, Pair{
 				Template: r.Template, Path: r.Path, Decision: engine.Decision{Reason: engine.ReasonNoSuchAction}, asset: asset,
 			})
 			continue
 		}
 		for _, action := range asked(t, r.Action) {
 			if err := context.Cause(ctx); err != nil {
-				return nil, err
+				return err
 			}
 			decision := b.residual.Evaluate(asset, action)
 			if len(decision.Policies) > 1 { // only the first is told, and very many may grant each of very many pairs
 				decision.Policies = slices.Clone(decision.Policies[:1])
 			}
-			answer.Pairs = append(answer.Pairs, Pair{
+			a.Pairs = append(a.Pairs, Pair{
 				Template: r.Template, Path: r.Path, Action: action, Decision: decision, asset: asset,
 			})
 		}
 	}
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
 	verdict := "DENY"
-	if answer.Permitted() {
+	if a.Permitted() {
 		verdict = "PERMIT"
 	}
-	return answer, c.keep(ctx, 200, fmt.Sprintf("%s of %d pairs", verdict, len(answer.Pairs)))
+	a.Result = fmt.Sprintf("%s of %d pairs", verdict, len(a.Pairs))
+	return context.Cause(ctx)
 }
 
 // typesOf are the types of the resources, each once: only the policies on them are bound.

@@ -32,17 +32,21 @@ type Situation struct {
 	// Described are the headers of the call that the request describes, by lower-case name. Identity matchers look into
 	// them before they look into the request's own (runtime-api.md 13.5).
 	Described map[string][]string
-	types     []model.TemplateID // all that the question is about; nil = any
+	// Earlier may have the answer already; nil = it is always found anew.
+	Earlier Earlier
+	types   []model.TemplateID // all that the question is about; nil = any
 }
 
 // maxDecision is how long one decision may take. An answer that was not found by then is an error, never a part.
 const maxDecision = 30 * time.Second
 
-// binding is a question whose identities and circumstances are bound: what is left to ask are assets and actions.
+// binding is a question whose identities and circumstances are bound: what is left to ask are assets and actions. There is
+// no residual when outcome says that there is an earlier answer.
 type binding struct {
 	snapshot   *engine.Snapshot
 	identities []Identity
 	residual   *engine.Residual
+	outcome    Outcome
 }
 
 // open settles the call. The returned context ends when the caller leaves or the decision takes too long; cancel releases
@@ -64,7 +68,7 @@ func (c *Call) question(ctx context.Context, s *Situation) engine.Question {
 	}
 }
 
-// bind opens the call, finds the identities and binds them.
+// bind opens the call, finds the identities and, unless there is an earlier answer, binds them.
 func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cancel context.CancelFunc, b binding, err error) {
 	ctx, cancel, err = c.open(ctx)
 	if err != nil {
@@ -79,7 +83,12 @@ func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cance
 	if b.identities, err = c.identify(ctx, s); err != nil {
 		return ctx, cancel, b, err
 	}
-	b.residual, err = c.residual(ctx, s, b.identities)
+	if b.outcome, err = c.earlier(s, b.identities); err != nil || b.outcome.Again {
+		return ctx, cancel, b, err
+	}
+	if b.residual, err = c.residual(ctx, s, b.identities); err == nil && s.Earlier != nil {
+		b.outcome.Until, _ = b.residual.Until()
+	}
 	return ctx, cancel, b, err
 }
 

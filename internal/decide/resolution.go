@@ -16,6 +16,7 @@ const fullPath = "resourceFullPath"
 
 // ResolutionAnswer is what a Policy Resolution says (runtime-api.md 10), complete, at one revision and not yet written.
 type ResolutionAnswer struct {
+	Outcome
 	Revision      model.Revision
 	TokenValidity int // seconds
 	Identities    []Identity
@@ -45,13 +46,28 @@ func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer
 		return nil, err
 	}
 	defer cancel()
-	answer := &ResolutionAnswer{Revision: b.snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: b.identities}
-	room := engine.FilterRoom{Branches: c.service.options.MaxBranches, Bytes: maxFilters}
-	types, projections := resolvedTypes(&b, &req)
+	answer := &ResolutionAnswer{
+		Outcome: b.outcome, Revision: b.snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: b.identities,
+	}
+	if !answer.Again {
+		room := engine.FilterRoom{Branches: c.service.options.MaxBranches, Bytes: maxFilters}
+		if err := answer.find(ctx, &b, &req, &room); err != nil {
+			return nil, err
+		}
+	}
+	if answer.Signature, err = c.sign(req.Signed, b.identities[0].EntityID); err != nil {
+		return nil, err
+	}
+	return answer, c.finish(ctx, answer.Outcome)
+}
+
+// find finds the parts of the answer.
+func (a *ResolutionAnswer) find(ctx context.Context, b *binding, req *TokenRequest, room *engine.FilterRoom) (err error) {
+	types, projections := resolvedTypes(b, req)
 	var assets []engine.Asset
 	if req.Assets != nil {
 		if assets, err = chooseAssets(b.snapshot, req.Assets, types); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, t := range types {
@@ -61,27 +77,22 @@ func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer
 		}
 		def, _ := b.snapshot.AssetTemplate(t.Template)
 		if req.Assets == nil && (def.IsUsedForFiltering || def.Source != model.SourcePlainID) {
-			part.Filters, err = b.residual.Filters(t, req.Policies, &room)
+			part.Filters, err = b.residual.Filters(t, req.Policies, room)
 		} else {
 			part.Access, err = b.residual.Select(engine.Selection{
 				Templates: []engine.TemplateSelection{t}, Assets: assets, Policies: req.Policies,
 			})
 		}
 		if errors.Is(err, engine.ErrTooManyBranches) {
-			return nil, model.Internal("decide.Resolve", fmt.Errorf("type %s: %w", t.Template, err))
+			return model.Internal("decide.Resolve", fmt.Errorf("type %s: %w", t.Template, err))
 		}
 		if err != nil {
-			return nil, cmp.Or(context.Cause(ctx), err)
+			return cmp.Or(context.Cause(ctx), err)
 		}
-		answer.Parts = append(answer.Parts, part)
+		a.Parts = append(a.Parts, part)
 	}
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
-	if answer.Signature, err = c.sign(req.Signed, b.identities[0].EntityID); err != nil {
-		return nil, err
-	}
-	return answer, c.keep(ctx, 200, fmt.Sprintf("filters of %d types", len(answer.Parts)))
+	a.Result = fmt.Sprintf("filters of %d types", len(a.Parts))
+	return context.Cause(ctx)
 }
 
 // resolvedTypes are the types to answer: those that every narrowing names, without any those used for filtering.

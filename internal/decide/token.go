@@ -37,6 +37,7 @@ type TypeChoice struct {
 
 // TokenAnswer is a complete answer at one revision, not yet written.
 type TokenAnswer struct {
+	Outcome
 	Revision      model.Revision
 	TokenValidity int // seconds
 	Identities    []Identity
@@ -66,28 +67,35 @@ func (c *Call) Token(ctx context.Context, req TokenRequest) (*TokenAnswer, error
 		return nil, err
 	}
 	defer cancel()
-	snapshot := b.snapshot
 	answer := &TokenAnswer{
-		Revision: snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: b.identities,
+		Outcome: b.outcome, Revision: b.snapshot.Revision(), TokenValidity: c.scope.TokenValidity, Identities: b.identities,
 		none: !req.Attributes,
 	}
-	selection := engine.Selection{Policies: req.Policies}
-	if req.Types != nil {
-		selection.Templates, answer.projections = chooseTypes(snapshot, req.Types)
-	}
-	if req.Assets != nil {
-		if selection.Assets, err = chooseAssets(snapshot, req.Assets, selection.Templates); err != nil {
+	if !answer.Again {
+		if err := answer.find(ctx, &b, &req); err != nil {
 			return nil, err
 		}
-	}
-	if answer.Access, err = b.residual.Select(selection); err != nil {
-		return nil, cmp.Or(context.Cause(ctx), err)
-	}
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
 	}
 	if answer.Signature, err = c.sign(req.Signed, b.identities[0].EntityID); err != nil {
 		return nil, err
 	}
-	return answer, c.keep(ctx, 200, fmt.Sprintf("%d assets", answer.Access.Len()))
+	return answer, c.finish(ctx, answer.Outcome)
+}
+
+// find selects what is allowed.
+func (a *TokenAnswer) find(ctx context.Context, b *binding, req *TokenRequest) (err error) {
+	selection := engine.Selection{Policies: req.Policies}
+	if req.Types != nil {
+		selection.Templates, a.projections = chooseTypes(b.snapshot, req.Types)
+	}
+	if req.Assets != nil {
+		if selection.Assets, err = chooseAssets(b.snapshot, req.Assets, selection.Templates); err != nil {
+			return err
+		}
+	}
+	if a.Access, err = b.residual.Select(selection); err != nil {
+		return cmp.Or(context.Cause(ctx), err)
+	}
+	a.Result = fmt.Sprintf("%d assets", a.Access.Len())
+	return context.Cause(ctx)
 }

@@ -25,6 +25,7 @@ type UsersRequest struct {
 
 // UsersAnswer is a complete answer at one revision, not yet written.
 type UsersAnswer struct {
+	Outcome
 	Revision      model.Revision
 	TokenValidity int // seconds
 	Users         *engine.Users
@@ -53,35 +54,48 @@ func (c *Call) Users(ctx context.Context, req UsersRequest) (*UsersAnswer, error
 	}
 	defer cancel()
 	snapshot := c.state.snapshot
-	for _, id := range req.Templates {
-		if _, ok := snapshot.IdentityTemplate(id); !ok {
-			return nil, identity.Unmatched()
-		}
-	}
-	asset := req.Asset.asset(snapshot)
-	question := engine.UserQuestion{
-		Question: c.question(ctx, &req.Situation), Asset: asset, Actions: req.Actions,
-		Templates: slices.Clip(req.Templates), Inactive: req.Inactive, Policies: req.Policies,
-		Described: map[model.TemplateID][]model.AttributeID{},
-	}
-	describe := map[model.TemplateID]func(model.Identity) model.Identity{}
-	for _, t := range snapshot.IdentityTemplates() {
-		describe[t.ID], question.Described[t.ID] = identity.Describe(t, req.Primary)
-	}
-	question.Describe = func(t model.TemplateID, i model.Identity) model.Identity { return describe[t](i) }
 	answer := &UsersAnswer{
-		Revision: snapshot.Revision(), TokenValidity: c.scope.TokenValidity, snapshot: snapshot, asset: asset,
+		Revision: snapshot.Revision(), TokenValidity: c.scope.TokenValidity, snapshot: snapshot, asset: req.Asset.asset(snapshot),
 	}
-	answer.Users, err = snapshot.Users(question)
-	if errors.Is(err, engine.ErrStopped) || context.Cause(ctx) != nil {
-		return nil, context.Cause(ctx)
-	}
-	if err != nil {
+	if answer.Outcome, err = c.earlier(&req.Situation, nil); err != nil {
 		return nil, err
+	}
+	if !answer.Again {
+		if err := answer.find(ctx, c.question(ctx, &req.Situation), &req); err != nil {
+			return nil, err
+		}
 	}
 	if answer.Signature, err = c.sign(req.Signed, ""); err != nil {
 		return nil, err
 	}
-	return answer, c.keep(ctx, 200, fmt.Sprintf("%d identities for %s", answer.Users.Len(),
-		firstRunes(string(asset.Template)+" "+asset.Path, 256)))
+	return answer, c.finish(ctx, answer.Outcome)
+}
+
+// find finds the identities.
+func (a *UsersAnswer) find(ctx context.Context, circumstances engine.Question, req *UsersRequest) (err error) {
+	for _, id := range req.Templates {
+		if _, ok := a.snapshot.IdentityTemplate(id); !ok {
+			return identity.Unmatched()
+		}
+	}
+	question := engine.UserQuestion{
+		Question: circumstances, Asset: a.asset, Actions: req.Actions,
+		Templates: slices.Clip(req.Templates), Inactive: req.Inactive, Policies: req.Policies,
+		Described: map[model.TemplateID][]model.AttributeID{},
+	}
+	describe := map[model.TemplateID]func(model.Identity) model.Identity{}
+	for _, t := range a.snapshot.IdentityTemplates() {
+		describe[t.ID], question.Described[t.ID] = identity.Describe(t, req.Primary)
+	}
+	question.Describe = func(t model.TemplateID, i model.Identity) model.Identity { return describe[t](i) }
+	a.Users, err = a.snapshot.Users(question)
+	if errors.Is(err, engine.ErrStopped) || context.Cause(ctx) != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	a.Until, _ = a.Users.Until()
+	a.Result = fmt.Sprintf("%d identities for %s", a.Users.Len(), firstRunes(string(a.asset.Template)+" "+a.asset.Path, 256))
+	return nil
 }

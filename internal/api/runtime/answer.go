@@ -29,6 +29,7 @@ type stream struct {
 	pooled *[]byte // where buf came from
 	sent   int64
 	begun  bool
+	kept   *keeping // of what is written; nil = nothing
 }
 
 // full sends the buffer when little room is left.
@@ -41,6 +42,7 @@ func (s *stream) full() {
 // send writes the buffer. A write that fails ends the connection: what was sent must stay visibly incomplete.
 func (s *stream) send() {
 	s.begun = true
+	s.pass()
 	n, err := s.w.Write(s.buf)
 	s.sent += int64(n)
 	s.buf = s.buf[:0]
@@ -59,7 +61,7 @@ func (s *stream) end() {
 // writeToken writes the answer to a User Access Token call (runtime-api.md 8.5).
 func (x *exchange) writeToken(req *tokenCall, a *decide.TokenAnswer) {
 	d := req.answer(a.TokenValidity, a.Identities)
-	d.name, d.none = "access", a.Access.Len() == 0
+	d.name, d.none = "access", a.Access != nil && a.Access.Len() == 0
 	d.value = func(s *stream) {
 		s.buf = append(s.buf, '[')
 		s.entries(req.show, a.Access, a.Projection)
@@ -84,10 +86,14 @@ func (r *tokenCall) answer(validity int, identities []decide.Identity) answerBod
 // openStream begins a JSON answer (runtime-api.md 3.5).
 func (x *exchange) openStream() *stream {
 	h := x.w.Header()
+	answerHead(h)
+	return x.h.newStream(x.w, h)
+}
+
+func answerHead(h http.Header) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	return x.h.newStream(x.w, h)
 }
 
 func (h *handler) newStream(w io.Writer, head http.Header) *stream {
@@ -95,7 +101,7 @@ func (h *handler) newStream(w io.Writer, head http.Header) *stream {
 	return &stream{w: w, head: head, buf: (*pooled)[:0], pooled: pooled}
 }
 
-// closeStream sends the rest of an answer.
+// closeStream sends the rest of an answer, which then may be kept.
 func (x *exchange) closeStream(s *stream) {
 	s.end()
 	if s.sent > clientLimit {
@@ -103,6 +109,7 @@ func (x *exchange) closeStream(s *stream) {
 			"request_id", x.w.Header().Get("X-Request-ID"))
 	}
 	x.h.drop(s)
+	x.again.keep()
 }
 
 // drop gives the buffer of a stream back.

@@ -40,6 +40,8 @@ func (x *exchange) decision() error {
 	if req.narrowed {
 		return noAssetContext()
 	}
+	x.recognize("5.0", f, false)
+	req.Earlier = x.again.earlier
 	answer, err := x.call.PermitCall(x.r.Context(), decide.APIRequest{Situation: req.Situation, Call: req.described})
 	req.described = decide.APICall{}
 	x.decoded() // only now: the described body lies in it
@@ -48,6 +50,7 @@ func (x *exchange) decision() error {
 	}
 	incoming.SetRevision(x.w, x.call)
 	x.answered()
+	x.again.answered(&answer.Outcome)
 	x.writeDecision(&req.permitCall, answer)
 	return nil
 }
@@ -75,7 +78,7 @@ func describes(name string) bool {
 func tunes(name string) bool {
 	switch name {
 	case "includeDetails", "includeDenyReason", "includeIdentity", "includeAccessPolicy", "includeAccessPolicyId",
-		"includeAssetAttributes", "includeContext", "combinedMultiValue":
+		"includeAssetAttributes", "includeContext", "combinedMultiValue", "useCache":
 		return true
 	}
 	return false
@@ -236,7 +239,12 @@ func (c *coercer) callPath(sent []string) decide.CallPath {
 
 // writeDecision writes the answer (runtime-api.md 13.6).
 func (x *exchange) writeDecision(req *permitCall, a *decide.PermitAnswer) {
+	if body := x.again.ready(); body != nil {
+		x.replay(body)
+		return
+	}
 	s := x.openStream()
+	s.keep(x.again.keeping())
 	s.buf = append(s.buf, '{')
 	envelope := x.h.options.Envelope
 	if envelope != EnvelopeTop {

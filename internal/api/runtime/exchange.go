@@ -22,6 +22,8 @@ type exchange struct {
 	call *decide.Call
 	errs model.Errors // of headers, reported with those of the fields
 	body *[]byte      // from the pool
+	// again is how the question is recognized; nil = it is always answered anew
+	again *again
 	// parse gives the fields of a body
 	parse func(body []byte) (fields, error)
 	// of a big body: give back its share of the room

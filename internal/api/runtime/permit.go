@@ -30,12 +30,16 @@ func (x *exchange) permit() error {
 		return err
 	}
 	req, err := readPermit(f, x.errs)
+	if err == nil && req.narrowed {
+		err = noAssetContext()
+	}
+	if err == nil {
+		x.recognize("permit-deny", f, false)
+		req.Earlier = x.again.earlier
+	}
 	x.decoded()
 	if err != nil {
 		return err
-	}
-	if req.narrowed {
-		return noAssetContext()
 	}
 	answer, err := x.call.Permit(x.r.Context(), req.PermitRequest)
 	if err != nil {
@@ -43,6 +47,7 @@ func (x *exchange) permit() error {
 	}
 	incoming.SetRevision(x.w, x.call)
 	x.answered()
+	x.again.answered(&answer.Outcome)
 	req.PermitRequest = decide.PermitRequest{}
 	x.writePermit(req, answer)
 	return nil
@@ -104,7 +109,12 @@ func listOf(d *engine.Decision) int {
 
 // writePermit writes the answer (runtime-api.md 9.3).
 func (x *exchange) writePermit(req *permitCall, a *decide.PermitAnswer) {
+	if body := x.again.ready(); body != nil {
+		x.replay(body)
+		return
+	}
 	s := x.openStream()
+	s.keep(x.again.keeping())
 	s.buf = append(s.buf, '{')
 	s.verdict(req, a)
 	s.buf = append(s.buf, '}')

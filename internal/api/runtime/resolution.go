@@ -9,7 +9,7 @@ import (
 
 // resolution answers the Policy Resolution call (runtime-api.md 10). Its request is that of the User Access Token.
 func (x *exchange) resolution() error {
-	req, err := x.tokenRequest()
+	req, err := x.tokenRequest("resolution")
 	if err != nil {
 		return err
 	}
@@ -19,6 +19,7 @@ func (x *exchange) resolution() error {
 	}
 	incoming.SetRevision(x.w, x.call)
 	x.answered()
+	x.again.answered(&answer.Outcome)
 	req.forget()
 	x.writeResolution(req, answer)
 	return nil

@@ -29,6 +29,8 @@ type Options struct {
 	Envelope   string // of 5.0 answers: EnvelopeBoth, EnvelopeData or EnvelopeTop
 	Version    string
 	Log        *slog.Logger
+	// Cache keeps answers of scopes that let them be given again; nil = no scope's.
+	Cache *Cache
 	// KeySet gives the JWK set under which signed answers are verified; nil = the route is not here.
 	KeySet func() ([]byte, error)
 }
@@ -41,7 +43,7 @@ const defaultMaxBytes = 8 << 20
 func Handler(o Options) http.Handler {
 	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
 	o.Log = cmp.Or(o.Log, slog.Default())
-	h := &handler{options: o, routes: map[string]methods{}, room: newRoom(o.MaxBytes)}
+	h := &handler{options: o, routes: map[string]methods{}, room: newRoom(o.MaxBytes), tags: newTags()}
 	h.buffers.New = func() any { return new(make([]byte, 0, bufferSize)) }
 	h.bodies.New = func() any { return new([]byte) }
 	for _, base := range []string{"/api/runtime", "/runtime"} {
@@ -71,6 +73,7 @@ type handler struct {
 	buffers sync.Pool // of *[]byte: answers on their way
 	bodies  sync.Pool // of *[]byte: request bodies
 	room    *room     // for big request bodies
+	tags    tags
 }
 
 // methods are the handlers of one path.

@@ -15,12 +15,21 @@ type answerBody struct {
 	none     bool          // response is empty
 	more     func(*stream) // writes further members, each after a comma
 	context  valueMap      // nil = null
+	ready    []byte        // the part of an earlier answer that is not new; nil = there is none
+	kept     *keeping      // where that part is left
 }
 
-// write answers with d as JSON or, with a signature, as a token. Nothing of the answer is ever held whole, but for EdDSA.
+// write answers with d as JSON or, with a signature, as a token: what is signed may come from an earlier answer, the times
+// never do. Nothing of the answer is ever held whole, but for EdDSA and for the cache.
 func (x *exchange) write(d answerBody, format string, sig *decide.Signature) {
+	d.ready, d.kept = x.again.ready(), x.again.keeping()
+	if sig == nil && d.ready != nil {
+		x.replay(d.ready)
+		return
+	}
 	s := x.openStream()
 	if sig == nil {
+		s.keep(d.kept)
 		s.answer(&d)
 		s.buf = append(s.buf, '}')
 		x.closeStream(s)
@@ -74,7 +83,7 @@ func (s *stream) answer(d *answerBody) {
 
 // plain writes the claims of the format JWT: the members of the JSON answer, then those of the token.
 func (s *stream) plain(d *answerBody, sig *decide.Signature) {
-	s.answer(d)
+	s.part(d, func() { s.answer(d) })
 	s.number(`,"iat":`, sig.IssuedAt.Unix())
 	s.number(`,"exp":`, sig.ExpiresAt.Unix())
 	if sig.Audience != "" {
@@ -99,11 +108,24 @@ func (s *stream) standard(d *answerBody, sig *decide.Signature) {
 	s.number(`,"exp":`, sig.ExpiresAt.Unix())
 	s.member(`,"jti":`, sig.ID)
 	s.member(`,"client_id":`, string(sig.ClientID))
-	s.member(`,`, d.name)
-	s.buf = append(s.buf, ':')
-	d.value(s)
-	d.more(s)
+	s.part(d, func() {
+		s.member(`,`, d.name)
+		s.buf = append(s.buf, ':')
+		d.value(s)
+		d.more(s)
+	})
 	s.buf = append(s.buf, '}')
+}
+
+// part writes the part of a payload that is the same whenever it is asked for.
+func (s *stream) part(d *answerBody, write func()) {
+	if d.ready != nil {
+		_, _ = s.Write(d.ready) // never fails: what cannot be sent ends the connection
+		return
+	}
+	s.keep(d.kept)
+	write()
+	s.stop()
 }
 
 func (s *stream) number(name string, n int64) {

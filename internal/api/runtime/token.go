@@ -30,7 +30,7 @@ type tokenCall struct {
 
 // token answers the User Access Token call (runtime-api.md 8).
 func (x *exchange) token() error {
-	req, err := x.tokenRequest()
+	req, err := x.tokenRequest("token")
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,9 @@ func (x *exchange) token() error {
 	}
 	incoming.SetRevision(x.w, x.call)
 	x.answered()
+	if x.again.answered(&answer.Outcome) {
+		return nil
+	}
 	req.forget()
 	x.writeToken(req, answer)
 	return nil
@@ -47,16 +50,20 @@ func (x *exchange) token() error {
 
 // tokenRequest reads the request of a User Access Token, which is that of a Policy Resolution, too. It refuses options
 // that would change the answer and are not there (runtime-api.md 3.9).
-func (x *exchange) tokenRequest() (*tokenCall, error) {
+func (x *exchange) tokenRequest(endpoint string) (*tokenCall, error) {
 	f, err := x.fields()
 	if err != nil {
 		return nil, err
 	}
 	req, err := readToken(f, x.errs)
-	x.decoded()
 	if err == nil && req.narrowed {
 		err = noAssetContext()
 	}
+	if err == nil {
+		x.recognize(endpoint, f, endpoint == "token" && req.format == formatJSON)
+		req.Earlier = x.again.earlier
+	}
+	x.decoded()
 	return req, err
 }
 

@@ -25,15 +25,22 @@ func (x *exchange) userList() error {
 		return err
 	}
 	req, err := readUsers(f, x.errs)
+	if err == nil && req.narrowed {
+		err = noAssetContext()
+	}
+	if err == nil {
+		x.recognize("userlist", f, false)
+	}
 	x.decoded()
 	if err != nil {
 		return err
 	}
-	if req.narrowed {
-		return noAssetContext()
-	}
-	if err := x.turn(); err != nil {
-		return err
+	req.Earlier = func(asked *decide.Asked) (*decide.Given, error) {
+		found, err := x.again.earlier(asked)
+		if found == nil && err == nil {
+			err = x.turn()
+		}
+		return found, err
 	}
 	answer, err := x.call.Users(x.r.Context(), req.UsersRequest)
 	if err != nil {
@@ -41,6 +48,7 @@ func (x *exchange) userList() error {
 	}
 	incoming.SetRevision(x.w, x.call)
 	x.answered()
+	x.again.answered(&answer.Outcome)
 	x.writeUsers(req, answer)
 	return nil
 }
@@ -77,7 +85,7 @@ func readUsers(f fields, errs model.Errors) (*usersCall, error) {
 // writeUsers writes the answer (runtime-api.md 11.2).
 func (x *exchange) writeUsers(req *usersCall, a *decide.UsersAnswer) {
 	d := answerBody{
-		validity: a.TokenValidity, name: "access", none: a.Users.Len() == 0,
+		validity: a.TokenValidity, name: "access", none: a.Users != nil && a.Users.Len() == 0,
 		value: func(s *stream) { s.users(req, a) },
 		more: func(s *stream) {
 			if !req.asset {
