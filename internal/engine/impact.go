@@ -163,19 +163,8 @@ func newComparison(before, after *Snapshot, q *ImpactQuestion) *comparison {
 
 // changedPolicies lists the policies that are new, gone or linked anew: all whose text or blocks changed, on either side.
 func changedPolicies(before, after *Snapshot) (out [2][]*policy) {
-	if before.policies.root == after.policies.root {
-		return out
-	}
-	for id, p := range before.policies.all() {
-		if other, _ := after.policies.get(id); other != p {
-			out[0] = append(out[0], p)
-		}
-	}
-	for id, p := range after.policies.all() {
-		if other, _ := before.policies.get(id); other != p {
-			out[1] = append(out[1], p)
-		}
-	}
+	out[0] = slices.Collect(apart(&before.policies, &after.policies))
+	out[1] = slices.Collect(apart(&after.policies, &before.policies))
 	return out
 }
 

@@ -82,6 +82,7 @@ type collector struct {
 	policies bool
 	known    map[string]int // action sets made so far, by their labels
 	sent     model.Attributes
+	within   *index.Set // the only assets that all looks at; nil = every one
 }
 
 // choose lists the actions wanted of a type. Selections of one type are united.
@@ -188,7 +189,7 @@ func (c *collector) allow(terms []term) map[label]*index.Set {
 			}
 			b, ok := found[t.use.ruleset]
 			if !ok {
-				b = c.find(t.branches, nil)
+				b = c.find(t.branches, c.within)
 				found[t.use.ruleset] = b
 			}
 			l := label{action: a}

@@ -137,3 +137,29 @@ func (n *trieNode[K, V]) visit(yield func(K, V) bool) bool {
 	}
 	return true
 }
+
+// apart yields the values of t that other does not hold under the same keys. It passes over what both share.
+func apart[K, V comparable](t, other *trie[K, V]) iter.Seq[V] {
+	return func(yield func(V) bool) {
+		differing(t.root, other.root, func(key K, value V) bool {
+			v, ok := other.get(key)
+			return ok && v == value || yield(value)
+		})
+	}
+}
+
+// differing visits the entries of n but for those in nodes that m has in the same places.
+func differing[K, V comparable](n, m *trieNode[K, V], visit func(K, V) bool) bool {
+	if n == m || n == nil {
+		return true
+	}
+	if n.children == nil || m == nil || m.children == nil {
+		return n.visit(visit)
+	}
+	for i, c := range n.children {
+		if !differing(c, m.children[i], visit) {
+			return false
+		}
+	}
+	return true
+}

@@ -52,3 +52,40 @@ func TestTrieBelowItsDepth(t *testing.T) {
 		t.Fatalf("the leaf has %d entries, want 100", len(n.entries))
 	}
 }
+
+// TestTriesApart: apart yields what differs, whatever two tries share.
+func TestTriesApart(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tree, m := newTrie[int, int](), map[int]int{}
+		change := func(n int) {
+			for range n {
+				if key := rapid.IntRange(0, 200).Draw(t, "key"); rapid.Bool().Draw(t, "delete") {
+					tree = tree.without(key)
+					delete(m, key)
+				} else {
+					m[key] = rapid.IntRange(0, 1<<30).Draw(t, "value")
+					tree = tree.with(key, m[key])
+				}
+			}
+		}
+		change(rapid.IntRange(0, 300).Draw(t, "before"))
+		before, was := tree, maps.Clone(m)
+		if rapid.IntRange(0, 9).Draw(t, "anew") == 0 {
+			tree, m = newTrie[int, int](), map[int]int{}
+		}
+		change(rapid.IntRange(0, 60).Draw(t, "after"))
+		want := map[int]int{}
+		for key, v := range was {
+			if now, ok := m[key]; !ok || now != v {
+				want[v]++
+			}
+		}
+		got := map[int]int{}
+		for v := range apart(&before, &tree) {
+			got[v]++
+		}
+		if !maps.Equal(got, want) {
+			t.Fatalf("apart yields %v, want %v", got, want)
+		}
+	})
+}

@@ -61,6 +61,7 @@ type Predicate struct {
 
 // Table is an immutable set of records.
 type Table struct {
+	line    *line
 	columns []Column
 	parts   []part // oldest first
 	next    Ordinal
@@ -75,7 +76,7 @@ type part struct {
 }
 
 // New is an empty table. The first column is the records' key.
-func New(columns []Column) *Table { return &Table{columns: columns} }
+func New(columns []Column) *Table { return &Table{line: &line{}, columns: columns} }
 
 // Columns are the table's columns.
 func (t *Table) Columns() []Column { return t.columns }

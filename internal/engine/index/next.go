@@ -25,7 +25,7 @@ var ErrFull = errors.New("index: no ordinal left, the table must be rebuilt")
 // Next applies a change. A record put under a key that the table holds keeps its ordinal; one whose key was removed in
 // the same change gets a new one, at the end.
 func (t *Table) Next(c Change) (*Table, error) {
-	next := &Table{columns: t.columns, next: t.next}
+	next := &Table{line: t.line, columns: t.columns, next: t.next}
 	if !c.Clear {
 		next.parts = t.parts
 		next.count = t.count
