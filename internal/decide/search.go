@@ -61,7 +61,7 @@ func (c *Call) SearchSubjects(ctx context.Context, s *Search) (*Found, error) {
 			return err
 		}
 		for u := range users.Entries() {
-			out.Names = append(out.Names, u.Identity.EntityID)
+			out.Names = append(out.Names, u.EntityID())
 		}
 		out.Last, out.More = users.More()
 		return nil

@@ -318,7 +318,7 @@ func (c *comparison) touched(side int, id model.TemplateID, t *identityType, yie
 			}
 			found, ok := known[g]
 			if !ok {
-				found = t.members(g, &c.asking, nil)
+				found = t.members(g, &c.asking, nil).possible
 				known[g] = found
 			}
 			yield(found, mask)

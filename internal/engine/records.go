@@ -113,6 +113,9 @@ const (
 	inactiveMark = "\x00inactive"
 )
 
+// isInactive is the value of the inactive mark.
+const isInactive = "1"
+
 func (t *assetType) nameColumn() int { return len(t.table.Columns()) - 1 }
 
 // row makes the index row of an asset.
@@ -244,7 +247,7 @@ func (t *identityType) row(i *model.Identity, scratch *index.Row) error {
 	}
 	scratch.Values[0] = []string{i.EntityID}
 	if i.Inactive {
-		scratch.Values[n-1] = []string{"1"}
+		scratch.Values[n-1] = []string{isInactive}
 	}
 	scratch.Blob = t.appendRows(scratch.Blob, i.Rows)
 	return nil

@@ -29,9 +29,17 @@ func (m *maker) group() {
 func (m *maker) identityBranch(t model.TemplateID) model.Branch {
 	var branch model.Branch
 	for range m.lines() {
-		branch.Rules = append(branch.Rules, m.rule(model.SideIdentity, t, nil))
+		branch.Rules = append(branch.Rules, m.rule(model.SideIdentity, t, m.own(model.SideIdentity)))
 	}
 	return branch
+}
+
+// own lets a rule compare two attributes of its one side, which the simple worlds do not.
+func (m *maker) own(side model.Side) []model.Side {
+	if m.simple {
+		return nil
+	}
+	return []model.Side{side}
 }
 
 // lines is how many rules a branch gets: mostly none or one.
@@ -82,7 +90,7 @@ func (m *maker) condition() {
 		b.Branches = m.branches(func() model.Branch { return m.identityBranch(b.Template) })
 	case model.KindConditionRequest:
 		b.Branches = m.branches(func() model.Branch {
-			return model.Branch{Rules: []model.Rule{m.rule(model.SideRequest, "", nil)}}
+			return model.Branch{Rules: []model.Rule{m.rule(model.SideRequest, "", m.own(model.SideRequest))}}
 		})
 	}
 	m.w.blocks[b.ID] = b

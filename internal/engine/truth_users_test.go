@@ -86,7 +86,7 @@ func compareUsers(rt *rapid.T, w *world, s *engine.Snapshot, q engine.UserQuesti
 	}
 	var got []user
 	for u := range users.Entries() {
-		x := user{Template: u.Template, EntityID: u.Identity.EntityID}
+		x := user{Template: u.Template(), EntityID: u.Identity().EntityID}
 		for _, g := range users.ActionSets()[u.Actions] {
 			x.Actions = append(x.Actions, actionText(g.Action, policyIDs(g.Policies), q.Policies))
 		}

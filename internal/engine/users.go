@@ -33,7 +33,7 @@ type UserQuestion struct {
 type Page struct {
 	After string // entity id of a stored identity: only those behind it; "" = from the beginning
 	Limit int    // most identities in the answer
-	Scan  int    // most identities that are judged; 0 = any number
+	Scan  int    // most identities that are judged one by one; 0 = any number
 }
 
 // Users is the answer to a UserQuestion. It holds ordinals and small numbers; entries are made while they are iterated.
@@ -55,10 +55,21 @@ type userEntry struct {
 
 // User is one identity of an answer. Actions indexes Users.ActionSets.
 type User struct {
-	Template model.TemplateID
-	Identity model.Identity
-	Actions  int
+	Actions int
+	q       *UserQuestion
+	entry   userEntry
 }
+
+// Template is the identity's template.
+func (u *User) Template() model.TemplateID { return u.entry.of.def.ID }
+
+// EntityID is the identity's id.
+func (u *User) EntityID() string { return u.entry.entityID() }
+
+// Identity decodes the identity as it was judged.
+func (u *User) Identity() model.Identity { return u.q.described(u.entry) }
+
+func (e userEntry) entityID() string { return e.of.table.Record(e.ordinal).Values(nil, 0)[0] }
 
 // Len is the number of identities.
 func (u *Users) Len() int { return len(u.entries) }
@@ -74,7 +85,7 @@ func (u *Users) ActionSets() []ActionSet { return u.access.sets }
 func (u *Users) Entries() iter.Seq[User] {
 	return func(yield func(User) bool) {
 		for _, e := range u.entries {
-			if !yield(User{Template: e.of.def.ID, Identity: u.q.described(e), Actions: int(e.actions)}) {
+			if !yield(User{Actions: int(e.actions), q: u.q, entry: e}) {
 				return
 			}
 		}
@@ -93,8 +104,8 @@ func (q *UserQuestion) described(e userEntry) model.Identity {
 }
 
 // Users finds every stored identity that may, asking alone, use the asset, with its actions. The answer is complete and
-// the transpose of Select: candidates come from the index of identities, each is then bound and judged like any other.
-// Errors are those of Bind.
+// the transpose of Select: the index of identities tells who may; those of whom it cannot tell are bound and judged like
+// any other. Errors are those of Bind.
 func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 	out := &Users{q: &q}
 	t, ok := s.assets[q.Asset.Template]
@@ -105,7 +116,6 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 	policies, _ := s.onType.get(t.def.ID)
 	out.until, out.turns = watching(&q.Question, policies)
 	r := &Residual{snapshot: s, question: &q.Question, reachable: map[model.TemplateID]bool{t.def.ID: true}}
-	r.part = s.takingPart(r.reachable, math.MaxInt) // for everybody at once
 	about, known := r.subjectMatter(t, &q.Asset)
 	if !known || about.whole && len(t.def.Actions) == 0 {
 		return out, nil
@@ -113,209 +123,85 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 	c := &collector{residual: r, access: &out.access, asset: t, policies: q.Policies, known: map[string]int{}}
 	c.actions = c.choose(Selection{Templates: []TemplateSelection{{Template: t.def.ID, Actions: q.Actions}}}, t.def.ID)
 	for _, id := range slices.Sorted(maps.Keys(s.identities)) {
-		if q.stopped() {
-			return nil, ErrStopped
-		}
 		if q.Templates != nil && !slices.Contains(q.Templates, id) {
 			continue
 		}
-		search := userSearch{q: &q, asset: t, about: about, of: s.identities[id], known: map[*block]*index.Set{}}
-		if err := out.judge(s, c, about, &search, search.candidates(policies, c.actions).Ordinals()); err != nil {
+		search := userSearch{q: &q, collector: c, about: about, of: s.identities[id], known: map[*block]bounds{}}
+		found := search.find(policies)
+		if q.stopped() {
+			return nil, ErrStopped // what was found is not all
+		}
+		if err := out.add(&search, found); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// judge adds the candidates that may use the asset, as many as the page has.
-func (u *Users) judge(s *Snapshot, c *collector, about matter, search *userSearch, candidates []index.Ordinal) error {
+// add adds those of one template who may use the asset, as many as the page has.
+func (u *Users) add(search *userSearch, found userGrants) error {
+	known, open := found.known.Ordinals(), found.open.Ordinals()
+	actions := search.collector.assign(known, found.labels, found.sets)
 	page := search.q.Page
 	if page != nil {
 		u.last = page.After
 		if o, ok := search.of.table.Find(page.After); ok {
-			candidates = candidates[index.Seek(candidates, 0, o+1):]
+			open = open[index.Seek(open, 0, o+1):]
+			from := index.Seek(known, 0, o+1)
+			known, actions = known[from:], actions[from:]
 		}
 	}
-	for judged, o := range candidates {
-		if page != nil && page.Scan > 0 && judged == page.Scan {
-			u.more = true
-			return nil
-		}
-		e := userEntry{of: search.of, ordinal: o}
-		i := search.q.described(e)
-		labels, err := s.user(c, about, search.q, search.of.def.ID, i)
-		if err != nil {
-			return err
-		}
-		if len(labels) > 0 {
-			if page != nil && len(u.entries) == page.Limit {
+	for judged := 0; len(known)+len(open) > 0; {
+		e := userEntry{of: search.of}
+		granted := true
+		if len(open) == 0 || len(known) > 0 && known[0] < open[0] {
+			e.ordinal, e.actions = known[0], actions[0]
+			known, actions = known[1:], actions[1:]
+		} else {
+			if page != nil && page.Scan > 0 && judged == page.Scan {
 				u.more = true
 				return nil
 			}
-			e.actions = uint32(c.intern(labels))
+			judged++
+			e.ordinal, open = open[0], open[1:]
+			var err error
+			if granted, err = search.judge(&e); err != nil {
+				return err
+			}
+		}
+		if granted && page != nil && len(u.entries) == page.Limit {
+			u.more = true
+			return nil
+		}
+		if granted {
 			u.entries = append(u.entries, e)
 		}
-		u.last = i.EntityID
+		if page != nil {
+			u.last = e.entityID()
+		}
 	}
 	return nil
 }
 
-// user judges one identity, bound as if it asked.
-func (s *Snapshot) user(c *collector, about matter, q *UserQuestion, id model.TemplateID, i model.Identity) ([]label, error) {
-	question := q.Question
-	question.Identities = []Identity{{Template: id, EntityID: i.EntityID, Inactive: i.Inactive, Attributes: i.Attributes, Rows: i.Rows}}
-	r, err := s.bindWithin(&question, c.residual.reachable, c.residual.part)
+// judge binds one identity as if it asked, and notes what it may do.
+func (u *userSearch) judge(e *userEntry) (granted bool, err error) {
+	i := u.q.described(*e)
+	question := u.q.Question
+	question.Identities = []Identity{{Template: u.of.def.ID, EntityID: i.EntityID, Inactive: i.Inactive, Attributes: i.Attributes, Rows: i.Rows}}
+	c := u.collector
+	if c.residual.part == nil {
+		c.residual.part = c.residual.snapshot.takingPart(c.residual.reachable, math.MaxInt) // for everybody at once
+	}
+	r, err := c.residual.snapshot.bindWithin(&question, c.residual.reachable, c.residual.part)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	labels := r.labels(c, about.judge)
-	if q.stopped() {
-		return nil, ErrStopped // labels may have ended early
+	labels := r.labels(c, u.about.judge)
+	if u.q.stopped() {
+		return false, ErrStopped // labels may have ended early
 	}
-	return labels, nil
-}
-
-// userSearch narrows the identities of one template to those that some Allow policy may let use an asset. Lines that the
-// index of identities cannot judge are passed over, so that more may come out, never fewer.
-type userSearch struct {
-	q     *UserQuestion
-	asset *assetType
-	about matter
-	of    *identityType
-	known map[*block]*index.Set // groups and rulesets searched so far
-}
-
-func (u *userSearch) candidates(policies []*policy, actions []model.Action) *index.Set {
-	var found []*index.Set
-	now := unasked(&u.q.Question)
-	for _, p := range policies {
-		if u.q.stopped() {
-			break // nobody waits for the answer
-		}
-		if p.restrict || p.src.Inactive || slices.ContainsFunc(p.conditions, func(c *block) bool {
-			// when and from where is the same for everybody
-			return (c.src.Kind == model.KindCondition || c.src.Kind == model.KindConditionIP) && !now.met(c)
-		}) {
-			continue
-		}
-		groups := u.union(p.groups, func(g *block) *index.Set {
-			if g.src.Template != u.of.def.ID {
-				return nil
-			}
-			return u.of.members(g, &u.q.Question, u.uncertain)
-		})
-		if groups == nil || groups.Len() == 0 {
-			continue
-		}
-		var rulesets []*block
-		for i := range p.uses {
-			use := &p.uses[i]
-			if use.ruleset.src.Template == u.asset.def.ID && slices.ContainsFunc(actions, func(a model.Action) bool { return use.covers(a.ID) }) {
-				rulesets = append(rulesets, use.ruleset)
-			}
-		}
-		if set := u.union(rulesets, u.allowed); set != nil {
-			found = append(found, index.Intersect(groups, set))
-		}
+	if len(labels) > 0 {
+		e.actions = uint32(c.intern(labels))
 	}
-	return index.Union(found...)
-}
-
-// union unites what is found of some blocks, each searched once; nil when nothing is.
-func (u *userSearch) union(blocks []*block, search func(*block) *index.Set) *index.Set {
-	var sets []*index.Set
-	for _, b := range blocks {
-		set, ok := u.known[b]
-		if !ok {
-			set = search(b)
-			u.known[b] = set
-		}
-		if set != nil {
-			sets = append(sets, set)
-		}
-	}
-	if len(sets) == 0 {
-		return nil
-	}
-	return index.Union(sets...)
-}
-
-// allowed are the identities for which some branch of a ruleset may hold for the asset.
-func (u *userSearch) allowed(b *block) *index.Set {
-	var sets []*index.Set
-	for _, br := range b.branches {
-		if br.template != "" && br.template != u.of.def.ID {
-			continue
-		}
-		if list, possible := u.turned(br); possible {
-			sets = append(sets, u.of.table.Select(list, nil))
-		}
-	}
-	return index.Union(sets...)
-}
-
-// turned makes of the lines of a branch, which speak of assets, predicates on identities: of a line that wants the
-// asset's and the identity's values to have one in common, that the identity has one of the asset's. possible is false
-// when a line fails for the asset whoever asks.
-func (u *userSearch) turned(br *branch) (list []index.Predicate, possible bool) {
-	if u.about.whole {
-		return nil, len(br.rules) == 0
-	}
-	asking := subject{question: &u.q.Question}
-	for i := range br.rules {
-		r := &br.rules[i]
-		has := values(u.about.asset, r.src.Left.Attribute)
-		if r.src.Ref.Side != model.SideIdentity {
-			if p, ok := asking.bind(r); !ok || !p.holds(has) {
-				return nil, false
-			}
-			continue
-		}
-		p, ok := r.operands(has)
-		switch {
-		case !ok:
-			return nil, false
-		case r.src.Op != model.OpEqual && r.src.Op != model.OpIn || u.uncertain(r.src.Ref.Attribute, false) ||
-			r.numeric != u.of.numeric(r.src.Ref.Attribute):
-		default:
-			list = append(list, p.indexed(u.of.columns[r.src.Ref.Attribute]))
-		}
-	}
-	return list, true
-}
-
-// uncertain reports whether a line on an attribute of identities may hold of what is judged though it does not hold of
-// what is stored: the request describes the attribute, or rows are judged one by one and the line denies.
-func (u *userSearch) uncertain(id model.AttributeID, negative bool) bool {
-	return negative && u.q.CombinedMultiValue || slices.Contains(u.q.Described[u.of.def.ID], id)
-}
-
-// numeric reports whether an attribute of the template holds numbers.
-func (t *identityType) numeric(id model.AttributeID) bool {
-	a, _ := t.def.Attribute(id)
-	return a.Type == model.Numeric
-}
-
-// members are the identities that may be in a group when question's request attributes are sent: those for which every
-// line holds but the lines between two attributes of the identity and those that skip names.
-func (t *identityType) members(g *block, question *Question, skip func(id model.AttributeID, negative bool) bool) *index.Set {
-	asking := subject{question: question}
-	var sets []*index.Set
-next:
-	for _, br := range g.branches {
-		var list []index.Predicate
-		for i := range br.rules {
-			r := &br.rules[i]
-			if r.src.Ref.Side == model.SideIdentity || skip != nil && skip(r.src.Left.Attribute, r.src.Op.IsNegative()) {
-				continue
-			}
-			p, ok := asking.bind(r)
-			if !ok {
-				continue next
-			}
-			list = append(list, p.indexed(t.columns[p.attribute]))
-		}
-		sets = append(sets, t.table.Select(list, nil))
-	}
-	return index.Union(sets...)
+	return len(labels) > 0, nil
 }

@@ -115,10 +115,11 @@ func (s *stream) users(req *usersCall, a *decide.UsersAnswer) {
 			s.buf = append(s.buf, ',')
 		}
 		first = false
-		s.member(`{"entityId":`, u.Identity.EntityID)
-		s.member(`,"entityTypeId":`, string(u.Template))
+		s.member(`{"entityId":`, u.EntityID())
+		s.member(`,"entityTypeId":`, string(u.Template()))
 		if req.attributes {
-			s.identityAttributes(a.Template(u.Template), &u.Identity)
+			i := u.Identity()
+			s.identityAttributes(a.Template(u.Template()), &i)
 		}
 		if encoded[u.Actions] == nil {
 			encoded[u.Actions] = req.show.appendActions(nil, sets[u.Actions])
