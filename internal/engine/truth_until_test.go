@@ -73,7 +73,7 @@ func sameUsers(rt *rapid.T, m *maker, s *engine.Snapshot, q engine.Question, ass
 			rt.Fatal(err)
 		}
 		for e := range u.Entries() {
-			out = append(out, user{string(e.Template), e.Identity.EntityID, u.ActionSets()[e.Actions]})
+			out = append(out, user{string(e.Template()), e.EntityID(), u.ActionSets()[e.Actions]})
 		}
 		until, ok = u.Until()
 		return out, until, ok
