@@ -49,7 +49,8 @@ type App struct {
 	answers   *token.AnswerKeys
 	service   *management.Service
 	directory *decide.Directory
-	audit     *audit.File // nil = off
+	cache     *runtime.Cache // nil = no answers are kept
+	audit     *audit.File    // nil = off
 	control   *control
 	server    *server.Server
 	admin     *Admin
@@ -68,6 +69,9 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 	if keyIsMissing(c.Data) {
 		o.Log.Warn("the store is there but its key is not; a new key is made, and all secrets that Ambit made before are refused",
 			"missing", filepath.Join(c.Data, secretsFile))
+	}
+	if c.ResponseCacheBytes > 0 {
+		a.cache = runtime.NewCache(c.ResponseCacheBytes)
 	}
 	if a.data, err = openData(ctx, c.Data); err != nil {
 		return a, err
@@ -97,6 +101,9 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 	}
 	metrics := server.NewMetrics()
 	a.measure(metrics.Registry)
+	if a.cache != nil {
+		measureCache(metrics.Registry, a.cache)
+	}
 	a.server, err = server.New(server.Options{
 		Listeners: a.listeners(a.decisions(trust, incoming), a.management(trust)),
 		Cert:      c.TLS.Cert, Key: c.TLS.Key,
@@ -122,7 +129,8 @@ func (a *App) openManagement() error {
 	}
 	a.service = management.New(management.Options{
 		Store: a.data.store, Secrets: a.data.secrets, Tokens: a.tokens, Answers: a.answers, Now: time.Now, Log: a.options.Log,
-		Snapshot: func(id model.EnvironmentID) *engine.Snapshot { return a.directory.Snapshot(id) },
+		Snapshot:      func(id model.EnvironmentID) *engine.Snapshot { return a.directory.Snapshot(id) },
+		DropResponses: a.dropResponses,
 	})
 	return nil
 }
@@ -191,8 +199,8 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 	})
 	return withAuthZEN(runtime.Handler(runtime.Options{
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
-		Envelope: c.V5Envelope,
-		Version:  a.options.Version, Log: a.options.Log, KeySet: a.service.KeySet,
+		Envelope: c.V5Envelope, Cache: a.cache,
+		Version: a.options.Version, Log: a.options.Log, KeySet: a.service.KeySet,
 	}), authzen.Handler(authzen.Options{
 		Service: service, Sealer: a.data.secrets, Clock: time.Now, Log: a.options.Log, PublicURL: c.PublicURL,
 		NoSearch: !c.AuthZEN.SearchEnabled, MaxBytes: c.AuthZEN.MaxBodyBytes, MaxEvaluations: c.AuthZEN.MaxEvaluations,
@@ -227,6 +235,31 @@ func (a *App) measure(r *prometheus.Registry) {
 				}
 				return float64(a.audit.Lost())
 			}))
+}
+
+// dropResponses forgets answers that are kept (runtime-api.md 14.3).
+func (a *App) dropResponses(env model.EnvironmentID, clients []model.ClientID, identities []string) {
+	if a.cache != nil {
+		a.cache.Drop(env, clients, identities)
+	}
+}
+
+// measureCache tells of the answers that are kept.
+func measureCache(r *prometheus.Registry, cache *runtime.Cache) {
+	counter := func(name, help string, of func(runtime.CacheStats) int64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(of(cache.Stats())) }))
+	}
+	gauge := func(name, help string, of func(runtime.CacheStats) int64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
+			func() float64 { return float64(of(cache.Stats())) }))
+	}
+	counter("ambit_response_cache_hits_total", "Questions of scopes with cacheSeconds that were answered from the cache.",
+		func(s runtime.CacheStats) int64 { return s.Hits })
+	counter("ambit_response_cache_misses_total", "Questions of scopes with cacheSeconds that the cache had no answer to.",
+		func(s runtime.CacheStats) int64 { return s.Misses })
+	gauge("ambit_response_cache_entries", "Answers that are kept.", func(s runtime.CacheStats) int64 { return s.Entries })
+	gauge("ambit_response_cache_bytes", "Memory of the answers that are kept.", func(s runtime.CacheStats) int64 { return s.Bytes })
 }
 
 func oneIf(yes bool) float64 {

@@ -45,6 +45,8 @@ type Config struct {
 
 	// MaxRequestBytes limits the body of a decision request.
 	MaxRequestBytes int64 `koanf:"max_request_bytes" yaml:"max_request_bytes"`
+	// ResponseCacheBytes is how much memory the answers may take that are kept for scopes with cacheSeconds. 0 = none is kept.
+	ResponseCacheBytes int64 `koanf:"response_cache_bytes" yaml:"response_cache_bytes"`
 	// ResolutionMaxBranches limits the branches of one filter of a policy resolution; a filter that has more is an error.
 	ResolutionMaxBranches int `koanf:"resolution_max_branches" yaml:"resolution_max_branches"`
 	// MaxConnections limits the open connections of each listener; more wait to be accepted.
@@ -166,7 +168,7 @@ func Default() Config {
 			MaxBodyBytes: 1 << 20, MaxEvaluations: 1000, SearchEnabled: true, SearchPageSize: 500, SearchPageMax: 5000,
 			SearchScanLimit: 100_000, PageTokenTTL: time.Hour, MetadataMaxAge: time.Hour,
 		},
-		MaxRequestBytes: 8 << 20, ResolutionMaxBranches: 10_000,
+		MaxRequestBytes: 8 << 20, ResponseCacheBytes: 64 << 20, ResolutionMaxBranches: 10_000,
 		MaxConnections:  10_000,
 		APIReference:    true,
 		JWTLeeway:       time.Minute,
@@ -233,6 +235,9 @@ func (c *Config) Check() error {
 func (c *Config) checkLimits(bad func(key, format string, args ...any)) {
 	if c.MaxRequestBytes < 1 {
 		bad("max_request_bytes", "%d is below 1", c.MaxRequestBytes)
+	}
+	if c.ResponseCacheBytes < 0 {
+		bad("response_cache_bytes", "%d is below 0", c.ResponseCacheBytes)
 	}
 	if c.ResolutionMaxBranches < 1 {
 		bad("resolution_max_branches", "%d is below 1", c.ResolutionMaxBranches)

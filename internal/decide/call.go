@@ -42,6 +42,9 @@ func (c *Call) PermitCall(ctx context.Context, req APIRequest) (*PermitAnswer, e
 	if len(permit.Resources) == 0 {
 		permit.Resources = []ResourceClaim{{AssetClaim: AssetClaim{Path: req.Call.Path.full}, Action: req.Call.Method}}
 	}
+	if permit.Earlier != nil {
+		permit.Situation.meaning = permit.meaning()
+	}
 	return c.Permit(ctx, permit)
 }
 

@@ -27,6 +27,7 @@ type Asked struct {
 	Keep       time.Duration
 	state      *state
 	source     netip.Addr
+	meaning    []byte
 	identities []Identity
 }
 
@@ -54,6 +55,7 @@ func (a *Asked) AppendKey(b []byte) []byte {
 	b = binary.AppendUvarint(append(b, 'r'), uint64(a.state.snapshot.Revision()))
 	b = binary.AppendUvarint(append(b, 's'), a.state.number)
 	b = appendText(append(b, 'a'), a.source.String())
+	b = appendText(append(b, 'm'), string(a.meaning))
 	b = binary.AppendUvarint(append(b, 'i'), uint64(len(a.identities)))
 	for i := range a.identities {
 		id := &a.identities[i]
@@ -63,10 +65,10 @@ func (a *Asked) AppendKey(b []byte) []byte {
 		if id.Inactive {
 			inactive = 1
 		}
-		b = appendAttributes(append(b, inactive), id.Attributes)
+		b = appendValues(append(b, inactive), id.Attributes)
 		b = binary.AppendUvarint(b, uint64(len(id.Rows)))
 		for _, row := range id.Rows {
-			b = appendAttributes(b, row)
+			b = appendValues(b, row)
 		}
 	}
 	return b
@@ -76,7 +78,7 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-func appendAttributes(b []byte, attributes model.Attributes) []byte {
+func appendValues[K ~string](b []byte, attributes map[K][]string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(attributes)))
 	for _, id := range slices.Sorted(maps.Keys(attributes)) {
 		b = appendText(b, string(id))
@@ -88,15 +90,34 @@ func appendAttributes(b []byte, attributes model.Attributes) []byte {
 	return b
 }
 
+// meaning is what a described call was taken for: all of the call that its answer depends on.
+func (r *PermitRequest) meaning() []byte {
+	b := appendValues(nil, r.Environment)
+	b = binary.AppendUvarint(b, uint64(len(r.Resources)))
+	for i := range r.Resources {
+		claim := &r.Resources[i]
+		b = appendText(b, string(claim.Template))
+		b = appendText(b, claim.Path)
+		b = appendValues(b, claim.Attributes)
+		b = appendText(b, claim.Action)
+		untold := byte(0)
+		if claim.Untold {
+			untold = 1
+		}
+		b = append(b, untold)
+	}
+	return b
+}
+
 // earlier asks for an earlier answer. The outcome is that of the answer that was found, else that of one to be found.
 func (c *Call) earlier(s *Situation, identities []Identity) (Outcome, error) {
-	if s.Earlier == nil {
+	if s.Earlier == nil || c.manager != nil {
 		return Outcome{status: http.StatusOK}, nil
 	}
 	a := Asked{
 		Environment: c.env.id, Client: c.scope.ClientID, Instant: c.started,
 		Keep:  time.Duration(c.scope.CacheSeconds) * time.Second,
-		state: c.state, source: c.source(s.RemoteIP), identities: identities,
+		state: c.state, source: c.source(s.RemoteIP), meaning: s.meaning, identities: identities,
 	}
 	for i := range identities {
 		a.Entities = append(a.Entities, identities[i].EntityID)

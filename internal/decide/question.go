@@ -34,6 +34,7 @@ type Situation struct {
 	Described map[string][]string
 	// Earlier may have the answer already; nil = it is always found anew.
 	Earlier Earlier
+	meaning []byte             // of a described call, for Earlier
 	types   []model.TemplateID // all that the question is about; nil = any
 }
 

@@ -24,8 +24,9 @@ func (t *texts) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return err
 }
 
-// InvalidateIdentities drops what is cached of identities (runtime-api.md 14.2). Every answer of this version is computed
-// from the current snapshot and nothing of an identity is kept between questions, so that the effect is complete at once.
+// InvalidateIdentities drops what is cached of identities (runtime-api.md 14.2). There are no sources of identities but the
+// environment itself, and nothing of an identity is kept between questions but answers, which belong to a revision: the
+// effect is complete at once.
 func (s *Service) InvalidateIdentities(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (Done, error) {
 	var f struct {
 		Template        string `json:"identityTemplate"`
@@ -43,7 +44,7 @@ func (s *Service) InvalidateIdentities(ctx context.Context, call Call, env model
 	return s.invalidated(ctx, call, env, "identity cache", body)
 }
 
-// InvalidateResponses drops cached answers (runtime-api.md 14.3). None are kept in this version.
+// InvalidateResponses drops the answers that this node keeps (runtime-api.md 14.3).
 func (s *Service) InvalidateResponses(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (Done, error) {
 	if len(body) == 0 {
 		return Done{}, model.Invalidf("a body is needed; {} stands for everything")
@@ -60,7 +61,15 @@ func (s *Service) InvalidateResponses(ctx context.Context, call Call, env model.
 	if slices.Contains(slices.Concat(f.Clients, f.MoreClient, f.Identity, f.Entity), "") {
 		return Done{}, model.Invalidf("an id is empty")
 	}
-	return s.invalidated(ctx, call, env, "response cache", body)
+	done, err := s.invalidated(ctx, call, env, "response cache", body)
+	if err == nil && !call.DryRun && s.dropResponses != nil {
+		var clients []model.ClientID
+		for _, id := range slices.Concat(f.Clients, f.MoreClient) {
+			clients = append(clients, model.ClientID(id))
+		}
+		s.dropResponses(env, clients, slices.Concat(f.Identity, f.Entity))
+	}
+	return done, err
 }
 
 // invalidated records the call. An event alone uses no revision.

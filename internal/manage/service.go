@@ -26,6 +26,9 @@ type Options struct {
 	// Snapshot is what decisions about an environment are made from, nil while there is none. Without it every impact
 	// preview reads the whole environment.
 	Snapshot func(model.EnvironmentID) *engine.Snapshot
+	// DropResponses forgets the answers that this node keeps of an environment: those to the clients and about the identities,
+	// none = all. It is complete when it returns. nil = no answers are kept.
+	DropResponses func(env model.EnvironmentID, clients []model.ClientID, identities []string)
 }
 
 // Service is the management plane. All methods may be called from many goroutines at once.
@@ -37,7 +40,8 @@ type Service struct {
 	now     func() time.Time
 	log     *slog.Logger
 
-	snapshot func(model.EnvironmentID) *engine.Snapshot
+	snapshot      func(model.EnvironmentID) *engine.Snapshot
+	dropResponses func(model.EnvironmentID, []model.ClientID, []string)
 
 	cursors  cursors
 	states   states
@@ -54,7 +58,7 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, answers: o.Answers, now: o.Now, log: o.Log,
-		cursors: newCursors(), snapshot: o.Snapshot, states: states{store: o.Store},
+		cursors: newCursors(), snapshot: o.Snapshot, dropResponses: o.DropResponses, states: states{store: o.Store},
 	}
 	s.logins.write, s.failedLogins.record = s.writeLogins, s.logins.add
 	return s

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"net/http"
@@ -47,7 +48,9 @@ func appendRequest(b []byte, endpoint string, f fields) []byte {
 	part := func(text []byte) { b = append(binary.AppendUvarint(b, uint64(len(text))), text...) }
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(f)), func(name string) bool {
 		switch name {
-		case "clientId", "clientSecret", "useCache", "requestId", "meta": // meta's members are among the others
+		case "clientId", "clientSecret", "useCache", "requestId",
+			"meta",                             // its members are among the others
+			"method", "uri", "headers", "body": // count by what they are taken for
 			return true
 		}
 		return false
@@ -65,9 +68,7 @@ func appendRequest(b []byte, endpoint string, f fields) []byte {
 // answer shows it.
 func uniform(name string, v jsontext.Value) jsontext.Value {
 	kind := v.Kind()
-	switch {
-	case kind != jsontext.KindBeginObject && kind != jsontext.KindBeginArray, len(v) > maxKey,
-		name == "contextData", name == "headers", name == "body":
+	if kind != jsontext.KindBeginObject && kind != jsontext.KindBeginArray || len(v) > maxKey || name == "contextData" {
 		return v
 	}
 	out := v.Clone()
@@ -110,7 +111,7 @@ func (a *again) answered(o *decide.Outcome) (told bool) {
 	}
 	if a.next != nil {
 		a.next.result = o.Result
-		a.kept.limit = a.x.h.options.Cache.largest()
+		a.kept.cache = a.x.h.options.Cache
 		if !o.Until.IsZero() {
 			a.next = nil // time has a part in it
 		}
@@ -151,9 +152,17 @@ func (a *again) keeping() *keeping {
 
 // keep keeps the answer, which is written.
 func (a *again) keep() {
-	if a != nil && a.next != nil && !a.kept.over {
-		a.next.body = slices.Clip(slices.Clone(a.kept.bytes))
+	if a != nil && a.next != nil && len(a.kept.bytes) > 0 {
+		a.next.body = bytes.Clone(a.kept.bytes)
 		a.x.h.options.Cache.keep(a.key, a.next, a.seen)
+		a.kept.drop()
+	}
+}
+
+// release gives back what an answer holds that was not kept.
+func (a *again) release() {
+	if a != nil && a.kept.cache != nil {
+		a.kept.drop()
 	}
 }
 
@@ -167,20 +176,31 @@ func (x *exchange) replay(body []byte) {
 	}
 }
 
-// keeping gathers a part of what goes through a stream, up to a limit.
+// keeping gathers a part of what goes through a stream, as far as the cache has room for it.
 type keeping struct {
+	cache *Cache
 	bytes []byte
-	from  int // of the stream's buffer
-	limit int
+	held  int64 // of the cache's room
+	from  int   // of the stream's buffer
 	over  bool
 }
 
 func (k *keeping) add(b []byte) {
-	if k.over = k.over || len(k.bytes)+len(b) > k.limit; k.over {
-		k.bytes = nil
+	if k.over {
 		return
 	}
+	if !k.cache.gather(int64(len(k.bytes)), int64(len(b))) {
+		k.drop()
+		return
+	}
+	k.held += int64(len(b))
 	k.bytes = append(k.bytes, b...)
+}
+
+// drop gives up what was gathered: nothing more is.
+func (k *keeping) drop() {
+	k.cache.gathering.Add(-k.held)
+	k.bytes, k.held, k.over = nil, 0, true
 }
 
 // keep begins to keep what is written; stop ends it.

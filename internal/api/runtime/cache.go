@@ -3,6 +3,7 @@ package runtime
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -19,6 +20,8 @@ type Cache struct {
 	entries *simplelru.LRU[string, *entry]
 	stats   CacheStats
 	drops   uint64 // calls of Drop
+
+	gathering atomic.Int64 // bytes of answers on their way that may be kept
 }
 
 // CacheStats are the figures of a cache since it was made, and what it holds now.
@@ -31,6 +34,8 @@ const (
 	maxKey = 64 << 10
 	// entryShare is how many of the largest answers a cache has room for.
 	entryShare = 16
+	// gatherShare is which part of the cache's size answers on their way may have beside it.
+	gatherShare = 4
 	// entryBytes is about what an entry takes beside its texts.
 	entryBytes = 512
 )
@@ -55,8 +60,18 @@ func NewCache(bytes int64) *Cache {
 	return &Cache{limit: bytes, entries: entries}
 }
 
-// largest is how many bytes an answer that is kept may have.
-func (c *Cache) largest() int { return int(c.limit / entryShare) }
+// gather takes room for so many more bytes of an answer that has some; false = there is none. Callers that read slowly must
+// not hold more than a part of what the cache may hold.
+func (c *Cache) gather(has, more int64) bool {
+	if has+more > c.limit/entryShare {
+		return false
+	}
+	if c.gathering.Add(more) > c.limit/gatherShare {
+		c.gathering.Add(-more)
+		return false
+	}
+	return true
+}
 
 // Stats reads the figures.
 func (c *Cache) Stats() CacheStats {
@@ -79,7 +94,7 @@ func (c *Cache) find(key []byte, at time.Time, wanted bool) (e *entry, seen uint
 		c.stats.Hits++
 		return e, c.drops
 	}
-	if ok {
+	if ok && !at.Before(e.until) {
 		c.remove(string(key), e)
 	}
 	c.stats.Misses++
@@ -113,8 +128,8 @@ func (c *Cache) remove(key string, e *entry) {
 	c.stats.Bytes -= e.cost
 }
 
-// Drop forgets the answers of an environment (runtime-api.md 14.3): those to one of the clients, nil = all, and about one of
-// the identities, nil = all. Answers about everybody are about each. It is complete when it returns: an answer that is being
+// Drop forgets the answers of an environment (runtime-api.md 14.3): those to one of the clients, none = all, and about one of
+// the identities, none = all. Answers about everybody are about each. It is complete when it returns: an answer that is being
 // worked on is not kept.
 func (c *Cache) Drop(environment model.EnvironmentID, clients []model.ClientID, identities []string) {
 	c.mu.Lock()
@@ -122,9 +137,9 @@ func (c *Cache) Drop(environment model.EnvironmentID, clients []model.ClientID, 
 	c.drops++
 	for _, key := range c.entries.Keys() {
 		e, _ := c.entries.Peek(key)
-		about := identities == nil || len(e.entities) == 0 ||
+		about := len(identities) == 0 || len(e.entities) == 0 ||
 			slices.ContainsFunc(e.entities, func(id string) bool { return slices.Contains(identities, id) })
-		if e.environment == environment && about && (clients == nil || slices.Contains(clients, e.client)) {
+		if e.environment == environment && about && (len(clients) == 0 || slices.Contains(clients, e.client)) {
 			c.remove(key, e)
 		}
 	}

@@ -181,6 +181,7 @@ func (x *exchange) turn() (err error) {
 func (x *exchange) release() {
 	x.decoded()
 	x.answered()
+	x.again.release()
 	if x.leave != nil {
 		x.leave()
 	}
