@@ -19,7 +19,7 @@ func (s *Server) wrap(l Listener) http.Handler {
 		inFlight.Inc()
 		a := &answer{ResponseWriter: w, control: http.NewResponseController(w), limits: &s.limits}
 		a.extend()
-		body := a.watchBody(r)
+		r, body := a.watchBody(r)
 		completed := false
 		defer func() {
 			// The last bytes leave after the handler has returned.
@@ -127,15 +127,18 @@ func (a *answer) extend() {
 }
 
 // watchBody counts the body and lifts the read deadline once the body has been read: net/http goes on reading to notice
-// a closed connection, and would take the deadline for one while a long answer is being written.
-func (a *answer) watchBody(r *http.Request) *body {
+// a closed connection, and would take the deadline for one while a long answer is being written. The request to go on with
+// is a copy: by the body of its own net/http tells, when the answer begins, whether to read the rest of it or to close the
+// connection, as after a body that was not asked for (Expect), is too long to wait for or has a broken trailer.
+func (a *answer) watchBody(r *http.Request) (*http.Request, *body) {
 	b := &body{ReadCloser: r.Body, control: a.control, limits: a.limits}
 	if r.Body == nil || r.Body == http.NoBody {
 		b.lift()
-		return b
+		return r, b
 	}
+	r = r.WithContext(r.Context())
 	r.Body = b
-	return b
+	return r, b
 }
 
 type body struct {
