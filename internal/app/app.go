@@ -194,7 +194,7 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 		sink = a.audit
 	}
 	service := decide.New(decide.Options{
-		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Keys: a.answers, Issuer: c.PublicURL, Audit: sink, Log: a.options.Log,
+		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Access: a.tokens, Keys: a.answers, Issuer: c.PublicURL, Audit: sink, Log: a.options.Log,
 		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches,
 	})
 	return withAuthZEN(runtime.Handler(runtime.Options{

@@ -13,6 +13,7 @@ type change struct {
 	whole             bool
 	environment       bool
 	scopes            bool
+	revocations       bool
 	matchers          bool
 	customAttributes  bool
 	mapperSets        map[model.ApplicationID]bool
@@ -42,6 +43,8 @@ func (c *change) add(changes []store.Change) {
 			c.environment = true
 		case store.Scopes:
 			c.scopes = true
+		case store.Revocations:
+			c.revocations = true
 		case store.IdentityWorkspaces:
 			c.matchers = true
 		case store.CustomAttributes:

@@ -48,10 +48,11 @@ type Options struct {
 	Directory *Directory
 	Secrets   Secrets
 	Clock     func() time.Time
-	Tokens    Tokens     // nil = no token is good
-	Keys      Keys       // that sign answers; nil = a signed answer is an error
-	Issuer    string     // of signed answers whose scope has none; "" = "ambit"
-	Audit     audit.Sink // nil = off
+	Tokens    Tokens       // nil = no token is good
+	Access    AccessTokens // nil = scopes have no access tokens
+	Keys      Keys         // that sign answers; nil = a signed answer is an error
+	Issuer    string       // of signed answers whose scope has none; "" = "ambit"
+	Audit     audit.Sink   // nil = off
 	Log       *slog.Logger
 	Trust     Trust // of scopes that have no list of their own
 	// RateLimit is how many calls a second one client id may make from one address; 0 = no limit.
@@ -112,6 +113,7 @@ type Call struct {
 	scope    *model.Scope
 	proof    proof     // that authenticated the scope
 	manager  *manager  // who asks in the scope's place; nil = the scope itself
+	access   *access   // that the call carries; nil = not looked at yet
 	keysBy   time.Time // when the call stops to wait for key sets; zero = it needed none yet
 	recorded bool
 	record   audit.Decision

@@ -75,6 +75,7 @@ type state struct {
 	snapshot *engine.Snapshot
 	enabled  bool
 	scopes   map[model.ClientID]*model.Scope
+	revoked  map[string]bool // ids of access tokens that were ended before their time
 	matchers []identity.Matcher
 	mappers  apiMappers
 	shown    map[string]bool    // keys of the policy custom attributes that are available to the PDP

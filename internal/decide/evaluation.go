@@ -26,33 +26,47 @@ type Verdict struct {
 	Err *model.Error
 }
 
+// Batch is what Evaluate is asked.
+type Batch struct {
+	// Questions in their order. One that comes with an error is not put: the error is its verdict.
+	Questions iter.Seq2[*Evaluation, *model.Error]
+	// Last ends the batch after the first verdict for which it is true; nil = never.
+	Last func(allowed bool) bool
+	// Detail is the level that the request asks for. Of a denial that restrictive policies are the cause of, the verdict
+	// names these where the level in force tells policies.
+	Detail model.Detail
+}
+
 // Evaluate judges questions in their order at one revision and one reading of the clock, as Permit would judge each
-// alone. A question that comes with an error is not put: the error is its verdict. It ends after the first verdict for
-// which last is true; nil = never. The call must be authenticated. One audit record a verdict is written before it
-// returns. Errors: those of Token, but that an identity or its template is not known is a verdict.
-func (c *Call) Evaluate(ctx context.Context, questions iter.Seq2[*Evaluation, *model.Error], last func(allowed bool) bool) ([]Verdict, error) {
+// alone. The call must be authenticated. One audit record a verdict is written before it returns. Errors: those of Token
+// and AdmitAuthZEN, but that an identity or its template is not known is a verdict.
+func (c *Call) Evaluate(ctx context.Context, b Batch) ([]Verdict, error) {
 	ctx, cancel, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
+	if err := c.AdmitAuthZEN(false); err != nil {
+		return nil, err
+	}
 	var verdicts []Verdict
 	var records []audit.Decision
-	for q, problem := range questions {
+	named := c.Detail(b.Detail).Tells(model.DetailPolicies)
+	for q, problem := range b.Questions {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
 		v := Verdict{Err: problem}
 		record := c.record
 		if problem == nil {
-			if v, err = c.verdict(ctx, q); err != nil {
+			if v, err = c.verdict(ctx, q, named); err != nil {
 				return nil, err
 			}
 			record.Subjects, record.SourceIP = []audit.Subject{subjectOf(&q.Primary)}, c.record.SourceIP
 		}
 		record.Result = v.result()
 		verdicts, records = append(verdicts, v), append(records, record)
-		if last != nil && last(v.Allowed) {
+		if b.Last != nil && b.Last(v.Allowed) {
 			break
 		}
 	}
@@ -62,8 +76,9 @@ func (c *Call) Evaluate(ctx context.Context, questions iter.Seq2[*Evaluation, *m
 	return verdicts, c.keepAll(ctx, records)
 }
 
-// verdict puts one question. An empty id or name names nothing (authzen.md 2).
-func (c *Call) verdict(ctx context.Context, q *Evaluation) (Verdict, error) {
+// verdict puts one question. An empty id or name names nothing (authzen.md 2). With named it tells the policies that
+// restrict, too.
+func (c *Call) verdict(ctx context.Context, q *Evaluation, named bool) (Verdict, error) {
 	residual, unknown, err := c.stated(ctx, &q.Situation)
 	if err != nil || unknown != nil {
 		return Verdict{Err: unknown}, err
@@ -72,7 +87,12 @@ func (c *Call) verdict(ctx context.Context, q *Evaluation) (Verdict, error) {
 	if reason != "" {
 		return Verdict{Decision: engine.Decision{Reason: reason}}, nil
 	}
-	return Verdict{Decision: residual.Evaluate(asset, q.Action)}, nil
+	v := Verdict{Decision: residual.Evaluate(asset, q.Action)}
+	if named && v.Reason == engine.ReasonRestricted {
+		v.Policies = residual.Restricting(asset, q.Action)
+	}
+	v.Policies = byID(v.Policies)
+	return v, nil
 }
 
 // stateAsset is the asset that a claim names, or why it and the action name nothing.

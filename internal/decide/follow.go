@@ -268,6 +268,11 @@ func (d *Directory) next(tx *store.Tx, env model.Environment, old *state, c *cha
 			return nil, err
 		}
 	}
+	if c.whole || c.revocations {
+		if st.revoked, err = readRevoked(tx); err != nil {
+			return nil, err
+		}
+	}
 	if c.whole || c.matchers {
 		if st.matchers, err = d.readMatchers(tx); err != nil {
 			return nil, err

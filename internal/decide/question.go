@@ -123,7 +123,7 @@ func (c *Call) settle(ctx context.Context) error {
 		}
 		env, st, scope := c.service.options.Directory.find(c.scope.ClientID)
 		if scope == nil || env != c.env {
-			return unknownClient()
+			return c.unknownClient()
 		}
 		if err := c.checkAgain(ctx, st, scope); err != nil {
 			return err
@@ -157,7 +157,7 @@ func (c *Call) identify(ctx context.Context, s *Situation) ([]Identity, error) {
 			})
 		}
 	}
-	byToken := c.proof.method == model.AuthJWT
+	byToken := c.proof.method == model.AuthJWT || c.proof.access
 	evidence := identity.Evidence{
 		Token: tokenOf(c.in.Authorization) != "" && !byToken, ScopeToken: byToken,
 		Claims: func(m *identity.Matcher) (map[string]any, error) {

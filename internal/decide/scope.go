@@ -26,14 +26,14 @@ func (c *Call) AuthenticateHeaders(ctx context.Context) error {
 	if c.manager != nil {
 		return c.authenticateManager(ctx)
 	}
-	head := c.in.Credentials
-	if head.ClientID == "" {
+	id := c.statedClient()
+	if id == "" {
 		return nil
 	}
 	c.look()
-	_, _, scope := c.service.options.Directory.find(head.ClientID)
+	_, _, scope := c.service.options.Directory.find(id)
 	// nothing tells an unknown scope from one that allows every method
-	secretDecides := head.Secret != "" && (scope == nil || scope.Allows(model.AuthSecretHeader))
+	secretDecides := (c.in.Secret != "" || c.accessToken().text != "") && (scope == nil || scope.Allows(model.AuthSecretHeader))
 	if !secretDecides && (scope == nil || scope.Allows(model.AuthRequestSecret)) {
 		return nil
 	}
@@ -59,13 +59,13 @@ func (c *Call) Authenticate(ctx context.Context, body Credentials) error {
 	if err := c.service.options.Directory.Ready(); err != nil {
 		return err
 	}
-	id := cmp.Or(c.in.ClientID, body.ClientID)
+	id := cmp.Or(c.statedClient(), body.ClientID)
 	c.record.ClientID = model.ClientID(firstRunes(string(id), 128))
 	if c.manager != nil {
 		return c.simulate(ctx, id)
 	}
 	if id == "" {
-		return unknownClient()
+		return c.unknownClient()
 	}
 	if !c.service.limits.allow(id, c.address) {
 		return tooMany()
@@ -88,6 +88,7 @@ func (c *Call) Authenticate(ctx context.Context, body Credentials) error {
 type proof struct {
 	method model.AuthMethod
 	secret string
+	access bool // an access token stands for the secret that it was got with
 }
 
 // choose tries the methods of runtime-api.md 4.2 in their order: the first one that is allowed and has a credential
@@ -99,10 +100,18 @@ func (c *Call) choose(scope *model.Scope, bodySecret string) (proof, error) {
 				return proof{}, err
 			}
 		}
-		return proof{}, unknownClient()
+		return proof{}, c.unknownClient()
 	}
-	token := tokenOf(c.in.Authorization)
-	for _, p := range []proof{{model.AuthSecretHeader, c.in.Secret}, {model.AuthRequestSecret, bodySecret}, {model.AuthJWT, token}} {
+	access, foreign := c.accessToken().text, tokenOf(c.in.Authorization)
+	if access != "" {
+		foreign = "" // it is good for nothing else
+	}
+	for _, p := range []proof{
+		{method: model.AuthSecretHeader, secret: c.in.Secret},
+		{method: model.AuthSecretHeader, secret: access, access: true},
+		{method: model.AuthRequestSecret, secret: bodySecret},
+		{method: model.AuthJWT, secret: foreign},
+	} {
 		if p.secret != "" && scope.Allows(p.method) {
 			return p, nil
 		}
@@ -115,7 +124,10 @@ func (c *Call) choose(scope *model.Scope, bodySecret string) (proof, error) {
 
 // check is nil when p is good for scope as it is now.
 func (c *Call) check(ctx context.Context, p proof, st *state, scope *model.Scope) error {
-	if p.method == model.AuthJWT {
+	switch {
+	case p.access:
+		return c.checkAccess(st, scope)
+	case p.method == model.AuthJWT:
 		return c.checkToken(ctx, p.secret, st, scope)
 	}
 	good, err := c.service.options.Secrets.Check(scope.Secrets, p.secret, c.service.options.Clock())
@@ -184,7 +196,7 @@ func (c *Call) claims(ctx context.Context, m *identity.Matcher, header string) (
 	text := tokenOf(header)
 	tokens := c.service.options.Tokens
 	switch {
-	case text == "" || tokens == nil:
+	case text == "" || tokens == nil, c.proof.access && text == c.proof.secret: // an access token says nothing of users
 		return nil, nil
 	case m.Unsigned():
 		claims, err := tokens.Read(text)

@@ -170,6 +170,9 @@ func (c *Call) search(ctx context.Context, s *Search, find func(context.Context,
 		return nil, err
 	}
 	defer cancel()
+	if err := c.AdmitAuthZEN(true); err != nil {
+		return nil, err
+	}
 	out := &Found{}
 	if err := find(ctx, out); err != nil && !errors.Is(err, engine.ErrStopped) {
 		return nil, err

@@ -294,7 +294,7 @@ func sameExplanation(t failer, r *engine.Residual, a engine.Asset, action string
 	if e.Allowed != want.allowed || e.Reason != want.reason {
 		t.Fatalf("Explain(%+v, %q) = %+v, the reference says %+v", a, action, e.Decision, want)
 	}
-	var granting []model.PolicyID
+	var granting, restricting []model.PolicyID
 	for _, p := range e.Permutations {
 		var covering []model.PolicyID
 		restricted := false
@@ -302,6 +302,7 @@ func sameExplanation(t failer, r *engine.Residual, a engine.Asset, action string
 			switch {
 			case trace.Covers && trace.Restrict:
 				restricted = true
+				restricting = append(restricting, trace.Policy.ID)
 			case trace.Covers:
 				covering = append(covering, trace.Policy.ID)
 			}
@@ -316,6 +317,15 @@ func sameExplanation(t failer, r *engine.Residual, a engine.Asset, action string
 	slices.Sort(granting)
 	if granting = slices.Compact(granting); !slices.Equal(granting, want.policies) {
 		t.Fatalf("Explain(%+v, %q): granting %v, the reference says %+v", a, action, granting, want)
+	}
+	slices.Sort(restricting)
+	named := policyIDs(r.Restricting(a, action))
+	slices.Sort(named)
+	if restricting = slices.Compact(restricting); !e.UnknownAsset && !slices.Equal(restricting, named) {
+		t.Fatalf("Restricting(%+v, %q) = %v, Explain says %v", a, action, named, restricting)
+	}
+	if want.reason == engine.ReasonRestricted && len(named) == 0 {
+		t.Fatalf("Restricting(%+v, %q) names none, the reference says %+v", a, action, want)
 	}
 }
 

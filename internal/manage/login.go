@@ -37,8 +37,9 @@ func (s *Service) Login(ctx context.Context, l Login) (Grant, error) {
 	}
 	s.recordLogin(c.subject(), l, s.now(), true)
 	if c.scope != nil {
-		text, err := s.tokens.IssueRuntime(c.scope, c.secretID, runtimeLifetime)
-		return Grant{AccessToken: text, ExpiresIn: runtimeLifetime, Scope: "runtime"}, err
+		lifetime := c.scope.AuthZEN.Lifetime()
+		text, err := s.tokens.IssueRuntime(c.scope, c.secretID, lifetime)
+		return Grant{AccessToken: text, ExpiresIn: lifetime, Scope: "runtime"}, err
 	}
 	text, err := s.tokens.Issue(c.credential)
 	return Grant{AccessToken: text, ExpiresIn: c.credential.TokenDuration, Scope: grantScope(c.credential)}, err

@@ -12,9 +12,6 @@ import (
 	"github.com/ambit-authz/ambit/internal/token"
 )
 
-// runtimeLifetime is how long the runtime token of a scope lives.
-const runtimeLifetime = time.Hour
-
 // client is who proved itself with an id and a secret: an API credential or a scope.
 type client struct {
 	credential *model.Credential
@@ -80,7 +77,7 @@ func (s *Service) identifyClient(ctx context.Context, l Login) (client, error) {
 }
 
 // findClient finds the client of that id with its secrets; the zero client when there is none. A scope that is switched
-// off, or may not use its secret, is none.
+// off, or may not use its secret in a header, is none (authzen.md 3).
 func (s *Service) findClient(ctx context.Context, l Login) (c client, hashes []model.SecretHash, err error) {
 	var environments []model.EnvironmentID
 	err = s.store.View(ctx, "", func(tx *store.Tx) error {
@@ -108,7 +105,7 @@ func (s *Service) findClient(ctx context.Context, l Login) (c client, hashes []m
 		}
 		err = s.store.View(ctx, env, func(tx *store.Tx) error {
 			scope, err := tx.Scopes.Find(l.ClientID)
-			if err == nil && scope.Enabled && (scope.Allows(model.AuthSecretHeader) || scope.Allows(model.AuthRequestSecret)) {
+			if err == nil && scope.Enabled && scope.Allows(model.AuthSecretHeader) {
 				c.scope, hashes = &scope, scope.Secrets
 			}
 			return ignoreMissing(err)
@@ -255,16 +252,12 @@ func (s *Service) lives(tx *store.Tx, claims *token.Claims) (bool, error) {
 		c, err := tx.Credentials.Find(claims.ClientID)
 		return err == nil && claims.Fits(&c), ignoreMissing(err)
 	}
-	scope, err := tx.Scopes.Find(claims.ClientID)
-	if err != nil || !scope.Enabled {
+	environment, err := tx.Environments.Find(claims.EnvironmentID)
+	if err != nil || !environment.Enabled {
 		return false, ignoreMissing(err)
 	}
-	for _, h := range scope.Secrets {
-		if h.ID == claims.SecretID && h.Alive(s.now()) {
-			return true, nil
-		}
-	}
-	return false, nil
+	scope, err := tx.Scopes.Find(claims.ClientID)
+	return err == nil && scope.Enabled && claims.FitsScope(&scope, s.now()), ignoreMissing(err)
 }
 
 // Issuer is the iss of all tokens.

@@ -110,8 +110,11 @@ func TestRuntimeTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	claims, err := tokens.VerifyRuntime(text)
-	if err != nil || claims.ClientID != "S" || claims.SecretID != "secret-1" || claims.EnvironmentID != scope.EnvironmentID || claims.Audience != token.AudienceRuntime {
+	if err != nil || claims.ClientID != "S" || claims.SecretID != "secret-1" || claims.EnvironmentID != scope.EnvironmentID || claims.Audience != issuer+"/access" {
 		t.Errorf("%+v, %v", claims, err)
+	}
+	if !tokens.Recognizes(text) || tokens.Recognizes("a.b.c") || tokens.Recognizes("") {
+		t.Error("a token of the issuer is not told from others")
 	}
 	if _, err := tokens.Verify(text); !errors.Is(err, token.ErrRefused) {
 		t.Errorf("as a management token: %v", err)

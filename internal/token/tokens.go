@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jws"
@@ -18,11 +19,12 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// Audiences of access tokens. None is accepted in the place of the other (management-api.md 2.4).
-const (
-	AudienceManagement = "ambit-management"
-	AudienceRuntime    = "ambit-runtime"
-)
+// AudienceManagement is the audience of management tokens. Runtime tokens have another, and neither is accepted in the place
+// of the other (management-api.md 2.4).
+const AudienceManagement = "ambit-management"
+
+// AudienceRuntime is the audience of the runtime tokens of an issuer (authzen.md 3).
+func AudienceRuntime(issuer string) string { return strings.TrimSuffix(issuer, "/") + "/access" }
 
 // MaxLifetime is the longest that an access token can live (management-api.md 4), so how long the key that signed it must
 // be known after it was replaced.
@@ -93,6 +95,14 @@ func (c *Claims) Fits(now *model.Credential) bool {
 		c.Role == now.Permission && c.Generation == now.Generation
 }
 
+// FitsScope reports whether the runtime token stands on what s is at now: the scope may use its secret in a header, for
+// which the token stands, and the very secret that it was got with is still in force (authzen.md 3).
+func (c *Claims) FitsScope(s *model.Scope, now time.Time) bool {
+	return c.ClientID == s.ClientID && c.EnvironmentID == s.EnvironmentID && s.Allows(model.AuthSecretHeader) &&
+		now.Before(c.ExpiresAt) &&
+		slices.ContainsFunc(s.Secrets, func(h model.SecretHash) bool { return h.ID != "" && h.ID == c.SecretID && h.Alive(now) })
+}
+
 // Issue signs a token for c that ends after c.TokenDuration.
 func (t *Tokens) Issue(c *model.Credential) (string, error) {
 	return t.sign(AudienceManagement, c.ClientID, c.EnvironmentID, c.TokenDuration, func(b *jwt.Builder) {
@@ -103,7 +113,7 @@ func (t *Tokens) Issue(c *model.Credential) (string, error) {
 // IssueRuntime signs a token for the decision calls that ends after lifetime. secretID is the secret that the scope proved
 // itself with: the token ends with it.
 func (t *Tokens) IssueRuntime(s *model.Scope, secretID string, lifetime time.Duration) (string, error) {
-	return t.sign(AudienceRuntime, s.ClientID, s.EnvironmentID, lifetime, func(b *jwt.Builder) { b.Claim(claimSecret, secretID) })
+	return t.sign(AudienceRuntime(t.issuer), s.ClientID, s.EnvironmentID, lifetime, func(b *jwt.Builder) { b.Claim(claimSecret, secretID) })
 }
 
 func (t *Tokens) sign(audience string, client model.ClientID, env model.EnvironmentID, lifetime time.Duration, claims func(*jwt.Builder)) (string, error) {
@@ -140,7 +150,26 @@ func (t *Tokens) Issuer() string { return t.issuer }
 func (t *Tokens) Verify(text string) (Claims, error) { return t.verify(text, AudienceManagement) }
 
 // VerifyRuntime is Verify for what IssueRuntime made. The caller must still look at the scope and its secret.
-func (t *Tokens) VerifyRuntime(text string) (Claims, error) { return t.verify(text, AudienceRuntime) }
+func (t *Tokens) VerifyRuntime(text string) (Claims, error) {
+	return t.verify(text, AudienceRuntime(t.issuer))
+}
+
+// Recognizes reports whether text says that it is an access token of this issuer, of either audience, be it good or not. Tokens
+// of users and applications, of whatever issuer, do not.
+func (t *Tokens) Recognizes(text string) bool {
+	if len(text) > maxToken {
+		return false
+	}
+	message, err := jws.ParseString(text)
+	if err != nil || len(message.Signatures()) != 1 {
+		return false
+	}
+	typ, _ := message.Signatures()[0].ProtectedHeaders().Type()
+	var said struct {
+		Issuer string `json:"iss"`
+	}
+	return typ == typeAccessToken && json.Unmarshal(message.Payload(), &said) == nil && said.Issuer == t.issuer
+}
 
 // ClaimsManagement reports whether a text says of itself that it is an access token of the management plane. That proves
 // nothing: Verify does.

@@ -145,7 +145,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"other typ":      sign(jwa.ES256(), key, "JWT", kid, nil),
 		"no signature":   parts[0] + "." + parts[1] + ".",
 		"other issuer":   set1("iss", "https://evil.example.org"),
-		"other audience": set1("aud", []string{"ambit-runtime"}),
+		"other audience": set1("aud", []string{token.AudienceRuntime(issuer)}),
 		"future":         set1("iat", now.Add(time.Minute)),
 		"other subject":  set1("sub", "someone"),
 		"too long":       set1("x", strings.Repeat("x", 5000)),

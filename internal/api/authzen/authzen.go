@@ -81,7 +81,8 @@ type handler struct {
 func Handler(o Options) http.Handler {
 	h := &handler{options: o.withDefaults(), routes: map[string]map[string]http.HandlerFunc{}}
 	post := func(path string, endpoint func(*exchange, fields) error) {
-		h.routes[path] = map[string]http.HandlerFunc{http.MethodPost: h.call(endpoint)}
+		search := path != pathEvaluation && path != pathEvaluations
+		h.routes[path] = map[string]http.HandlerFunc{http.MethodPost: h.call(endpoint, search)}
 	}
 	post(pathEvaluation, (*exchange).evaluation)
 	post(pathEvaluations, (*exchange).evaluations)

@@ -30,6 +30,9 @@ func basic(id, secret string) string {
 func TestCredentials(t *testing.T) {
 	w := newWorld(t)
 	id, right := string(clientID), basic(string(clientID), w.secret)
+	own := w.bearer()
+	management, err := w.tokens.Issue(&model.Credential{ClientID: clientID, EnvironmentID: environmentID, TokenDuration: time.Hour, Permission: model.PermissionAdmin})
+	check(t, err)
 	const both, invalidToken = `Basic realm="ambit", Bearer realm="ambit"`, `Basic realm="ambit", Bearer realm="ambit", error="invalid_token"`
 	for path, body := range allRoutes {
 		for _, tt := range []struct {
@@ -47,6 +50,16 @@ func TestCredentials(t *testing.T) {
 			{"nothing", "", "", "", 401, "Missing credentials", both},
 			{"id alone", id, "", "", 401, "Missing credentials", both},
 			{"foreign token", id, "", "Bearer a.b.c", 401, "", ""},
+			{"own token", "", "", own, 200, "", ""},
+			{"own token with its id", id, "", own, 200, "", ""},
+			{"own token, scheme in small letters", "", "", "bearer" + own[len("Bearer"):], 200, "", ""},
+			{"own token with another id", "NOBODY", "", own, 401, "Invalid clientId", both},
+			{"own token, bare", "", "", own[len("Bearer "):], 401, "Missing credentials", both},
+			{"own token, cut", "", "", own[:len(own)-1], 401, "Invalid token", invalidToken},
+			{"wrong pair with an own token", id, "no", own, 401, "Invalid api key", both},
+			{"management token", "", "", "Bearer " + management, 401, "Invalid token", invalidToken},
+			{"management token with an id", id, "", "Bearer " + management, 401, "Invalid token", invalidToken},
+			{"Basic without an id", "", "", basic("", w.secret), 401, "Invalid clientId", both},
 			{"token without a scope", "", "", "Bearer a.b.c", 401, "Invalid token", invalidToken},
 		} {
 			header := http.Header{"Content-Type": {"application/json"}}
@@ -295,24 +308,13 @@ func TestSearchTargets(t *testing.T) {
 // TestScope: a scope that is switched off, or without applications, permits and finds nothing.
 func TestScope(t *testing.T) {
 	w := newWorld(t)
-	change := func(fn func(*model.Scope)) {
-		w.update(func(tx *store.Tx) error {
-			scope, err := tx.Scopes.Find(clientID)
-			if err != nil {
-				return err
-			}
-			fn(&scope)
-			_, err = tx.Scopes.Put(scope)
-			return err
-		})
-	}
-	change(func(s *model.Scope) { s.ApplicationIDs = nil })
+	w.changeScope(func(s *model.Scope) { s.ApplicationIDs = nil })
 	w.wants(pathEvaluation, strings.TrimSuffix(aliceReads, "}")+`,"options":{"ambit_context":"reasons"}}`,
 		`{"decision":false,"context":{"reasons":[{"code":"PID001","message":"No application of the scope has the type"}]}}`)
 	for _, path := range []string{pathSubjects, pathResources, pathActions} {
 		w.wants(path, aliceReads, `{"results":[]}`)
 	}
-	change(func(s *model.Scope) { s.Enabled = false })
+	w.changeScope(func(s *model.Scope) { s.Enabled = false })
 	w.refuses(pathEvaluation, aliceReads, 401, "Invalid clientId")
 }
 

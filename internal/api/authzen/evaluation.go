@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -23,11 +24,12 @@ func (x *exchange) evaluation(f fields) error {
 		return err
 	}
 	one := func(yield func(*decide.Evaluation, *model.Error) bool) { yield(q.evaluation(), nil) }
-	verdicts, err := x.call.Evaluate(x.r.Context(), one, nil)
+	asked := detail(f)
+	verdicts, err := x.call.Evaluate(x.r.Context(), decide.Batch{Questions: one, Detail: asked})
 	if err != nil {
 		return err
 	}
-	return x.answer(appendDecision(nil, &verdicts[0], wantsReasons(f)))
+	return x.answer(appendDecision(nil, &verdicts[0], x.call.Detail(asked)))
 }
 
 // semantics are the values of evaluations_semantic, each with the verdict after which it ends.
@@ -52,17 +54,18 @@ func (x *exchange) evaluations(f fields) error {
 	if b.count == 0 {
 		return x.evaluation(f)
 	}
-	verdicts, err := x.call.Evaluate(x.r.Context(), b.each(), b.last)
+	asked := detail(f)
+	verdicts, err := x.call.Evaluate(x.r.Context(), decide.Batch{Questions: b.each(), Last: b.last, Detail: asked})
 	if err != nil {
 		return err
 	}
-	reasons := wantsReasons(f)
+	told := x.call.Detail(asked)
 	body := []byte(`{"evaluations":[`)
 	for i := range verdicts {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = appendDecision(body, &verdicts[i], reasons)
+		body = appendDecision(body, &verdicts[i], told)
 	}
 	return x.answer(append(body, `]}`...))
 }
@@ -160,36 +163,68 @@ func (b *batch) element(v jsontext.Value) (*decide.Evaluation, *model.Error) {
 	return q.evaluation(), nil
 }
 
-// wantsReasons tells whether the request asks for a context of decisions. The scope's setting is none, at most reasons.
-func wantsReasons(f fields) bool {
+// detail is the level of detail that the request asks for, "" when it does not.
+func detail(f fields) model.Detail {
 	options := f["options"]
 	if options.Kind() != jsontext.KindBeginObject {
-		return false
+		return ""
 	}
 	for name, value := range incoming.Members(options) {
 		if name == "ambit_context" && value.Kind() == jsontext.KindString {
 			text, _ := incoming.Scalar(value)
-			return text == "reasons" || text == "policies"
+			return model.Detail(text)
 		}
 	}
-	return false
+	return ""
 }
 
 // appendDecision writes a Decision (authzen.md 13).
-func appendDecision(b []byte, v *decide.Verdict, reasons bool) []byte {
-	if v.Allowed {
-		return append(b, `{"decision":true}`...)
+func appendDecision(b []byte, v *decide.Verdict, told model.Detail) []byte {
+	b = strconv.AppendBool(append(b, `{"decision":`...), v.Allowed)
+	before := len(b)
+	next := func(name string) {
+		opening := `,"context":{`
+		if len(b) > before {
+			opening = ","
+		}
+		b = append(append(append(append(b, opening...), '"'), name...), `":`...)
 	}
-	b = append(b, `{"decision":false`...)
+	reasons := told.Tells(model.DetailReasons)
 	switch {
 	case v.Err != nil && (reasons || v.Err.Kind == model.KindInvalid):
-		b = append(appendError(append(b, `,"context":{"error":`...), v.Err), '}')
-	case v.Err == nil && reasons:
-		b = member(append(b, `,"context":{"reasons":[{`...), "code", v.Reason)
-		b = member(append(b, ','), "message", reasonText(v.Reason))
-		b = append(b, `}]}`...)
+		next("error")
+		b = appendError(b, v.Err)
+	case v.Err == nil && !v.Allowed && reasons:
+		next("reasons")
+		b = member(append(b, `[{`...), "code", v.Reason)
+		b = append(member(append(b, ','), "message", reasonText(v.Reason)), `}]`...)
+	}
+	if told.Tells(model.DetailPolicies) && len(v.Policies) > 0 {
+		next("policies")
+		b = appendPolicies(b, v)
+	}
+	if len(b) > before {
+		b = append(b, '}')
 	}
 	return append(b, '}')
+}
+
+// appendPolicies writes the policies of a verdict: those that grant, or those that restrict.
+func appendPolicies(b []byte, v *decide.Verdict) []byte {
+	access := "Restrict"
+	if v.Allowed {
+		access = "Allow"
+	}
+	b = append(b, '[')
+	for i, p := range v.Policies {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = member(append(b, '{'), "id", string(p.ID))
+		b = member(append(b, ','), "name", p.Name)
+		b = append(member(append(b, ','), "accessType", access), '}')
+	}
+	return append(b, ']')
 }
 
 func appendError(b []byte, e *model.Error) []byte {

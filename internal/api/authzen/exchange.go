@@ -38,12 +38,15 @@ func known(name string) bool {
 
 // call makes an HTTP handler of an endpoint, with the checks of authzen.md 3 in their order. The endpoint returns an error
 // before it has written anything.
-func (h *handler) call(endpoint func(*exchange, fields) error) http.HandlerFunc {
+func (h *handler) call(endpoint func(*exchange, fields) error, search bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var errs model.Errors
 		in := incoming.Begin(w, r, &errs)
 		err := prove(&in, r)
 		x := &exchange{h: h, w: w, r: r, call: h.options.Service.Begin(in)}
+		if err == nil {
+			err = x.admit(&in, search)
+		}
 		if err == nil {
 			err = x.serve(endpoint, errs)
 		}
@@ -56,10 +59,18 @@ func (h *handler) call(endpoint func(*exchange, fields) error) http.HandlerFunc 
 	}
 }
 
-func (x *exchange) serve(endpoint func(*exchange, fields) error, errs model.Errors) error {
+// admit authenticates the scope and looks at its switches.
+func (x *exchange) admit(in *decide.Incoming, search bool) error {
+	if in.ClientID == "" && in.Authorization != "" && !x.call.HoldsAccessToken() {
+		return invalidToken() // of somebody else, and no scope is named
+	}
 	if err := x.call.Authenticate(x.r.Context(), decide.Credentials{}); err != nil {
 		return err
 	}
+	return x.call.AdmitAuthZEN(search)
+}
+
+func (x *exchange) serve(endpoint func(*exchange, fields) error, errs model.Errors) error {
 	if err := errs.OrNil(); err != nil {
 		return err
 	}
@@ -74,8 +85,8 @@ func (x *exchange) serve(endpoint func(*exchange, fields) error, errs model.Erro
 	return endpoint(x, f)
 }
 
-// prove settles which credentials decide: a pair of headers, else HTTP Basic, else a token for the scope that a header
-// names. There is no fall-back from one to the next (authzen.md 3).
+// prove settles which credentials decide: a pair of headers, else HTTP Basic, else an access token of the server, else a
+// token for the scope that a header names. There is no fall-back from one to the next (authzen.md 3).
 func prove(in *decide.Incoming, r *http.Request) error {
 	scheme, _, _ := strings.Cut(strings.TrimSpace(in.Authorization), " ")
 	switch id, secret, basic := r.BasicAuth(); {
@@ -85,13 +96,14 @@ func prove(in *decide.Incoming, r *http.Request) error {
 		in.Credentials, in.Authorization = decide.Credentials{ClientID: model.ClientID(id), Secret: secret}, ""
 	case !strings.EqualFold(scheme, "Bearer"):
 		return &model.Error{Kind: model.KindUnauthorized, Name: "MissingCredentials", Message: "Missing credentials"}
-	case in.ClientID == "":
-		// the server's own tokens are not taken yet
-		return &model.Error{Kind: model.KindUnauthorized, Code: "AMB-012", Name: "InvalidToken", Message: "Invalid token"}
 	default:
 		in.Secret = ""
 	}
 	return nil
+}
+
+func invalidToken() error {
+	return &model.Error{Kind: model.KindUnauthorized, Code: "AMB-012", Name: "InvalidToken", Message: "Invalid token"}
 }
 
 // read gives the whole body of a call that sends JSON as it is.

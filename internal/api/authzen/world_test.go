@@ -5,6 +5,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -50,6 +53,7 @@ type world struct {
 	server    *httptest.Server
 	secrets   *token.Secrets
 	secret    string
+	tokens    *token.Tokens
 	service   *decide.Service
 
 	mu      sync.Mutex
@@ -101,12 +105,16 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	quiet := w.quiet()
 	w.directory = decide.NewDirectory(decide.DirectoryOptions{Store: w.store, Clock: time.Now, Log: quiet, MaxStaleness: time.Hour})
 	check(t, w.directory.CatchUp(ctx))
-	w.service = decide.New(decide.Options{Directory: w.directory, Secrets: w.secrets, Clock: w.clock, Audit: w, Log: quiet})
 	w.server = httptest.NewUnstartedServer(nil)
-	o := Options{
-		Service: w.service, Sealer: w.secrets, Clock: w.clock, Log: quiet,
-		PublicURL: "https://" + w.server.Listener.Addr().String(),
-	}
+	url := "https://" + w.server.Listener.Addr().String()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	w.tokens, err = token.NewTokens(token.TokenOptions{Key: key, Issuer: url, Now: w.clock})
+	check(t, err)
+	w.service = decide.New(decide.Options{
+		Directory: w.directory, Secrets: w.secrets, Access: w.tokens, Clock: w.clock, Audit: w, Log: quiet,
+	})
+	o := Options{Service: w.service, Sealer: w.secrets, Clock: w.clock, Log: quiet, PublicURL: url}
 	for _, c := range change {
 		c(&o)
 	}
@@ -204,6 +212,34 @@ func (w *world) described(h http.Handler) http.Handler {
 		}
 		out.WriteHeader(kept.Code)
 		_, _ = out.Write(kept.Body.Bytes())
+	})
+}
+
+// bearer is the header with an access token that the scope got with its first secret, as it is now.
+func (w *world) bearer() string {
+	w.t.Helper()
+	scope := w.scope()
+	text, err := w.tokens.IssueRuntime(&scope, scope.Secrets[0].ID, scope.AuthZEN.Lifetime())
+	check(w.t, err)
+	return "Bearer " + text
+}
+
+func (w *world) scope() (out model.Scope) {
+	w.t.Helper()
+	check(w.t, w.store.View(context.Background(), environmentID, func(tx *store.Tx) (err error) {
+		out, err = tx.Scopes.Find(clientID)
+		return err
+	}))
+	return out
+}
+
+func (w *world) changeScope(fn func(*model.Scope)) {
+	w.t.Helper()
+	scope := w.scope()
+	fn(&scope)
+	w.update(func(tx *store.Tx) error {
+		_, err := tx.Scopes.Put(scope)
+		return err
 	})
 }
 

@@ -31,6 +31,17 @@ func (w *world) scoped() (secret, runtimeToken string) {
 	return out.Data.Secret, w.token("/oauth2/token", "PORTAL", out.Data.Secret)
 }
 
+// newSecret gives the scope a secret in the place of all others.
+func (w *world) newSecret() string {
+	w.t.Helper()
+	var out struct {
+		Data struct{ Secret string }
+	}
+	a := w.do("admin", "POST", env+"/scopes/PORTAL/secrets", "").want(w.t, 201)
+	w.must(json.Unmarshal([]byte(a.body), &out, json.MatchCaseInsensitiveNames(true)))
+	return out.Data.Secret
+}
+
 func (w *world) token(path, id, secret string) string {
 	w.t.Helper()
 	a := w.do("", "POST", path, "grant_type=client_credentials", form, basicOf(id, secret)).want(w.t, 200)
@@ -160,10 +171,14 @@ func TestOAuthRuntimeToken(t *testing.T) {
 	for _, target := range []string{"/ambit/1.0/whoami", env, env + "/scopes", credentialsPath, auditPath} {
 		w.do("runtime", "GET", target, "").want(t, 401)
 	}
+	w.do("admin", "PATCH", env+"/scopes/PORTAL", `{"authzenTokenLifetime":120}`).want(t, 200, `"authzenTokenLifetime":120`)
+	w.runOAuth([]oauthCase{{"its own lifetime", "/oauth2/token", grant, []string{basicOf("PORTAL", secret)}, 200, "", []string{`"expires_in":120`}}})
 	w.do("admin", "PATCH", env+"/scopes/PORTAL", `{"enabled":false}`).want(t, 200)
 	w.runOAuth([]oauthCase{{"switched off", "/oauth2/token", grant, []string{basicOf("PORTAL", secret)}, 401, "invalid_client", nil}})
 	w.do("admin", "PATCH", env+"/scopes/PORTAL", `{"enabled":true,"authMethods":["AUTHORIZATION_JWT"]}`).want(t, 200)
 	w.runOAuth([]oauthCase{{"without secrets", "/oauth2/token", grant, []string{basicOf("PORTAL", secret)}, 401, "invalid_client", nil}})
+	w.do("admin", "PATCH", env+"/scopes/PORTAL", `{"authMethods":["REQUEST_SECRET"]}`).want(t, 200)
+	w.runOAuth([]oauthCase{{"no secret in headers", "/oauth2/token", grant, []string{basicOf("PORTAL", secret)}, 401, "invalid_client", nil}})
 	w.service.Close()
 	w.do("admin", "GET", auditPath+"/"+envID+"?filter[resourceType][eq]=SCOPE&filter[action][eq]=LOGIN", "").want(t, 200, `"userId":"PORTAL"`)
 }
@@ -234,7 +249,7 @@ func TestOAuthIntrospect(t *testing.T) {
 		{"in the body", path, "token=" + viewer + "&client_id=tenant&client_secret=" + w.secrets["tenant"], nil, 200, "", []string{`"active":true`}},
 		{"by a management token", path, "token=" + viewer, []string{"Authorization: Bearer " + w.tokens["admin"]}, 200, "", []string{`"active":true`}},
 		{"of the tenant by the tenant", path, "token=" + tenantText, []string{tenant}, 200, "", []string{`"active":true`, `"ambit_owner":"tenant"`, `"scope":"tenant:admin"`}},
-		{"runtime token", path, "token=" + runtimeText, []string{admin}, 200, "", []string{`"active":true,"scope":"runtime","client_id":"PORTAL"`, `"aud":"ambit-runtime"`}},
+		{"runtime token", path, "token=" + runtimeText, []string{admin}, 200, "", []string{`"active":true,"scope":"runtime","client_id":"PORTAL"`, `"aud":"https://ambit.example.org/access"`}},
 		{"of the tenant by an environment", path, "token=" + tenantText, []string{admin}, 200, "", dead},
 		{"of another environment", path, "token=" + foreignText, []string{admin}, 200, "", dead},
 		{"of another environment by the tenant", path, "token=" + foreignText, []string{tenant}, 200, "", []string{`"active":true`}},
@@ -258,8 +273,15 @@ func TestOAuthIntrospect(t *testing.T) {
 	})
 	again := w.token("/oauth2/token", "PORTAL", secret)
 	w.runOAuth([]oauthCase{{"before", path, "token=" + again, []string{admin}, 200, "", []string{`"active":true`}}})
-	w.do("admin", "POST", env+"/scopes/PORTAL/secrets", "").want(t, 201) // the old secret ends at once
+	secret = w.newSecret() // the old secret ends at once
 	w.runOAuth([]oauthCase{{"its secret has ended", path, "token=" + again, []string{admin}, 200, "", dead}})
+	again = w.token("/oauth2/token", "PORTAL", secret)
+	w.do("admin", "PATCH", env, `{"settings":{"enabled":false}}`).want(t, 200)
+	w.runOAuth([]oauthCase{{"its environment is off", path, "token=" + again, []string{tenant}, 200, "", dead}})
+	w.do("admin", "PATCH", env, `{"settings":{"enabled":true}}`).want(t, 200)
+	w.runOAuth([]oauthCase{{"its environment is on again", path, "token=" + again, []string{tenant}, 200, "", []string{`"active":true`}}})
+	w.do("admin", "PATCH", env+"/scopes/PORTAL", `{"authMethods":["AUTHORIZATION_JWT"]}`).want(t, 200)
+	w.runOAuth([]oauthCase{{"its scope has no secrets in headers", path, "token=" + again, []string{tenant}, 200, "", dead}})
 	w.do("tenant", "DELETE", credentialsPath+"/"+*foreign.ID, "").want(t, 204)
 	w.runOAuth([]oauthCase{{"MG-26: its credential is gone", path, "token=" + foreignText, []string{tenant}, 200, "", dead}})
 	w.clock = w.clock.Add(90 * time.Minute)
