@@ -159,7 +159,7 @@ func ignoredValues(t *model.AssetTemplate, sent map[string][]string) []string {
 	var out []string
 	for name := range sent {
 		if t != nil && (t.Source == model.SourceRequest || t.IsAttributeSentInRequest) {
-			if _, ok := t.RequestAttribute(name); ok {
+			if a, ok := t.RequestAttribute(name); ok && !a.IsCalculated {
 				continue
 			}
 		}

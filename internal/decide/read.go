@@ -144,7 +144,10 @@ func (r *reader) delta(env model.Environment, old *engine.Snapshot, c *change) (
 	}
 	for _, t := range d.IdentityTemplates.Put {
 		before, known := old.IdentityTemplate(t.ID)
-		if !known || gains(t.Attributes, func(a model.IdentityAttribute) bool { _, ok := before.Attribute(a.ID); return ok }) {
+		if !known || gains(t.Attributes, func(a model.IdentityAttribute) bool {
+			b, ok := before.Attribute(a.ID)
+			return ok && !b.IsCalculated
+		}) {
 			freshIdentity = append(freshIdentity, t.ID)
 		}
 	}

@@ -93,7 +93,8 @@ func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool, 
 	total := 1
 	for i := range q.Identities {
 		id := &q.Identities[i]
-		if _, ok := s.identities[id.Template]; !ok {
+		t, ok := s.identities[id.Template]
+		if !ok {
 			return nil, model.Invalidf("identity template %q does not exist", id.Template)
 		}
 		for j := range i {
@@ -101,7 +102,7 @@ func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool, 
 				return nil, model.Invalidf("two identities of template %q", id.Template)
 			}
 		}
-		choices[i] = r.question.subjects(id)
+		choices[i] = r.question.subjects(t, id)
 		if total *= len(choices[i]); total > maxPermutations {
 			return nil, model.Invalidf("more than %d combinations of identity rows", maxPermutations)
 		}

@@ -11,9 +11,10 @@ import (
 
 // rule is a compiled line of a branch.
 type rule struct {
-	src     model.Rule
-	numeric bool
-	fixed   predicate // when the right side is literal
+	src        model.Rule
+	numeric    bool
+	fixed      predicate          // when the right side is literal
+	calculated *model.Calculation // of the left attribute, in rulesets; nil = it is not calculated
 }
 
 // branch is a compiled conjunction. In branches of rulesets fixed is its predicates when they do not depend on the
@@ -121,14 +122,14 @@ func (s *Snapshot) compileBranch(b *model.Block, src *model.Branch) (*branch, er
 		if r.Left.Side != side(b.Kind) {
 			return nil, blockError(b, "a rule begins with %s", r.Left.Side)
 		}
-		left, err := s.attributeType(b, r.Left)
+		left, calculated, err := s.leftAttribute(b, r.Left)
 		if err != nil {
 			return nil, err
 		}
 		if r.Op < model.OpEqual || r.Op > model.OpGreaterEqual {
 			return nil, blockError(b, "operator %d is not known", r.Op)
 		}
-		c := rule{src: r, numeric: r.Type(left) == model.Numeric}
+		c := rule{src: r, numeric: r.Type(left) == model.Numeric, calculated: calculated}
 		if c.numeric && r.Op.IsText() || !c.numeric && r.Op.IsOrder() {
 			return nil, blockError(b, "operator %q cannot be used on %s attribute %q", r.Op, left, r.Left.Attribute)
 		}
@@ -169,8 +170,9 @@ func (s *Snapshot) checkRight(b *model.Block, src *model.Branch, ref model.Ref) 
 		return blockError(b, "identity attributes need an identity template")
 	}
 	if t, ok := s.identities[template]; ok {
-		if _, ok := t.def.Attribute(ref.Attribute); ok {
-			return nil
+		if a, ok := t.def.Attribute(ref.Attribute); ok {
+			_, err := t.def.Calculation(&a)
+			return notCalculable(b, ref, err)
 		}
 	}
 	return blockError(b, "identity template %q has no attribute %q", template, ref.Attribute)
@@ -190,29 +192,35 @@ func (r *rule) literals(b *model.Block) (predicate, error) {
 	return p, nil
 }
 
-// attributeType finds the declared type of a left attribute.
-func (s *Snapshot) attributeType(b *model.Block, ref model.Ref) (model.AttributeType, error) {
+// notCalculable refuses a rule on an attribute of which err says that it has no calculation (policy-model.md 3.5).
+func notCalculable(b *model.Block, ref model.Ref, err error) error {
+	if err == nil {
+		return nil
+	}
+	return blockError(b, "attribute %q is calculated; rules on it are not offered: %v", ref.Attribute, err)
+}
+
+// leftAttribute finds the declared type of a left attribute and, of an asset's, how it is calculated.
+func (s *Snapshot) leftAttribute(b *model.Block, ref model.Ref) (model.AttributeType, *model.Calculation, error) {
 	switch ref.Side {
 	case model.SideAsset:
 		if t, ok := s.assets[b.Template]; ok {
-			a, ok := t.def.Attribute(ref.Attribute)
-			if ok && a.IsCalculated {
-				return "", blockError(b, "attribute %q is calculated; rules on it are not offered", ref.Attribute)
-			}
-			if ok {
-				return a.Type, nil
+			if a, ok := t.def.Attribute(ref.Attribute); ok {
+				calculation, err := t.def.Calculation(&a)
+				return a.Type, calculation, notCalculable(b, ref, err)
 			}
 		}
 	case model.SideIdentity:
 		if t, ok := s.identities[b.Template]; ok {
 			if a, ok := t.def.Attribute(ref.Attribute); ok {
-				return a.Type, nil
+				_, err := t.def.Calculation(&a)
+				return a.Type, nil, notCalculable(b, ref, err)
 			}
 		}
 	case model.SideRequest:
-		return model.String, nil
+		return model.String, nil, nil
 	}
-	return "", blockError(b, "template %q has no attribute %q", b.Template, ref.Attribute)
+	return "", nil, blockError(b, "template %q has no attribute %q", b.Template, ref.Attribute)
 }
 
 // link joins a policy to its compiled blocks.

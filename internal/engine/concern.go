@@ -69,7 +69,7 @@ func (s *Snapshot) ConcernsAsset(q Question, a Asset, actions []string) []Concer
 				return false
 			}
 			p, ok := nobody.subjects[0].bind(&line)
-			return !ok || !p.holds(values(full, line.src.Left.Attribute))
+			return !ok || !p.holds(line.values(full))
 		})
 	}
 	covers := s.covering(a.Template, actions)

@@ -43,14 +43,14 @@ func (s *Snapshot) complete(a *Asset) (*model.Asset, bool) {
 	return t.replaced(t.table.Record(o), t.accepted(a.Attributes)), true
 }
 
-// accepted are the values of a request that count for assets of the type (E12).
+// accepted are the values of a request that count for assets of the type (E12); those for calculated attributes never do.
 func (t *assetType) accepted(sent model.Attributes) model.Attributes {
 	out := model.Attributes{}
 	if t.def.Source != model.SourceRequest && !t.def.IsAttributeSentInRequest {
 		return out
 	}
 	for id, vs := range sent {
-		if c, ok := t.columns[id]; ok && c > 0 {
+		if t.columns[id] > 0 && t.calculated[id] == nil {
 			out[id] = model.Distinct(vs)
 		}
 	}
@@ -66,17 +66,26 @@ func (t *assetType) replaced(r index.Record, sent model.Attributes) *model.Asset
 	return &out
 }
 
-// values reads an attribute of an asset for a predicate.
-func values(a *model.Asset, id model.AttributeID) []string {
+// given are the values of an attribute that an asset brings along: of any but a calculated one.
+func given(a *model.Asset, id model.AttributeID) []string {
 	if id == model.AttributePath {
 		return one(a.Path)
 	}
 	return a.Attributes[id]
 }
 
+// values are those of the left attribute of a ruleset's line. Calculated ones are made when they are asked for, so that
+// many values of a request are never held twice.
+func (r *rule) values(a *model.Asset) []string {
+	if r.calculated != nil {
+		return r.calculated.Values(given(a, r.calculated.Argument))
+	}
+	return given(a, r.src.Left.Attribute)
+}
+
 func (b *boundBranch) holds(a *model.Asset) bool {
 	for i := range b.predicates {
-		if !b.predicates[i].holds(values(a, b.predicates[i].attribute)) {
+		if p := &b.predicates[i]; !p.holds(p.rule.values(a)) {
 			return false
 		}
 	}

@@ -132,7 +132,7 @@ func (p *permutation) trace(pol *policy, t model.TemplateID, action model.Action
 				if about.asset == nil {
 					return nil
 				}
-				return values(about.asset, r.src.Left.Attribute)
+				return r.values(about.asset)
 			}}
 		})
 		b.Holds = about.judge != nil && p.fits(pol, u, about.judge)

@@ -37,8 +37,9 @@ var ErrTooManyBranches = errors.New("engine: a filter has too many branches")
 
 // Filters lists what is granted of the wanted actions of a reachable type, in the type's order and, with policies, one for
 // each granting policy by id. What Restrict policies take away is in the branches as negations; where there is none the
-// assets concerned are left out, so that a filter may fit fewer assets than Evaluate allows, never more (10.4). What the
-// filters take of the room is gone afterwards. Errors: ErrTooManyBranches, ErrStopped.
+// assets concerned are left out, so that a filter may fit fewer assets than Evaluate allows, never more (10.4). For the same
+// reason no leaf is on a calculated attribute, which rows that live elsewhere lack: a branch that has one is left out, and
+// such a line has no negation. What the filters take of the room is gone afterwards. Errors: ErrTooManyBranches, ErrStopped.
 func (r *Residual) Filters(want TemplateSelection, policies bool, room *FilterRoom) ([]Filter, error) {
 	if !r.reachable[want.Template] {
 		return nil, nil
@@ -105,6 +106,9 @@ func (b *filterBuilder) add(terms []term, action model.ActionID) error {
 			continue
 		}
 		for j := range t.branches {
+			if slices.ContainsFunc(t.branches[j].predicates, func(p predicate) bool { return p.rule.calculated != nil }) {
+				continue
+			}
 			split, err := b.split(&t.branches[j])
 			if err != nil {
 				return err
@@ -218,6 +222,9 @@ func negation(op model.Operator) (model.Operator, bool) {
 
 func (b *filterBuilder) negate(l *Leaf) (Leaf, bool) {
 	op, ok := negation(l.Op)
+	if b.asset.calculated[l.Attribute] != nil {
+		return Leaf{}, false
+	}
 	if a, declared := b.asset.def.Attribute(l.Attribute); declared && a.IsMultiValue && l.Op.IsOrder() {
 		return Leaf{}, false // some value may be below and another one above
 	}

@@ -354,7 +354,7 @@ func (c *comparison) identity(t model.TemplateID, mask uint64, who [2]*model.Ide
 func (c *comparison) bind(side int, t model.TemplateID, who *model.Identity, reach map[model.TemplateID]bool) *Residual {
 	s := c.sides[side]
 	identity := Identity{Template: t, EntityID: who.EntityID, Inactive: who.Inactive, Attributes: who.Attributes, Rows: who.Rows}
-	subjects := c.asking.subjects(&identity)
+	subjects := c.asking.subjects(s.identities[t], &identity)
 	return &Residual{
 		snapshot: s, question: &c.asking, reachable: reach,
 		permutations: []permutation{s.bindSubjects([]*subject{&subjects[0]}, reach, nil)},

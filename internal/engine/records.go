@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/ambit-authz/ambit/internal/engine/index"
@@ -15,8 +16,10 @@ import (
 type assetType struct {
 	def     model.AssetTemplate
 	columns map[model.AttributeID]int
-	order   []model.AttributeID // of answers: declared ones, then name, then path
-	tail    []byte              // ,"resourceType":"…","actions":
+	// calculated are the attributes that are calculated; their columns are filled by row, whatever a record says of them.
+	calculated calculations
+	order      []model.AttributeID // of answers: declared ones, then name, then path
+	tail       []byte              // ,"resourceType":"…","actions":
 	// declaresName: an attribute of the type has the id of the pseudo-attribute name.
 	declaresName bool
 	table        *index.Table
@@ -25,9 +28,26 @@ type assetType struct {
 // identityType is an identity template with the index of its directory. Columns are uid, the declared attributes
 // (values of rows pooled) and, last, a mark on inactive identities. The blob of a row holds its rows, if it has any.
 type identityType struct {
-	def     model.IdentityTemplate
-	columns map[model.AttributeID]int
-	table   *index.Table
+	def        model.IdentityTemplate
+	columns    map[model.AttributeID]int
+	calculated calculations
+	table      *index.Table
+}
+
+// calculations are how the calculated attributes of a template get their values, by attribute. An attribute whose function
+// is not offered is not among them: it has no column and no values, and no rule can be on it (policy-model.md 3.5).
+type calculations map[model.AttributeID]*model.Calculation
+
+// equal reports whether both give the same values to every record.
+func (c calculations) equal(d calculations) bool {
+	return maps.EqualFunc(c, d, func(a, b *model.Calculation) bool { return *a == *b })
+}
+
+// fill puts the calculated values of a record into its row, whose other columns are filled.
+func (c calculations) fill(row [][]string, columns map[model.AttributeID]int) {
+	for id, calculation := range c {
+		row[columns[id]] = calculation.Values(row[columns[calculation.Argument]])
+	}
 }
 
 // blank prepares a row for n columns in scratch, whose memory it uses again.
@@ -86,11 +106,15 @@ func column(name model.AttributeID, t model.AttributeType) index.Column {
 
 func newAssetType(def model.AssetTemplate) *assetType {
 	path, _ := def.Attribute(model.AttributePath)
-	t := &assetType{def: def, columns: map[model.AttributeID]int{model.AttributePath: 0}}
+	t := &assetType{def: def, columns: map[model.AttributeID]int{model.AttributePath: 0}, calculated: calculations{}}
 	columns := []index.Column{column(path.ID, path.Type)}
 	for _, a := range def.Attributes {
-		if a.ID == model.AttributePath || a.IsCalculated { // a calculated one has no values (policy-model.md 3.5)
+		calculation, err := def.Calculation(&a)
+		if a.ID == model.AttributePath || err != nil {
 			continue
+		}
+		if calculation != nil {
+			t.calculated[a.ID] = calculation
 		}
 		t.columns[a.ID] = len(columns)
 		columns = append(columns, column(a.ID, a.Type))
@@ -126,11 +150,12 @@ func (t *assetType) row(a *model.Asset, scratch *index.Row) error {
 	n := len(t.table.Columns())
 	blank(scratch, n)
 	for id, vs := range a.Attributes {
-		if c, ok := t.columns[id]; ok && c > 0 {
+		if c := t.columns[id]; c > 0 {
 			scratch.Values[c] = model.Distinct(vs)
 		}
 	}
 	scratch.Values[0] = []string{a.Path}
+	t.calculated.fill(scratch.Values, t.columns)
 	if a.Name != "" && a.Name != a.Path {
 		scratch.Values[n-1] = []string{a.Name}
 	}
@@ -141,9 +166,12 @@ func (t *assetType) row(a *model.Asset, scratch *index.Row) error {
 // assetValues are the values that an answer shows for an attribute, the pseudo-attributes included.
 func (t *assetType) assetValues(a *model.Asset, id model.AttributeID) []string {
 	_, declared := t.columns[id]
+	calculation := t.calculated[id]
 	switch {
 	case id == model.AttributePath:
 		return one(a.Path)
+	case calculation != nil:
+		return calculation.Values(given(a, calculation.Argument))
 	case declared:
 		return a.Attributes[id]
 	case id == model.AttributeName && a.Name != "":
@@ -162,11 +190,14 @@ func one(text string) []string {
 	return []string{text}
 }
 
-// asset decodes a stored asset.
+// asset decodes a stored asset as it is stored: without calculated values.
 func (t *assetType) asset(r index.Record) model.Asset {
 	a := model.Asset{Path: r.Values(nil, 0)[0], Attributes: model.Attributes{}}
 	for id, c := range t.columns {
-		if vs := r.Values(nil, c); c > 0 && len(vs) > 0 {
+		if c == 0 || t.calculated[id] != nil {
+			continue
+		}
+		if vs := r.Values(nil, c); len(vs) > 0 {
 			a.Attributes[id] = vs
 		}
 	}
@@ -196,11 +227,11 @@ func (t *assetType) next(d Records[model.Asset]) (*assetType, error) {
 
 // redefine moves the records to a new definition of the type.
 func (t *assetType) redefine(def model.AssetTemplate) (out *assetType, err error) {
-	same := !slices.ContainsFunc(def.Attributes, func(a model.AssetAttribute) bool {
+	out = newAssetType(def)
+	same := t.calculated.equal(out.calculated) && !slices.ContainsFunc(def.Attributes, func(a model.AssetAttribute) bool {
 		before, known := t.def.Attribute(a.ID)
 		return !known || before.Type != a.Type
 	})
-	out = newAssetType(def)
 	out.table, err = move(t.table, out.table, same, t.asset, out.row)
 	return out, err
 }
@@ -224,13 +255,18 @@ func decoded[R any](t *index.Table, decode func(index.Record) R) iter.Seq2[R, er
 }
 
 func newIdentityType(def model.IdentityTemplate) *identityType {
-	t := &identityType{def: def, columns: map[model.AttributeID]int{model.AttributeUID: 0}}
+	t := &identityType{def: def, columns: map[model.AttributeID]int{model.AttributeUID: 0}, calculated: calculations{}}
 	columns := []index.Column{{Name: string(model.AttributeUID)}}
 	for _, a := range def.Attributes {
-		if a.ID != model.AttributeUID {
-			t.columns[a.ID] = len(columns)
-			columns = append(columns, column(a.ID, a.Type))
+		calculation, err := def.Calculation(&a)
+		if a.ID == model.AttributeUID || err != nil {
+			continue
 		}
+		if calculation != nil {
+			t.calculated[a.ID] = calculation
+		}
+		t.columns[a.ID] = len(columns)
+		columns = append(columns, column(a.ID, a.Type))
 	}
 	t.table = index.New(append(columns, index.Column{Name: inactiveMark}))
 	return t
@@ -241,11 +277,12 @@ func (t *identityType) row(i *model.Identity, scratch *index.Row) error {
 	n := len(t.table.Columns())
 	blank(scratch, n)
 	for id, vs := range i.Pooled() {
-		if c, ok := t.columns[id]; ok && c > 0 {
+		if c := t.columns[id]; c > 0 {
 			scratch.Values[c] = model.Distinct(vs)
 		}
 	}
 	scratch.Values[0] = []string{i.EntityID}
+	t.calculated.fill(scratch.Values, t.columns)
 	if i.Inactive {
 		scratch.Values[n-1] = []string{isInactive}
 	}
@@ -259,13 +296,13 @@ func (t *identityType) appendRows(b []byte, rows []model.Attributes) []byte {
 	for _, row := range rows {
 		n := 0
 		for id := range row {
-			if t.columns[id] > 0 {
+			if t.stored(id) > 0 {
 				n++
 			}
 		}
 		b = binary.AppendUvarint(b, uint64(n))
 		for id, vs := range row {
-			c := t.columns[id]
+			c := t.stored(id)
 			if c == 0 {
 				continue
 			}
@@ -278,6 +315,14 @@ func (t *identityType) appendRows(b []byte, rows []model.Attributes) []byte {
 		}
 	}
 	return b
+}
+
+// stored is the column of an attribute with values of its own, 0 for any other.
+func (t *identityType) stored(id model.AttributeID) int {
+	if t.calculated[id] != nil {
+		return 0
+	}
+	return t.columns[id]
 }
 
 func (t *identityType) rows(b []byte) []model.Attributes {
@@ -304,14 +349,18 @@ func (t *identityType) rows(b []byte) []model.Attributes {
 	return out
 }
 
-// identity decodes a stored identity.
+// identity decodes a stored identity as it is stored: without calculated values.
 func (t *identityType) identity(r index.Record) model.Identity {
 	i := model.Identity{EntityID: r.Values(nil, 0)[0], Attributes: model.Attributes{}, Rows: t.rows(r.Blob())}
 	inRows := func(id model.AttributeID) bool {
 		return slices.ContainsFunc(i.Rows, func(row model.Attributes) bool { _, ok := row[id]; return ok })
 	}
-	for id, c := range t.columns {
-		if vs := r.Values(nil, c); c > 0 && len(vs) > 0 && !inRows(id) {
+	for id := range t.columns {
+		c := t.stored(id)
+		if c == 0 {
+			continue
+		}
+		if vs := r.Values(nil, c); len(vs) > 0 && !inRows(id) {
 			i.Attributes[id] = vs
 		}
 	}
@@ -331,11 +380,11 @@ func (t *identityType) next(d Records[model.Identity]) (*identityType, error) {
 
 // redefine moves the records to a new definition of the template.
 func (t *identityType) redefine(def model.IdentityTemplate) (out *identityType, err error) {
-	same := !slices.ContainsFunc(def.Attributes, func(a model.IdentityAttribute) bool {
+	out = newIdentityType(def)
+	same := t.calculated.equal(out.calculated) && !slices.ContainsFunc(def.Attributes, func(a model.IdentityAttribute) bool {
 		before, known := t.def.Attribute(a.ID)
 		return !known || before.Type != a.Type
 	})
-	out = newIdentityType(def)
 	out.table, err = move(t.table, out.table, same, t.identity, out.row)
 	return out, err
 }

@@ -254,7 +254,7 @@ func (c *collector) findBranch(b *boundBranch, within *index.Set) (found *index.
 	list := predicates[:0]
 	for i := range b.predicates {
 		p := &b.predicates[i]
-		if vs, ok := c.sent[p.attribute]; ok {
+		if vs, ok := c.sentFor(p.rule); ok {
 			if !p.holds(vs) {
 				return nil, false
 			}
@@ -263,6 +263,19 @@ func (c *collector) findBranch(b *boundBranch, within *index.Set) (found *index.
 		list = append(list, p.indexed(c.asset.columns[p.attribute]))
 	}
 	return c.asset.table.Select(list, within), true
+}
+
+// sentFor are the values of a line's attribute when the request sends them, or those that it is calculated of.
+func (c *collector) sentFor(r *rule) ([]string, bool) {
+	if r.calculated == nil {
+		vs, ok := c.sent[r.src.Left.Attribute]
+		return vs, ok
+	}
+	vs, ok := c.sent[r.calculated.Argument]
+	if !ok {
+		return nil, false
+	}
+	return r.calculated.Values(vs), true
 }
 
 // assign gives every ordinal its action set. sets[i] are the ordinals with labels[i], all of them among ordinals. Which

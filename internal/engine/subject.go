@@ -13,12 +13,17 @@ type subject struct {
 	attributes model.Attributes
 	row        model.Attributes
 	number     int // of the row, from 1; 0 = all rows together
+	calculated calculations
 }
 
-// values are the subject's values of an attribute. uid is always the entity id (V9).
+// values are the subject's values of an attribute. uid is always the entity id (V9); calculated attributes come last, of
+// what all else has made of the identity, whatever is said of themselves (E13).
 func (s *subject) values(id model.AttributeID) []string {
 	if id == model.AttributeUID {
 		return s.entityID
+	}
+	if c := s.calculated[id]; c != nil {
+		return c.Values(s.values(c.Argument))
 	}
 	if vs, ok := s.row[id]; ok {
 		return vs
@@ -68,9 +73,12 @@ func (s *subject) holdsAny(branches []*branch) bool {
 	return false
 }
 
-// subjects lists what is evaluated for one identity: the pooled identity, or every row by itself (E19, E20).
-func (q *Question) subjects(i *Identity) []subject {
-	base := subject{question: q, template: i.Template, entityID: []string{i.EntityID}, inactive: i.Inactive, attributes: i.Attributes}
+// subjects lists what is evaluated for one identity of a template: the pooled identity, or every row by itself (E19, E20).
+func (q *Question) subjects(t *identityType, i *Identity) []subject {
+	base := subject{
+		question: q, template: i.Template, entityID: []string{i.EntityID}, inactive: i.Inactive, attributes: i.Attributes,
+		calculated: t.calculated,
+	}
 	if len(i.Rows) == 0 {
 		return []subject{base}
 	}

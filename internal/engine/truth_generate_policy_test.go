@@ -164,6 +164,9 @@ func (m *maker) rule(side model.Side, t model.TemplateID, others []model.Side) m
 	if r.Left.Attribute == model.AttributePath && !numeric {
 		from = pathAlphabet
 	}
+	if r.Left.Attribute == calculatedText {
+		from = calculatedValues
+	}
 	for range m.number(1, high) {
 		r.Literals = append(r.Literals, model.Literal{Text: m.value(from), Number: numeric})
 	}
@@ -173,7 +176,7 @@ func (m *maker) rule(side model.Side, t model.TemplateID, others []model.Side) m
 func (m *maker) leftAttribute(side model.Side, t model.TemplateID) model.AttributeID {
 	switch side {
 	case model.SideIdentity:
-		return pick(m, []model.AttributeID{"s", "s2", "n", "s", model.AttributeUID})
+		return pick(m, []model.AttributeID{"s", "s2", "n", "s", model.AttributeUID, calculatedText, calculatedNumber})
 	case model.SideRequest:
 		return pick(m, []model.AttributeID{"rs", "rn"})
 	}
@@ -190,16 +193,16 @@ func (m *maker) isNumeric(side model.Side, t model.TemplateID, a model.Attribute
 		attribute, _ := template.Attribute(a)
 		return attribute.Type == model.Numeric
 	}
-	return a == "n"
+	return a == "n" || a == calculatedNumber
 }
 
 // operand is an attribute of another side; comparisons across types are drawn too, unless the world is simple.
 func (m *maker) operand(side model.Side, numeric bool, op model.Operator) model.Ref {
-	name := pick(m, []model.AttributeID{"s", "s2", "n", model.AttributeUID})
+	name := pick(m, []model.AttributeID{"s", "s2", "n", model.AttributeUID, calculatedText, calculatedNumber})
 	if m.simple {
-		name = "s"
+		name = pick(m, []model.AttributeID{"s", calculatedText})
 		if numeric {
-			name = "n"
+			name = pick(m, []model.AttributeID{"n", calculatedNumber})
 		}
 	}
 	if side == model.SideRequest {

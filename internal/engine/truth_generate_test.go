@@ -51,7 +51,8 @@ type maker struct {
 	*rapid.T
 	w      *world
 	simple bool
-	next   int // for ids
+	plain  bool // assets have no calculated attributes
+	next   int  // for ids
 }
 
 // number is even over the range: rapid's own integers prefer the ends, which would leave most worlds nearly empty.
@@ -151,12 +152,12 @@ func (m *maker) application(id model.ApplicationID, all []model.TemplateID) {
 }
 
 func (m *maker) identityTemplate(id model.TemplateID) {
-	m.w.identityTemplates[id] = model.IdentityTemplate{ID: id, WorkspaceID: identityWorkspace, Attributes: []model.IdentityAttribute{
+	m.w.identityTemplates[id] = model.IdentityTemplate{ID: id, WorkspaceID: identityWorkspace, Attributes: append([]model.IdentityAttribute{
 		{ID: model.AttributeUID, Type: model.String},
 		{ID: "s", Type: model.String},
 		{ID: "s2", Type: model.String},
 		{ID: "n", Type: model.Numeric},
-	}}
+	}, m.calculatedIdentityAttributes()...)}
 }
 
 func (m *maker) assetTemplate(id model.TemplateID) {
@@ -170,6 +171,9 @@ func (m *maker) assetTemplate(id model.TemplateID) {
 	}
 	if m.chance(50) {
 		t.Attributes = append(t.Attributes, model.AssetAttribute{ID: "s2", Type: model.String, IsMultiValue: true})
+	}
+	if !m.plain && m.chance(60) {
+		t.Attributes = append(t.Attributes, m.calculatedAssetAttributes()...)
 	}
 	if !m.simple && m.chance(15) {
 		t.Attributes = append(t.Attributes, model.AssetAttribute{ID: model.AttributePath, Type: model.Numeric})
@@ -222,6 +226,7 @@ func (m *maker) asset(t model.TemplateID, i int) model.Asset {
 	}
 	template := m.w.assetTemplates[t]
 	for _, attribute := range template.Attributes {
+		// values of a calculated attribute are drawn, too: they count for nothing
 		if attribute.ID != model.AttributePath && (m.simple || m.chance(85)) {
 			a.Attributes[attribute.ID] = m.attributeValues(attribute.Type)
 		}
@@ -255,6 +260,9 @@ func (m *maker) question() engine.Question {
 	high := min(len(types), pick(m, []int{1, 1, 1, 1, 2, 2, 3}))
 	for _, t := range types[:high] {
 		q.Identities = append(q.Identities, m.identity(t))
+		if one := q.Identities[len(q.Identities)-1]; m.chance(30) { // said, and without effect
+			one.Attributes[calculatedText], one.Attributes[calculatedNumber] = calculatedValues, numberLiterals
+		}
 	}
 	if m.simple {
 		q.ZoneOffset = max(q.ZoneOffset.Truncate(time.Hour), -12*time.Hour)
@@ -290,6 +298,9 @@ func (m *maker) identity(t model.TemplateID) engine.Identity {
 		}
 	}
 	for _, a := range m.w.identityTemplates[t].Attributes[1:] {
+		if a.IsCalculated {
+			continue
+		}
 		if in > 0 && m.chance(50) {
 			for i := range id.Rows {
 				id.Rows[i][a.ID] = m.attributeValues(a.Type)

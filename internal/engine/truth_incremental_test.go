@@ -289,13 +289,13 @@ func (m *maker) changeBlock(d *engine.Delta) {
 }
 
 // changeAssetTemplate adds an attribute or an action, drops one that no rule or policy uses (its stored values go with
-// it), turns a flag, or turns REQUEST into PLAINID.
+// it), turns a flag, turns REQUEST into PLAINID, or calculates otherwise.
 func (m *maker) changeAssetTemplate(d *engine.Delta) {
 	t := m.w.assetTemplates[pick(m, m.assetTypes())]
 	if _, done := d.Assets[t.ID]; done || len(d.AssetTemplates.Put) > 0 {
 		return
 	}
-	switch m.number(0, 4) {
+	switch m.number(0, 5) {
 	case 0:
 		m.toggleAttribute(&t, d)
 	case 1:
@@ -318,6 +318,9 @@ func (m *maker) changeAssetTemplate(d *engine.Delta) {
 	case 4:
 		t.Actions = slices.Clone(t.Actions)
 		slices.Reverse(t.Actions)
+	case 5:
+		t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a model.AssetAttribute) bool { return isCalculated(a.ID) })
+		t.Attributes = append(t.Attributes, m.calculatedAssetAttributes()...)
 	}
 	m.w.assetTemplates[t.ID] = t
 	d.AssetTemplates.Put = append(d.AssetTemplates.Put, t)
@@ -370,8 +373,13 @@ func (m *maker) changeIdentityTemplate(d *engine.Delta) {
 			return
 		}
 	}
-	t.Attributes = append(slices.Clip(t.Attributes), model.IdentityAttribute{ID: model.AttributeID(fmt.Sprint("x", m.next)), Type: model.String})
-	m.next++
+	if m.chance(50) {
+		t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a model.IdentityAttribute) bool { return isCalculated(a.ID) })
+		t.Attributes = append(t.Attributes, m.calculatedIdentityAttributes()...)
+	} else {
+		t.Attributes = append(slices.Clip(t.Attributes), model.IdentityAttribute{ID: model.AttributeID(fmt.Sprint("x", m.next)), Type: model.String})
+		m.next++
+	}
 	m.w.identityTemplates[t.ID] = t
 	d.IdentityTemplates.Put = append(d.IdentityTemplates.Put, t)
 }

@@ -127,9 +127,12 @@ func (j *opaJudge) judge(t failer, input any) ruling {
 func (m *maker) opaInput(q engine.Question, assets []engine.Asset) (input map[string]any, actions []model.ActionID) {
 	identities, things := []any{}, []any{}
 	for _, i := range q.Identities {
-		one := map[string]any{"template": string(i.Template), "uid": i.EntityID}
-		for k, vs := range i.Attributes {
-			one[string(k)] = scalar(vs[0], k == "n")
+		one := map[string]any{"template": string(i.Template)}
+		v := values{model.AttributeUID: {i.EntityID}}
+		maps.Copy(v, i.Attributes)
+		m.w.calculateIdentity(i.Template, v)
+		for k, vs := range v {
+			one[string(k)] = scalar(vs[0], k == "n" || k == calculatedNumber)
 		}
 		identities = append(identities, one)
 	}
@@ -138,7 +141,7 @@ func (m *maker) opaInput(q engine.Question, assets []engine.Asset) (input map[st
 		v, _ := m.w.assetValues(t, a)
 		thing := map[string]any{"template": string(a.Template)}
 		for k, vs := range v {
-			thing[string(k)] = scalar(vs[0], k == "n")
+			thing[string(k)] = scalar(vs[0], k == "n" || k == calculatedNumber)
 		}
 		things = append(things, thing)
 		for _, x := range t.Actions {

@@ -95,7 +95,7 @@ func (w *world) pair(q engine.Question, t model.AssetTemplate, a engine.Asset, a
 	whole := a.Path == "" && t.Source != model.SourceRequest
 	var granting []model.PolicyID
 	furthest, exists, restricted := stepNone, false, false
-	for _, people := range combinations(q) {
+	for _, people := range w.combinations(q) {
 		s := situation{w: w, q: q, people: people, asset: asset, known: known, whole: whole}
 		taken := s.takenAway(t.ID, action)
 		restricted = restricted || taken
@@ -151,6 +151,7 @@ func (w *world) assetValues(t model.AssetTemplate, a engine.Asset) (v values, kn
 		if a.Path != "" { // an asset without id (runtime-api.md 8.2) has no path
 			v[model.AttributePath] = []string{a.Path}
 		}
+		w.calculateAsset(t, v)
 		return v, true
 	}
 	for _, stored := range w.assets[t.ID] {
@@ -163,16 +164,18 @@ func (w *world) assetValues(t model.AssetTemplate, a engine.Asset) (v values, kn
 		put(a.Attributes)
 	}
 	v[model.AttributePath] = []string{a.Path}
+	w.calculateAsset(t, v)
 	return v, known
 }
 
 // combinations gives the identities of the request, pooled (E19) or one combination of rows after the other (E20, E21).
-func combinations(q engine.Question) []map[model.TemplateID]person {
+func (w *world) combinations(q engine.Question) []map[model.TemplateID]person {
 	out := []map[model.TemplateID]person{{}}
 	for _, id := range q.Identities {
 		var next []map[model.TemplateID]person
 		for _, v := range rowsOf(id, q.CombinedMultiValue) {
 			v[model.AttributeUID] = []string{id.EntityID}
+			w.calculateIdentity(id.Template, v)
 			for _, before := range out {
 				c := maps.Clone(before)
 				c[id.Template] = person{values: v, inactive: id.Inactive}

@@ -225,7 +225,7 @@ func (u *userSearch) turned(br *branch) (list []index.Predicate, exact, possible
 	exact = true
 	for i := range br.rules {
 		r := &br.rules[i]
-		has := values(u.about.asset, r.src.Left.Attribute)
+		has := r.values(u.about.asset)
 		if r.src.Ref.Side != model.SideIdentity {
 			if p, ok := asking.bind(r); !ok || !p.holds(has) {
 				return nil, false, false
@@ -303,8 +303,12 @@ func appendParts(out []string, text string, op model.Operator) []string {
 }
 
 // uncertain reports whether a line on an attribute of identities may hold of what is judged though it does not hold of
-// what is stored: the request describes the attribute, or rows are judged one by one and the line denies.
+// what is stored: the request describes the attribute, or what it is calculated of, or rows are judged one by one and the
+// line denies or is on what is calculated of a row.
 func (u *userSearch) uncertain(id model.AttributeID, negative bool) bool {
+	if c := u.of.calculated[id]; c != nil {
+		return u.q.CombinedMultiValue || slices.Contains(u.q.Described[u.of.def.ID], c.Argument)
+	}
 	return negative && u.q.CombinedMultiValue || slices.Contains(u.q.Described[u.of.def.ID], id)
 }
 

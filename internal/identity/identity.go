@@ -248,9 +248,10 @@ func Describe(t *model.IdentityTemplate, claim Claim) (merge func(model.Identity
 	return func(record model.Identity) model.Identity { return c.bind(record).Identity }, spoken
 }
 
-// counts reports whether the request may speak of an attribute (E13).
+// counts reports whether the request may speak of an attribute (E13). Of a calculated one it never may: that is made of the
+// merged identity, by whoever asks for it.
 func (c choice) counts(a *model.IdentityAttribute) bool {
-	return (a.IsUsedInAccessRequest || c.free) && a.ID != model.AttributeUID
+	return (a.IsUsedInAccessRequest || c.free) && !a.IsCalculated && a.ID != model.AttributeUID
 }
 
 // ignored are the names of values that do not count, each once.

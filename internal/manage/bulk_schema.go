@@ -14,6 +14,20 @@ type assetSchema struct {
 	required   []*model.AssetAttribute // with a default for a record without a value
 	fixed      []*model.AssetAttribute // that a write may not change
 	optional   bool                    // some default is for new records only
+	calculated calculatedAttributes
+}
+
+// calculatedAttributes are those of a template that no record can have values of.
+type calculatedAttributes []model.AttributeID
+
+// refuse refuses values for them.
+func (c calculatedAttributes) refuse(attributes model.Attributes) *model.Error {
+	for _, id := range c {
+		if len(attributes[id]) > 0 {
+			return InvalidParameter(string(id), "the attribute is calculated")
+		}
+	}
+	return nil
 }
 
 func newAssetSchema(t *model.AssetTemplate) *assetSchema {
@@ -26,6 +40,9 @@ func newAssetSchema(t *model.AssetTemplate) *assetSchema {
 		}
 		if a.ID == model.AttributePath {
 			continue
+		}
+		if a.IsCalculated {
+			s.calculated = append(s.calculated, a.ID)
 		}
 		if len(a.DefaultValue) > 0 || a.IsRequired {
 			s.required = append(s.required, a)
@@ -76,6 +93,9 @@ func (s *assetSchema) apply(r *row, before *model.Asset, merge bool) (model.Asse
 		out.Name = ""
 	}
 	if err := ownID(r.attributes, model.AttributePath, r.key); err != nil {
+		return out, err
+	}
+	if err := s.calculated.refuse(r.attributes); err != nil {
 		return out, err
 	}
 	for id, values := range r.attributes {
@@ -140,6 +160,7 @@ func (s *assetSchema) fillDefaults(out *model.Asset, isNew bool) *model.Error {
 type identitySchema struct {
 	attributes map[string]*model.IdentityAttribute
 	order      []csvColumn
+	calculated calculatedAttributes
 }
 
 func newIdentitySchema(t *model.IdentityTemplate) *identitySchema {
@@ -147,6 +168,10 @@ func newIdentitySchema(t *model.IdentityTemplate) *identitySchema {
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
 		s.attributes[string(a.ID)] = a
+		if a.IsCalculated {
+			s.calculated = append(s.calculated, a.ID)
+			continue
+		}
 		s.order = append(s.order, csvColumn{attribute: a.ID, multi: s.multiValue(a.ID)})
 	}
 	if uid, _ := t.Attribute(model.AttributeUID); s.attributes[string(model.AttributeUID)] == nil {
@@ -177,6 +202,9 @@ func (s *identitySchema) apply(r *row, before *model.Identity, merge bool) (mode
 	}
 	for _, attributes := range append(r.rows[:len(r.rows):len(r.rows)], r.attributes) {
 		if err := ownID(attributes, model.AttributeUID, r.key); err != nil {
+			return model.Identity{}, err
+		}
+		if err := s.calculated.refuse(attributes); err != nil {
 			return model.Identity{}, err
 		}
 		for id, values := range attributes {

@@ -105,8 +105,10 @@ func assetAttributeForm(source model.AssetSource, a *model.AssetAttribute) asset
 	if source != model.SourceRequest {
 		f.IsMultiValue = &a.IsMultiValue
 	}
-	if source != model.SourcePlainID {
+	if source != model.SourcePlainID || a.IsCalculated { // the forms of stored types have the keys only where they say something
 		f.CalculationFunction, f.IsCalculated = a.CalculationFunction, &a.IsCalculated
+	}
+	if source != model.SourcePlainID {
 		f.SourceAttribute = optional(a.SourceAttribute, "")
 		return f
 	}
@@ -178,6 +180,8 @@ type identityAttrForm struct {
 	IsAvailableForPolicies bool    `json:"isAvailableForPolicies"`
 	IsUsedInAccessRequest  bool    `json:"isUsedInAccessRequest"`
 	NameForRequest         *string `json:"nameForRequest,omitzero"`
+	CalculationFunction    *string `json:"calculationFunction,omitzero"`
+	IsCalculated           bool    `json:"isCalculated,omitzero"`
 }
 
 // ParseIdentityTemplate reads the exported form of an identity template (management-api.md 12) and checks it.
@@ -193,6 +197,7 @@ func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 			DisplayName: a.DisplayName, Description: a.Description, Type: model.AttributeType(a.Type),
 			IsAvailableForPolicies: a.IsAvailableForPolicies, IsUsedInAccessRequest: a.IsUsedInAccessRequest,
 			NameForRequest: orDefault(a.NameForRequest, ""),
+			IsCalculated:   a.IsCalculated, CalculationFunction: a.CalculationFunction,
 		})
 	}
 	if err := t.Validate(); err != nil { // as it came: places in errors are those of the body
@@ -210,6 +215,7 @@ func FormatIdentityTemplate(t *model.IdentityTemplate) []byte {
 			AttributeID: string(a.ID), DisplayName: a.DisplayName,
 			Description: a.Description, Type: string(a.Type), IsAvailableForPolicies: a.IsAvailableForPolicies,
 			IsUsedInAccessRequest: a.IsUsedInAccessRequest, NameForRequest: optional(a.NameForRequest, ""),
+			CalculationFunction: a.CalculationFunction, IsCalculated: a.IsCalculated,
 		})
 	}
 	return encode(f)

@@ -11,16 +11,19 @@ import (
 type templateChange struct {
 	side    model.Side
 	id      model.TemplateID
-	gone    []model.AttributeID // attributes left out: their stored values go too
-	altered []model.AttributeID // those, and attributes that compare otherwise than before
-	actions []model.ActionID    // left out
+	gone    []model.AttributeID         // attributes left out
+	emptied []model.AttributeID         // those, and attributes that are calculated now: their stored values go
+	altered []model.AttributeID         // left out, or with values of another kind: compared otherwise, calculated or no more
+	lost    map[model.AttributeID]error // of those, the ones that the new definition cannot calculate, and why
+	actions []model.ActionID            // left out
 }
 
 func assetTemplateChange(before, after *model.AssetTemplate) templateChange {
-	c := templateChange{side: model.SideAsset, id: after.ID}
+	c := templateChange{side: model.SideAsset, id: after.ID, lost: map[model.AttributeID]error{}}
 	for _, old := range before.Attributes {
 		now, still := after.Attribute(old.ID)
-		c.attribute(old.ID, still, now.Type != old.Type || now.IsCalculated && !old.IsCalculated)
+		_, err := after.Calculation(&now)
+		c.attribute(old.ID, still, now.Type != old.Type, [2]bool{old.IsCalculated, now.IsCalculated}, err)
 	}
 	for _, old := range before.Actions {
 		if _, still := after.Action(old.ID); !still {
@@ -31,40 +34,49 @@ func assetTemplateChange(before, after *model.AssetTemplate) templateChange {
 }
 
 func identityTemplateChange(before, after *model.IdentityTemplate) templateChange {
-	c := templateChange{side: model.SideIdentity, id: after.ID}
+	c := templateChange{side: model.SideIdentity, id: after.ID, lost: map[model.AttributeID]error{}}
 	for _, old := range before.Attributes {
 		now, still := after.Attribute(old.ID)
-		c.attribute(old.ID, still, now.Type != old.Type)
+		_, err := after.Calculation(&now)
+		c.attribute(old.ID, still, now.Type != old.Type, [2]bool{old.IsCalculated, now.IsCalculated}, err)
 	}
 	return c
 }
 
-func (c *templateChange) attribute(id model.AttributeID, still, differs bool) {
+// attribute compares an attribute before and after. Another function in the place of one that is offered alters nothing:
+// rules on the attribute go on to hold or not by its values.
+func (c *templateChange) attribute(id model.AttributeID, still, retyped bool, calculated [2]bool, err error) {
 	if !still {
 		c.gone = append(c.gone, id)
 	}
-	if !still || differs {
+	if !still || calculated[1] && !calculated[0] {
+		c.emptied = append(c.emptied, id)
+	}
+	if !still || retyped || calculated[0] != calculated[1] || err != nil {
 		c.altered = append(c.altered, id)
+	}
+	if still && err != nil {
+		c.lost[id] = err
 	}
 }
 
-// dropValues removes the stored values of attributes that the definition leaves out (policy-model.md 3.12).
+// dropValues removes the stored values of attributes that the definition leaves out (policy-model.md 3.12) or calculates.
 func (c *templateChange) dropValues(tx *store.Tx) error {
-	if len(c.gone) == 0 {
+	if len(c.emptied) == 0 {
 		return nil
 	}
 	if c.side == model.SideAsset {
 		return changeRecords(tx.Assets(c.id), func(a *model.Asset) (dropped bool) {
-			a.Attributes, dropped = without(a.Attributes, c.gone)
+			a.Attributes, dropped = without(a.Attributes, c.emptied)
 			return dropped
 		})
 	}
 	return changeRecords(tx.Identities(c.id), func(i *model.Identity) (dropped bool) {
-		i.Attributes, dropped = without(i.Attributes, c.gone)
+		i.Attributes, dropped = without(i.Attributes, c.emptied)
 		i.Rows = slices.Clone(i.Rows)
 		for n := range i.Rows {
 			var inRow bool
-			i.Rows[n], inRow = without(i.Rows[n], c.gone)
+			i.Rows[n], inRow = without(i.Rows[n], c.emptied)
 			dropped = dropped || inRow
 		}
 		return dropped
@@ -123,7 +135,11 @@ func (c *templateChange) conflicts(u *usage) model.Errors {
 			}
 		}
 		if len(names) > 0 {
-			errs = append(errs, inUse("Attribute", string(id), "building block", names))
+			e := inUse("Attribute", string(id), "building block", names)
+			if why := c.lost[id]; why != nil {
+				e.Message += ", and could not be calculated: " + why.Error()
+			}
+			errs = append(errs, e)
 		}
 	}
 	for _, id := range c.actions {

@@ -55,7 +55,7 @@ type AssetAttribute struct {
 	IsMultiValue           bool
 	SourceAttribute        string // EXTERNAL: column of the view
 	IsCalculated           bool
-	CalculationFunction    *string // kept word for word
+	CalculationFunction    *string // kept word for word; see Calculation
 	DefaultValue           []string
 	MaxLength              int // code points per value; 0 = 9,999
 	IsRequired             bool
@@ -133,6 +133,8 @@ type IdentityAttribute struct {
 	IsAvailableForPolicies bool
 	IsUsedInAccessRequest  bool   // values and claims of a request count
 	NameForRequest         string // older alternative name; "" = none
+	IsCalculated           bool
+	CalculationFunction    *string // kept word for word; see Calculation
 }
 
 // Attribute finds a declared attribute; uid is found even when it is not declared.

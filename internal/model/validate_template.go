@@ -27,7 +27,7 @@ func (t *AssetTemplate) Normalize() {
 		if !external {
 			a.SourceAttribute = ""
 		}
-		if stored {
+		if stored && (!a.IsCalculated || a.ID == AttributePath) {
 			a.IsCalculated, a.CalculationFunction = false, nil
 		} else {
 			a.DefaultValue, a.MaxLength, a.IsRequired, a.CanBeUpdated = nil, 0, false, ""
@@ -127,6 +127,7 @@ func (t *IdentityTemplate) Normalize() {
 	if at < 0 {
 		uid.IsAvailableForPolicies = true
 	}
+	uid.IsCalculated, uid.CalculationFunction = false, nil // its value is the entity id and nothing else
 	attributes := make([]IdentityAttribute, 0, len(t.Attributes)+1)
 	attributes = append(attributes, uid)
 	for i, a := range t.Attributes {

@@ -57,7 +57,7 @@ var forms = map[string]form{
 	"RG-303": {"IdentityAttributeNotFoundError", `identity template "%s" has no attribute "%s"`},
 	"RG-304": {"AssetAttributeNotFoundError", `asset template "%s" has no attribute "%s"`},
 	"RG-305": {"ActionNotFoundError", `asset template "%s" has no action "%s"`},
-	"RG-306": {"CalculatedAttributeError", `attribute "%s" is calculated; rules on it are not offered`},
+	"RG-306": {"CalculatedAttributeError", `attribute "%s" is calculated; rules on it are not offered: %s`},
 	"RG-307": {"WorkspaceMismatchError", `asset template "%s" belongs to another authorization workspace`},
 	"RG-308": {"PolicyWorkspaceError", `policy "%s" belongs to another authorization workspace`},
 	"RG-401": {"NoDynamicGroupError", "the policy has no dynamic group"},

@@ -117,13 +117,20 @@ func (b *builder) assetAttribute(t *model.AssetTemplate, r *reference) model.Att
 		b.hinted(known, "RG-304", r.attribute.position, string(t.ID), r.attribute.text)
 		return ""
 	}
-	if a.IsCalculated {
-		b.fault("RG-306", r.attribute.position, r.attribute.text)
-	}
+	_, err := t.Calculation(&a)
+	b.calculable(r, err)
 	if !a.IsAvailableForPolicies && a.ID != model.AttributePath {
 		b.warn("RW-01", r.attribute.position, r.attribute.text)
 	}
 	return a.Type
+}
+
+// calculable refuses a rule on an attribute that has no values, because err says why it cannot be calculated: the rule would
+// never hold, and would switch off a Restrict policy without a word (policy-model.md 3.5).
+func (b *builder) calculable(r *reference, err error) {
+	if err != nil {
+		b.fault("RG-306", r.attribute.position, r.attribute.text, err.Error())
+	}
 }
 
 func (b *builder) identityAttribute(t *model.IdentityTemplate, r *reference) model.AttributeType {
@@ -138,6 +145,8 @@ func (b *builder) identityAttribute(t *model.IdentityTemplate, r *reference) mod
 		b.hinted(known, "RG-303", r.attribute.position, string(t.ID), r.attribute.text)
 		return ""
 	}
+	_, err := t.Calculation(&a)
+	b.calculable(r, err)
 	if !a.IsAvailableForPolicies && a.ID != model.AttributeUID {
 		b.warn("RW-01", r.attribute.position, r.attribute.text)
 	}

@@ -21,13 +21,16 @@ const (
 
 func (world) IdentityTemplate(id model.TemplateID) (model.IdentityTemplate, bool) {
 	attribute := func(id model.AttributeID, t model.AttributeType) model.IdentityAttribute {
-		return model.IdentityAttribute{ID: id, Type: t, IsAvailableForPolicies: id != "hidden"}
+		a := model.IdentityAttribute{ID: id, Type: t, IsAvailableForPolicies: id != "hidden"}
+		a.CalculationFunction, a.IsCalculated = functionOf(id)
+		return a
 	}
 	switch id {
 	case "Crew":
 		return model.IdentityTemplate{ID: id, WorkspaceID: crewSpace, Attributes: []model.IdentityAttribute{
 			attribute("port", model.String), attribute("rank", model.Numeric), attribute("cert", model.String),
 			attribute("template", model.String), attribute("hidden", model.String),
+			attribute("certified", model.String), attribute("score", model.Numeric),
 		}}, true
 	case "Tablet":
 		return model.IdentityTemplate{ID: id, WorkspaceID: otherWS, Attributes: []model.IdentityAttribute{
@@ -37,9 +40,22 @@ func (world) IdentityTemplate(id model.TemplateID) (model.IdentityTemplate, bool
 	return model.IdentityTemplate{}, false
 }
 
+// functionOf is how an attribute of world is calculated, if it is.
+func functionOf(id model.AttributeID) (function *string, calculated bool) {
+	text, calculated := map[model.AttributeID]string{
+		"tariff": "RATE(tonnes)", "loud": "UPPER(class)", "notes": "COUNT(notice)", "certified": "HASVALUE(cert)", "score": "port + rank",
+	}[id]
+	if !calculated {
+		return nil, false
+	}
+	return &text, true
+}
+
 func (world) AssetTemplate(id model.TemplateID) (model.AssetTemplate, bool) {
 	attribute := func(id model.AttributeID, t model.AttributeType) model.AssetAttribute {
-		return model.AssetAttribute{ID: id, Type: t, IsAvailableForPolicies: id != "hidden", IsCalculated: id == "tariff"}
+		a := model.AssetAttribute{ID: id, Type: t, IsAvailableForPolicies: id != "hidden"}
+		a.CalculationFunction, a.IsCalculated = functionOf(id)
+		return a
 	}
 	switch id {
 	case "Cargo", "Crane":
@@ -47,7 +63,7 @@ func (world) AssetTemplate(id model.TemplateID) (model.AssetTemplate, bool) {
 			ID: id, WorkspaceID: harbour, Attributes: []model.AssetAttribute{
 				attribute("berth", model.String), attribute("class", model.String), attribute("note", model.String),
 				attribute("tonnes", model.Numeric), attribute("hidden", model.String), attribute("tariff", model.Numeric),
-				attribute("action", model.String),
+				attribute("action", model.String), attribute("loud", model.String), attribute("notes", model.Numeric),
 			},
 			Actions: []model.Action{{ID: "Load", Value: "load"}, {ID: "View", Value: "view"}},
 		}, true

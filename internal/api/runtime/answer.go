@@ -238,9 +238,23 @@ func (s *stream) identityAttributes(t *model.IdentityTemplate, id *model.Identit
 		s.buf = append(s.buf, ',')
 		s.buf = quote(s.buf, string(a.ID))
 		s.buf = append(s.buf, ':')
-		s.list(pooled[a.ID])
+		s.list(identityValues(t, id, pooled, &a))
 	}
 	s.buf = append(s.buf, '}')
+}
+
+// identityValues are those of an attribute other than uid, calculated of the pooled ones where it is calculated.
+func identityValues(t *model.IdentityTemplate, id *model.Identity, pooled model.Attributes, a *model.IdentityAttribute) []string {
+	calculation, err := t.Calculation(a)
+	switch {
+	case err != nil:
+		return nil
+	case calculation == nil:
+		return pooled[a.ID]
+	case calculation.Argument == model.AttributeUID:
+		return calculation.Values([]string{id.EntityID})
+	}
+	return calculation.Values(pooled[calculation.Argument])
 }
 
 // member writes the beginning of a member and its text.

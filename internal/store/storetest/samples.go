@@ -94,7 +94,7 @@ func fullIdentityTemplate(id model.TemplateID) model.IdentityTemplate {
 	return model.IdentityTemplate{ID: id, WorkspaceID: "w", Attributes: []model.IdentityAttribute{{
 		ID:          "uid",
 		DisplayName: "User ID", Description: "d", Type: model.Numeric, IsAvailableForPolicies: true,
-		IsUsedInAccessRequest: true, NameForRequest: "n",
+		IsUsedInAccessRequest: true, NameForRequest: "n", IsCalculated: true, CalculationFunction: ptr("f()"),
 	}}}
 }
 
