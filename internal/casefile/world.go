@@ -19,7 +19,7 @@ type worldText struct {
 		Identity model.TemplateID `yaml:"identity"`
 		Asset    model.TemplateID `yaml:"asset"`
 	} `yaml:"default"`
-	IdentityTemplates map[model.TemplateID][]string              `yaml:"identityTemplates"` // "id TYPE [request]"
+	IdentityTemplates map[model.TemplateID][]string              `yaml:"identityTemplates"` // "id TYPE [request] [= FUNCTION]"
 	AssetTemplates    map[model.TemplateID]assetTemplateText     `yaml:"assetTemplates"`
 	Applications      map[model.ApplicationID][]model.TemplateID `yaml:"applications"`
 	Scope             []model.ApplicationID                      `yaml:"scope"`
@@ -30,7 +30,7 @@ type worldText struct {
 type assetTemplateText struct {
 	Source        model.AssetSource `yaml:"source"`
 	SentInRequest bool              `yaml:"isAttributeSentInRequest"`
-	Attributes    []string          `yaml:"attributes"` // "id TYPE [multi]"
+	Attributes    []string          `yaml:"attributes"` // "id TYPE [multi] [= FUNCTION]"
 	Actions       []string          `yaml:"actions"`    // "id" or "id = value"
 }
 
@@ -126,13 +126,14 @@ func (t *worldText) build() (World, error) {
 			Attributes: []model.IdentityAttribute{{ID: model.AttributeUID, DisplayName: "User ID", Type: model.String, IsAvailableForPolicies: true}},
 		}
 		for _, line := range t.IdentityTemplates[id] {
-			a, kind, flag, err := attributeLine(line)
+			a, kind, flag, function, err := attributeLine(line)
 			if err != nil {
 				return w, err
 			}
 			made.Attributes = append(made.Attributes, model.IdentityAttribute{
 				ID: a, DisplayName: string(a), Type: kind,
 				IsAvailableForPolicies: true, IsUsedInAccessRequest: flag == "request",
+				IsCalculated: function != nil, CalculationFunction: function,
 			})
 		}
 		w.IdentityTemplates = append(w.IdentityTemplates, made)
@@ -170,13 +171,14 @@ func (t *assetTemplateText) build(id model.TemplateID) (model.AssetTemplate, err
 		IsAttributeSentInRequest: t.SentInRequest,
 	}
 	for _, line := range t.Attributes {
-		a, kind, flag, err := attributeLine(line)
+		a, kind, flag, function, err := attributeLine(line)
 		if err != nil {
 			return made, err
 		}
 		made.Attributes = append(made.Attributes, model.AssetAttribute{
 			ID: a, DisplayName: string(a), Type: kind,
 			IsAvailableForPolicies: true, IsMultiValue: flag == "multi",
+			IsCalculated: function != nil, CalculationFunction: function,
 		})
 	}
 	for _, line := range t.Actions {
@@ -197,12 +199,16 @@ func (t *identityText) stored() model.Identity {
 	return i
 }
 
-// attributeLine reads "id TYPE" or "id TYPE flag"; the id may hold blanks.
-func attributeLine(line string) (id model.AttributeID, kind model.AttributeType, flag string, err error) {
+// attributeLine reads "id TYPE", "id TYPE flag" and either with " = " and a function after it; the id may hold blanks.
+func attributeLine(line string) (id model.AttributeID, kind model.AttributeType, flag string, function *string, err error) {
+	line, text, calculated := strings.Cut(line, " = ")
+	if calculated {
+		function = &text
+	}
 	for _, k := range []model.AttributeType{model.String, model.Numeric} {
 		if before, after, ok := strings.Cut(line+" ", " "+string(k)+" "); ok {
-			return model.AttributeID(before), k, strings.TrimSpace(after), nil
+			return model.AttributeID(before), k, strings.TrimSpace(after), function, nil
 		}
 	}
-	return "", "", "", fmt.Errorf("attribute %q: write id and STRING or NUMERIC", line)
+	return "", "", "", nil, fmt.Errorf("attribute %q: write id and STRING or NUMERIC", line)
 }
