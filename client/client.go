@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,12 +24,12 @@ type Options struct {
 	URL string
 	// ClientID and ClientSecret are those of the scope (runtime-api.md 4).
 	ClientID     string
-	ClientSecret string `json:"-"`
+	ClientSecret string
 	// TokenSource gives the application's JWT for each question, in place of a secret. It may be called concurrently.
-	TokenSource func(context.Context) (string, error) `json:"-"`
+	TokenSource func(context.Context) (string, error)
 	// HTTPClient sends the questions; the default has the transport of http.DefaultClient. It is copied, and the copy
 	// follows no redirect.
-	HTTPClient *http.Client `json:"-"`
+	HTTPClient *http.Client
 	// Timeout is the longest time of one question: all tries, and the reading of the answer. Default: 10 s.
 	Timeout time.Duration
 	// MaxBytes is the largest answer. Default: 64 MiB.
@@ -48,8 +47,8 @@ func (o Options) String() string {
 // Format prints String whatever the verb.
 func (o Options) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.String()) }
 
-// LogValue logs String.
-func (o Options) LogValue() slog.Value { return slog.StringValue(o.String()) }
+// MarshalText writes String, in JSON and logs, too.
+func (o Options) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 // redactURL keeps the password of a URL, which New would refuse, out of a log.
 func redactURL(text string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,6 +24,10 @@ import (
 
 // TestMain runs the tests and examples against the real program, which serves the sample bank.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() != "" {
+		os.Exit(m.Run()) // fuzz targets play the server themselves, in many processes
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "ambit-client-")
 		if err != nil {
@@ -169,7 +174,9 @@ func wireEntries(t *testing.T, question string) []wireEntry {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var answer struct{ Response []struct{ Access []wireEntry } }
+	var answer struct {
+		Response []struct{ Access []wireEntry }
+	}
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || len(answer.Response) != 1 {
 		t.Fatal(res.Status, err)
 	}
