@@ -2,6 +2,7 @@ package agree
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -94,22 +95,28 @@ func (q *question) filtered(head string, listed map[pair]bool) {
 	}
 }
 
-// saysAll reports whether a filter can say all that Restrict policies take away of a type: each of their lines has a
-// negation, and every asset has values for it.
+// saysAll reports whether a filter can say all that policies say of a type: no line is on a calculated attribute, each line
+// of a Restrict policy has a negation, and every asset has values for it.
 func (q *question) saysAll(t *model.AssetTemplate) bool {
 	for _, p := range q.world.policies {
-		if p.Access != model.Restrict || p.Inactive {
+		if p.Inactive {
 			continue
 		}
 		for _, use := range p.Rulesets {
 			for _, b := range q.blocks {
-				if b.ID == use.BlockID && b.Template == t.ID && !q.negatable(t, &b) {
+				if b.ID == use.BlockID && b.Template == t.ID && (onCalculated(&b) || p.Access == model.Restrict && !q.negatable(t, &b)) {
 					return false
 				}
 			}
 		}
 	}
 	return true
+}
+
+func onCalculated(b *model.Block) bool {
+	return slices.ContainsFunc(b.Branches, func(branch model.Branch) bool {
+		return slices.ContainsFunc(branch.Rules, func(r model.Rule) bool { return r.Left.Attribute == calculated })
+	})
 }
 
 func (q *question) negatable(t *model.AssetTemplate, b *model.Block) bool {

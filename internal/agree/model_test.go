@@ -73,7 +73,7 @@ func newWorld(r *rand.Rand, old *world) *world {
 		w.write(func(tx *store.Tx) error { return put(tx.AssetTemplates, t) })
 	}
 	for _, id := range []model.TemplateID{"P", "Q"}[:w.number(1, 2)] {
-		t := identityTemplate(id)
+		t := w.identityTemplate(id)
 		w.people = append(w.people, t)
 		w.write(func(tx *store.Tx) error { return put(tx.IdentityTemplates, t) })
 		for range 2 {
@@ -142,6 +142,7 @@ func (w *world) assetType(id model.TemplateID) model.AssetTemplate {
 		Attributes: []model.AssetAttribute{
 			{ID: "s", Type: model.String, IsMultiValue: multi},
 			{ID: "n", Type: model.Numeric, IsMultiValue: multi},
+			{ID: calculated, Type: model.String, IsMultiValue: multi, IsCalculated: true, CalculationFunction: w.function()},
 		},
 		Actions: []model.Action{{ID: "A", Value: "B"}, {ID: "B", Value: "b"}, {ID: "C", Value: "C"}}[:w.number(1, 3)],
 	}
@@ -159,12 +160,24 @@ func (w *world) assetType(id model.TemplateID) model.AssetTemplate {
 	return t
 }
 
-func identityTemplate(id model.TemplateID) model.IdentityTemplate {
+// calculated is an attribute of every asset type and identity template.
+const calculated model.AttributeID = "c"
+
+func (w *world) function() *string {
+	text := pick(w, []string{"HASVALUE(s)", "HASVALUE(n)", "UPPER(s)", "LOWER(s)", `CONCAT(s, "b")`, `CONCAT("a", s)`})
+	return &text
+}
+
+// calculatedTexts are values that some function gives.
+var calculatedTexts = []string{"true", "A", "ab", "false", "a", "b", "bb", "aa"}
+
+func (w *world) identityTemplate(id model.TemplateID) model.IdentityTemplate {
 	return model.IdentityTemplate{ID: id, WorkspaceID: model.WorkspaceID("i" + id), Attributes: []model.IdentityAttribute{
 		{ID: model.AttributeUID, Type: model.String},
 		{ID: "s", Type: model.String, IsUsedInAccessRequest: true},
 		{ID: "t", Type: model.String},
 		{ID: "n", Type: model.Numeric, IsUsedInAccessRequest: true},
+		{ID: calculated, Type: model.String, IsUsedInAccessRequest: true, IsCalculated: true, CalculationFunction: w.function()},
 	}}
 }
 
@@ -344,9 +357,12 @@ func (w *world) ruleset(t model.TemplateID) model.Block {
 
 // rule draws a line. others are the sides of its operand, 0 for literals.
 func (w *world) rule(side model.Side, others []model.Side) model.Rule {
-	attribute := pick(w, []model.AttributeID{"s", "s", "n", "n", map[model.Side]model.AttributeID{
+	attribute := pick(w, []model.AttributeID{"s", "s", "n", "n", calculated, map[model.Side]model.AttributeID{
 		model.SideAsset: model.AttributePath, model.SideIdentity: model.AttributeUID, model.SideRequest: "s",
 	}[side]})
+	if side == model.SideRequest && attribute == calculated {
+		attribute = "s"
+	}
 	r := model.Rule{Left: model.Ref{Side: side, Attribute: attribute}}
 	ops := []model.Operator{
 		model.OpEqual, model.OpEqual, model.OpNotEqual, model.OpIn, model.OpNotIn, model.OpContains, model.OpStartsWith, model.OpEndsWith,
@@ -360,6 +376,8 @@ func (w *world) rule(side model.Side, others []model.Side) model.Rule {
 		}
 	case model.AttributePath:
 		from = paths
+	case calculated:
+		from = calculatedTexts
 	}
 	r.Op = pick(w, ops)
 	if len(others) > 0 {
@@ -399,6 +417,21 @@ func (w *world) condition() model.Block {
 		b.Kind, b.Branches = model.KindConditionRequest, []model.Branch{{Rules: []model.Rule{w.rule(model.SideRequest, nil)}}}
 	}
 	return b
+}
+
+// calculateOtherwise gives a type or an identity template another function.
+func (w *world) calculateOtherwise() {
+	if i := w.r.IntN(len(w.people) + len(w.types)); i < len(w.people) {
+		t := w.identityTemplate(w.people[i].ID)
+		w.people = replaced(w.people, t, func(u model.IdentityTemplate) bool { return u.ID == t.ID })
+		w.write(func(tx *store.Tx) error { return put(tx.IdentityTemplates, t) })
+		return
+	}
+	t := pick(w, w.types)
+	t.Attributes = slices.Clone(t.Attributes)
+	t.Attributes[len(t.Attributes)-1].CalculationFunction = w.function()
+	w.types = replaced(w.types, t, func(u model.AssetTemplate) bool { return u.ID == t.ID })
+	w.write(func(tx *store.Tx) error { return put(tx.AssetTemplates, t) })
 }
 
 func (w *world) blocksOf(fits func(model.BlockKind) bool) []model.Block {
@@ -455,7 +488,7 @@ func (w *world) putPolicy() {
 // change draws a few changes.
 func (w *world) change() {
 	for range w.number(1, 2) {
-		switch w.r.IntN(8) {
+		switch w.r.IntN(9) {
 		case 0:
 			w.putPolicy()
 			if len(w.policies) > 6 {
@@ -478,6 +511,8 @@ func (w *world) change() {
 			w.putIdentity(pick(w, w.people).ID)
 		case 7:
 			w.deleteAsset(pick(w, w.types).ID)
+		case 8:
+			w.calculateOtherwise()
 		}
 	}
 }
