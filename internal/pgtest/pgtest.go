@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -29,21 +30,27 @@ import (
 // patience is how long a cluster may take to start on a loaded machine.
 const patience = 2 * time.Minute
 
-// cluster starts the cluster of this binary, once, and gives the directory of its socket.
+// cluster starts the cluster of this binary, once.
 var cluster = sync.OnceValues(start)
+
+// server is a cluster that runs. leash must be kept: the server ends when it closes.
+type server struct {
+	dir   string // of the socket
+	leash io.Closer
+}
 
 // Database makes an empty database and gives its connection string, for the role that owns the cluster. It is dropped when the
 // test ends. It is safe for concurrent use.
 func Database(t testing.TB) string {
 	t.Helper()
-	dir, err := cluster()
+	s, err := cluster()
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
 	name := "test_" + strings.ToLower(rand.Text())
-	administer(t, dir, "CREATE DATABASE "+name)
-	t.Cleanup(func() { administer(t, dir, "DROP DATABASE "+name+" WITH (FORCE)") })
-	return address(dir, name)
+	administer(t, s.dir, "CREATE DATABASE "+name)
+	t.Cleanup(func() { administer(t, s.dir, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return address(s.dir, name)
 }
 
 func administer(t testing.TB, dir, statement string) {
@@ -72,33 +79,35 @@ kill -QUIT $server
 wait $server
 rm -rf "$2"`
 
-func start() (dir string, err error) {
+func start() (*server, error) {
 	bin, err := programs()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if dir, err = os.MkdirTemp("", "ambit-pg-"); err != nil {
-		return "", err
+	dir, err := os.MkdirTemp("", "ambit-pg-")
+	if err != nil {
+		return nil, err
 	}
 	owner, err := account(dir)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres",
 		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = dir, owner
 	if out, err := initdb.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("initdb: %w\n%s", err, out)
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	server := exec.Command("sh", "-c", watch, "sh", bin, dir)
-	server.Dir, server.SysProcAttr = dir, owner
-	if _, err := server.StdinPipe(); err != nil {
-		return "", err
+	shell := exec.Command("sh", "-c", watch, "sh", bin, dir)
+	shell.Dir, shell.SysProcAttr = dir, owner
+	leash, err := shell.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
-	if err := server.Start(); err != nil {
-		return "", err
+	if err := shell.Start(); err != nil {
+		return nil, err
 	}
-	return dir, await(dir)
+	return &server{dir: dir, leash: leash}, await(dir)
 }
 
 // await returns when the server answers.

@@ -89,7 +89,7 @@ func postgresql() *grammar {
 		textParameter:   "%s",
 		numberParameter: "CAST(%s AS NUMERIC)",
 		numberGuard:     "%s > CAST('-Infinity' AS NUMERIC) AND %s < CAST('Infinity' AS NUMERIC)", equalNumbers: true,
-		numbers:         "16,383 digits after the point", holds: digits(131072, 16383),
+		numbers: "16,383 digits after the point", holds: digits(131072, 16383),
 	}
 }
 
@@ -118,7 +118,7 @@ func sqlite() *grammar {
 		textParameter:   "%s",
 		textGuard:       "typeof(%s) = 'text'",
 		numberParameter: "CAST(%s AS NUMERIC)",
-		numberGuard:     "typeof(%s) IN ('integer', 'real') AND %s BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308", equalNumbers: true,
+		numberGuard:     "typeof(%s) IN ('integer', 'real') AND %s BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308",
 		numbers:         "whole numbers of 64 bit, others of 15 digits", holds: sqliteNumber,
 		search: func(op model.Operator, name string, value func() string) string {
 			switch op {
