@@ -18,7 +18,7 @@ type Residual struct {
 	question     *Question
 	reachable    map[model.TemplateID]bool // by the scope's applications (E2)
 	permutations []permutation
-	part         map[*block][]*policy // what takingPart says of the types; nil = nothing
+	part         []grouped // what takingPart says of the types; nil = nothing
 }
 
 // permutation is the residual for one combination of identity rows; there is one unless CombinedMultiValue is set.
@@ -54,40 +54,53 @@ func (s *Snapshot) Bind(q Question) (*Residual, error) {
 	if q.Types != nil {
 		maps.DeleteFunc(reachable, func(t model.TemplateID, _ bool) bool { return !slices.Contains(q.Types, t) })
 	}
-	return s.bindWithin(&q, reachable, s.takingPart(reachable, fewPolicies))
+	return s.bindWithin(&q, reachable, s.takingPart(reachable))
 }
 
-// fewPolicies is up to how many policies on the types asked about are gathered for one question. That is less work than to
-// try every group of an identity.
-const fewPolicies = 256
+// grouped are the active policies on a type by their groups.
+type grouped map[*block][]*policy
 
-// takingPart lists the active policies on some types by their groups; nil when there are more than limit.
-func (s *Snapshot) takingPart(types map[model.TemplateID]bool, limit int) map[*block][]*policy {
-	n := 0
-	for t := range types {
-		policies, _ := s.onType.get(t)
-		if n += len(policies); n > limit {
-			return nil
+func groupedBy(policies []*policy) grouped {
+	out := grouped{}
+	for _, p := range policies {
+		if p.src.Inactive {
+			continue
 		}
-	}
-	out := make(map[*block][]*policy, n)
-	for t := range types {
-		policies, _ := s.onType.get(t)
-		for _, p := range policies {
-			if p.src.Inactive {
-				continue
-			}
-			for _, g := range p.groups {
-				out[g] = append(out[g], p)
-			}
+		for _, g := range p.groups {
+			out[g] = append(out[g], p)
 		}
 	}
 	return out
 }
 
+// fewPolicies is up to how many policies on the types asked about only the groups of these are tried. Beyond it is less work
+// to try every group of an identity.
+const fewPolicies = 256
+
+// takingPart lists the active policies on some types; nil when there are many.
+func (s *Snapshot) takingPart(types map[model.TemplateID]bool) []grouped {
+	out := make([]grouped, 0, len(types))
+	n := 0
+	for t := range types {
+		policies, _ := s.onType.get(t)
+		if n += len(policies); n > fewPolicies {
+			return nil
+		}
+		if few, ok := s.few[t]; ok {
+			out = append(out, few)
+		}
+	}
+	return out
+}
+
+// partOf reports whether a policy that takes part has a group.
+func partOf(part []grouped, g *block) bool {
+	return slices.ContainsFunc(part, func(few grouped) bool { return few[g] != nil })
+}
+
 // bindWithin is Bind of a question of the right size about the types that are reachable. part is what takingPart says of
 // them.
-func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool, part map[*block][]*policy) (*Residual, error) {
+func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool, part []grouped) (*Residual, error) {
 	r := &Residual{snapshot: s, question: q, reachable: reachable, part: part}
 	choices := make([][]subject, len(q.Identities))
 	total := 1
@@ -133,7 +146,7 @@ func (s *Snapshot) reachable(applications []model.ApplicationID) map[model.Templ
 	return out
 }
 
-func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool, part map[*block][]*policy) permutation {
+func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool, part []grouped) permutation {
 	p := permutation{subjects: subjects, when: map[*block]bool{}, what: map[*block][]boundBranch{}, terms: map[model.TemplateID][]term{}}
 	for _, pol := range s.applying(&p, reachable, part) {
 		for i := range pol.uses {
@@ -153,12 +166,17 @@ func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.Templat
 }
 
 // applying finds the policies that take part and whose WHO and WHEN hold, by id (E2, E5, E8, E9, E17).
-func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool, part map[*block][]*policy) []*policy {
+func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool, part []grouped) []*policy {
 	found := map[*policy]uint8{} // bit i: identity i is in a group of the policy
 	for i, sub := range p.subjects {
 		w, ok := s.who[sub.template]
 		if !ok || sub.inactive {
 			continue
+		}
+		find := func(users []*policy) {
+			for _, pol := range users {
+				found[pol] |= 1 << i
+			}
 		}
 		seen := map[*block]bool{}
 		w.groups(sub, part, func(g *block) {
@@ -166,12 +184,12 @@ func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool,
 				return
 			}
 			seen[g] = true
-			users := part[g]
 			if part == nil {
-				users, _ = s.users.get(g.src.ID)
+				users, _ := s.users.get(g.src.ID)
+				find(users)
 			}
-			for _, pol := range users {
-				found[pol] |= 1 << i
+			for _, few := range part {
+				find(few[g])
 			}
 		})
 	}

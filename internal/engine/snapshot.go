@@ -21,6 +21,7 @@ type Snapshot struct {
 	policies     trie[model.PolicyID, *policy]
 	users        trie[model.BlockID, []*policy]    // policies that use a block, by policy id
 	onType       trie[model.TemplateID, []*policy] // policies that have a ruleset on an asset type, by policy id
+	few          map[model.TemplateID]grouped      // policies of onType by group, of types with few of them
 	who          map[model.TemplateID]*who
 }
 
@@ -32,6 +33,7 @@ func New(c Configuration) (*Snapshot, error) {
 		applications: map[model.ApplicationID]model.Application{}, who: map[model.TemplateID]*who{},
 		blocks: newTrie[model.BlockID, *block](), policies: newTrie[model.PolicyID, *policy](),
 		users: newTrie[model.BlockID, []*policy](), onType: newTrie[model.TemplateID, []*policy](),
+		few: map[model.TemplateID]grouped{},
 	}
 	return s.Next(Delta{
 		Enabled:           &c.Enabled,
@@ -356,6 +358,14 @@ func (n *draft) putPolicies(d *Delta) error {
 		}
 	}
 	users.flush()
+	if len(onType.owned) > 0 {
+		n.few = maps.Clone(n.few)
+	}
+	for t, list := range onType.owned {
+		if delete(n.few, t); len(list) <= fewPolicies {
+			n.few[t] = groupedBy(list)
+		}
+	}
 	onType.flush()
 	return nil
 }

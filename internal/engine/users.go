@@ -3,7 +3,6 @@ package engine
 import (
 	"iter"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -189,8 +188,9 @@ func (u *userSearch) judge(e *userEntry) (granted bool, err error) {
 	question := u.q.Question
 	question.Identities = []Identity{{Template: u.of.def.ID, EntityID: i.EntityID, Inactive: i.Inactive, Attributes: i.Attributes, Rows: i.Rows}}
 	c := u.collector
-	if c.residual.part == nil {
-		c.residual.part = c.residual.snapshot.takingPart(c.residual.reachable, math.MaxInt) // for everybody at once
+	if c.residual.part == nil { // for everybody at once
+		policies, _ := c.residual.snapshot.onType.get(c.asset.def.ID)
+		c.residual.part = []grouped{groupedBy(policies)}
 	}
 	r, err := c.residual.snapshot.bindWithin(&question, c.residual.reachable, c.residual.part)
 	if err != nil {

@@ -107,10 +107,10 @@ func (w *who) remove(g *block) {
 }
 
 // groups yields every group that holds for a subject, possibly more than once; of those that part lists, unless it is nil.
-func (w *who) groups(sub *subject, part map[*block][]*policy, yield func(*block)) {
+func (w *who) groups(sub *subject, part []grouped, yield func(*block)) {
 	try := func(list []*groupBranch) {
 		for _, e := range list {
-			if (part == nil || part[e.group] != nil) && sub.holds(e.branch) {
+			if (part == nil || partOf(part, e.group)) && sub.holds(e.branch) {
 				yield(e.group)
 			}
 		}
