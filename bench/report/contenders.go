@@ -96,20 +96,57 @@ func over(ctx context.Context, s *stand.Stand, c stand.Contender) func() error {
 	return func() error { return s.Ask(ctx, c) }
 }
 
-// rate prints answers a second at concurrency 4 and returns Ambit's.
-func (r *report) rate(ctx context.Context, s *stand.Stand, cs ...stand.Contender) (float64, error) {
-	var ambit float64
+// concurrency is how many askers a rate has.
+const concurrency = 4
+
+// rate measures how many answers a second Go's HTTP client gets; it returns Ambit's.
+func (r *report) rate(ctx context.Context, s *stand.Stand, cs ...stand.Contender) (ambit float64, err error) {
 	for _, c := range cs {
-		perSecond, series, err := measure.Rate(ctx, 4, 3*time.Second, func(ctx context.Context) error { return s.Ask(ctx, c) })
+		perSecond, err := r.rateOf(ctx, "concurrency 4", c, func(ctx context.Context) error { return s.Ask(ctx, c) })
 		if err != nil {
 			return 0, err
 		}
 		if c == stand.Ambit {
 			ambit = perSecond
 		}
-		r.note("concurrency 4, %s: %.0f answers/s, p50 %s, p99 %s", []string{"Ambit", "memory", "empty", "loop"}[c], perSecond, short(series.Median()), short(series.Percentile(99)))
 	}
 	return ambit, nil
+}
+
+// serverRate is rate with callers that leave the processors to the server.
+func (r *report) serverRate(ctx context.Context, s *stand.Stand, cs ...stand.Contender) (ambit float64, err error) {
+	for _, c := range cs {
+		callers := make(chan *stand.Caller, concurrency)
+		for range concurrency {
+			caller, err := s.Dial(ctx, c)
+			if err != nil {
+				return 0, err
+			}
+			defer caller.Close()
+			callers <- caller
+		}
+		perSecond, err := r.rateOf(ctx, "4 connections of the cheapest client", c, func(context.Context) error {
+			caller := <-callers
+			defer func() { callers <- caller }()
+			return caller.Ask()
+		})
+		if err != nil {
+			return 0, err
+		}
+		if c == stand.Ambit {
+			ambit = perSecond
+		}
+	}
+	return ambit, nil
+}
+
+func (r *report) rateOf(ctx context.Context, how string, c stand.Contender, ask func(context.Context) error) (float64, error) {
+	perSecond, series, err := measure.Rate(ctx, concurrency, 3*time.Second, ask)
+	if err == nil {
+		r.note("%s, %s: %.0f answers/s, p50 %s, p99 %s", how, []string{"Ambit", "memory", "empty", "loop"}[c], perSecond,
+			short(series.Median()), short(series.Percentile(99)))
+	}
+	return perSecond, err
 }
 
 // slowPeers answers W1 with OPA, cedar-go and casbin, compares, and returns the medians by name.

@@ -65,8 +65,11 @@ func (r *report) w6(ctx context.Context, assets int) error {
 		}
 		r.gap()
 		r.atMost(series[0].Median(), series[1].Median(), 3, "an empty authenticated handler")
-		perSecond, err := r.rate(ctx, s, stand.Ambit, stand.Empty)
-		r.verdict(perSecond >= 20_000, "≥ 20,000 decisions/s at concurrency 4", "%.0f", perSecond)
+		if _, err := r.rate(ctx, s, stand.Ambit, stand.Empty); err != nil {
+			return err
+		}
+		perSecond, err := r.serverRate(ctx, s, stand.Ambit, stand.Empty)
+		r.verdict(perSecond >= 20_000, "≥ 20,000 decisions/s over 4 connections", "%.0f", perSecond)
 		return err
 	})
 }

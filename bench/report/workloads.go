@@ -88,8 +88,11 @@ func (r *report) w2(ctx context.Context, assets int) error {
 	return r.served(ctx, workload.W2(assets), func(s *stand.Stand, series []measure.Series) error {
 		r.atMost(series[0].Median(), series[1].Median(), 2, "the same bytes from memory")
 		r.atMost(series[0].Percentile(99), series[0].Median(), 5, "p99 against p50")
-		perSecond, err := r.rate(ctx, s, stand.Ambit, stand.Memory)
-		r.verdict(perSecond >= 5000, "≥ 5,000 answers/s at concurrency 4", "%.0f", perSecond)
+		if _, err := r.rate(ctx, s, stand.Ambit, stand.Memory); err != nil {
+			return err
+		}
+		perSecond, err := r.serverRate(ctx, s, stand.Ambit, stand.Memory)
+		r.verdict(perSecond >= 5000, "≥ 5,000 answers/s over 4 connections", "%.0f", perSecond)
 		return err
 	})
 }
