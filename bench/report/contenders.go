@@ -122,7 +122,7 @@ func (r *report) serverRate(ctx context.Context, s *stand.Stand, cs ...stand.Con
 			if err != nil {
 				return 0, err
 			}
-			defer caller.Close()
+			defer func() { err = errors.Join(err, caller.Close()) }()
 			callers <- caller
 		}
 		perSecond, err := r.rateOf(ctx, "4 connections of the cheapest client", c, func(context.Context) error {

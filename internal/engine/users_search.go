@@ -50,7 +50,27 @@ type userSearch struct {
 	collector *collector
 	about     matter
 	of        *identityType
+	all       *index.Set        // everybody, made when it is needed
 	known     map[*block]bounds // blocks searched so far
+}
+
+func (u *userSearch) everybody() *index.Set {
+	if u.all == nil {
+		u.all = u.of.table.All()
+	}
+	return u.all
+}
+
+// both are those in a and in b. Many rulesets are about an asset whoever asks.
+func (u *userSearch) both(a, b bounds) bounds {
+	switch {
+	case u.all == nil:
+	case a.certain == u.all:
+		return b
+	case b.certain == u.all:
+		return a
+	}
+	return a.and(b)
 }
 
 // userGrants tell who may do what: sets[i] are those of known who have labels[i]. Those of open must be judged one by one.
@@ -134,7 +154,7 @@ func (u *userSearch) policy(p *policy, yield func(action int, covered bounds)) {
 			found := u.who(p)
 			who = &found
 		}
-		covered := what.and(*who)
+		covered := u.both(what, *who)
 		if covered.possible.Len() == 0 {
 			continue
 		}
@@ -162,7 +182,7 @@ func (u *userSearch) who(p *policy) bounds {
 	out := unite(groups)
 	for _, c := range p.conditions {
 		if c.src.Kind == model.KindConditionIdentity {
-			out = out.and(u.holding(c))
+			out = u.both(out, u.holding(c))
 		}
 	}
 	return out
@@ -179,7 +199,7 @@ func (u *userSearch) holding(b *block) bounds {
 // what are those for whom a policy's ruleset is about the asset.
 func (u *userSearch) what(p *policy, b *block) bounds {
 	if u.about.whole && p.restrict {
-		return exactly(u.of.table.All()) // aboutType
+		return exactly(u.everybody()) // aboutType
 	}
 	return u.searched(b, func() bounds {
 		var found []bounds
@@ -188,11 +208,19 @@ func (u *userSearch) what(p *policy, b *block) bounds {
 				continue
 			}
 			if list, exact, possible := u.turned(br); possible {
-				found = append(found, bounded(u.of.table.Select(list, nil), exact))
+				found = append(found, bounded(u.whom(list), exact))
 			}
 		}
 		return unite(found)
 	})
+}
+
+// whom are those for whom all predicates hold.
+func (u *userSearch) whom(predicates []index.Predicate) *index.Set {
+	if len(predicates) == 0 {
+		return u.everybody()
+	}
+	return u.of.table.Select(predicates, nil)
 }
 
 // searched searches a block once. When rows are judged one by one the pooled values of the index prove nothing.
