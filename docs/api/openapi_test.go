@@ -50,7 +50,7 @@ func described(t *testing.T, family func(path string) bool) []string {
 }
 
 func isRuntime(path string) bool {
-	return strings.Contains(path, "/token/") || strings.Contains(path, "/permit-deny/") || strings.Contains(path, "/userlist/") || strings.Contains(path, "/5.0/") ||
+	return strings.Contains(path, "/token/") || strings.Contains(path, "/permit-deny/") || strings.Contains(path, "/userlist/") || strings.Contains(path, "/runtime/explain/") || strings.Contains(path, "/5.0/") ||
 		strings.Contains(path, "/resolution/") || strings.Contains(path, "/runtime/policies/") || strings.HasSuffix(path, "/runtime_health_check")
 }
 

@@ -195,7 +195,7 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 	}
 	service := decide.New(decide.Options{
 		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Access: a.tokens, Keys: a.answers, Issuer: c.PublicURL, Audit: sink, Log: a.options.Log,
-		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches,
+		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches, Managers: a.service.Reader,
 	})
 	return withAuthZEN(runtime.Handler(runtime.Options{
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",

@@ -46,6 +46,7 @@ type BlockTrace struct {
 	Template model.TemplateID // of groups, identity conditions and rulesets
 	Holds    bool
 	Inactive bool // the identity is: no branch counts
+	Outside  bool // of an IP condition: it holds outside of its address blocks
 	Branches []BranchTrace
 	// Compared has what a date and time or an IP condition, which have no branches, compares: the instant in each zone with
 	// the ranges, or the address with the address blocks.
@@ -176,7 +177,7 @@ func (p *permutation) traceWhen(out *PolicyTrace, pol *policy, d detail) (all bo
 			b = p.traceIdentity(c, d)
 		default:
 			b = traceBlock(c, d, nil)
-			b.Compared = p.circumstance(c)
+			b.Compared, b.Outside = p.circumstance(c), c.src.IP != nil && c.src.IP.Restrict
 		}
 		b.Holds = p.met(c)
 		all = all && b.Holds

@@ -127,7 +127,9 @@ func insertNearest[T any](list []T, one T, most int, of func(*T) nearness) []T {
 // narrow cuts every list of alternatives down to the one that holds or comes nearest, and finds out how near the policy
 // comes. Of the conditions it keeps a few, those first that do not hold.
 func (t *PolicyTrace) narrow(conditions int) {
-	t.Groups = nearestBlocks(t.Groups)
+	t.Groups = nearestBlocks(slices.DeleteFunc(t.Groups, func(g BlockTrace) bool { // of other templates: ignored (E5)
+		return slices.ContainsFunc(g.Branches, func(b BranchTrace) bool { return b.Failed != nil && b.Failed.Template != "" })
+	}))
 	t.Rulesets = nearestBlocks(t.Rulesets)
 	lines := 0
 	for _, list := range [][]BlockTrace{t.Groups, t.Rulesets, t.When} {
@@ -139,6 +141,11 @@ func (t *PolicyTrace) narrow(conditions int) {
 	slices.SortStableFunc(t.When, func(a, b BlockTrace) int { return cmp.Compare(truth(a.Holds), truth(b.Holds)) })
 	t.Left = max(0, len(t.When)-conditions)
 	t.When = slices.Clip(t.When[:len(t.When)-t.Left])
+	for i := range t.Rulesets {
+		if b := &t.Rulesets[i]; b.Holds && len(b.Branches) > 0 && !b.Branches[0].Holds {
+			b.Branches = nil // of a Restrict policy against a type as a whole: whatever its lines
+		}
+	}
 	if t.Stage == ReasonUnknownAsset {
 		t.Rulesets = nil // there was nothing to judge
 	}

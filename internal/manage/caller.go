@@ -68,6 +68,15 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (Caller, erro
 	}, nil
 }
 
+// Reader is who bears an access token, and which environments he may read. Errors are those of Authenticate.
+func (s *Service) Reader(ctx context.Context, bearer string) (id model.ClientID, mayRead func(model.EnvironmentID) bool, err error) {
+	caller, err := s.Authenticate(ctx, bearer)
+	if err != nil {
+		return "", nil, err
+	}
+	return caller.ClientID, func(env model.EnvironmentID) bool { return caller.May(RightRead, env) }, nil
+}
+
 // May reports whether the caller has the right in env ("" = the tenant). A credential of one environment has none in
 // any other, existing or not (management-api.md 1.4).
 func (c *Caller) May(right Right, env model.EnvironmentID) bool {

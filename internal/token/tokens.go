@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/lestrrat-go/jwx/v3/jws"
@@ -157,37 +156,42 @@ func (t *Tokens) VerifyRuntime(text string) (Claims, error) {
 // Recognizes reports whether text says that it is an access token of this issuer, of either audience, be it good or not. Tokens
 // of users and applications, of whatever issuer, do not.
 func (t *Tokens) Recognizes(text string) bool {
-	if len(text) > maxToken {
+	token := unverified(text)
+	if token == nil {
 		return false
 	}
-	message, err := jws.ParseString(text)
-	if err != nil || len(message.Signatures()) != 1 {
-		return false
-	}
-	typ, _ := message.Signatures()[0].ProtectedHeaders().Type()
-	var said struct {
-		Issuer string `json:"iss"`
-	}
-	return typ == typeAccessToken && json.Unmarshal(message.Payload(), &said) == nil && said.Issuer == t.issuer
+	issuer, _ := token.Issuer()
+	return issuer == t.issuer
 }
 
-// ClaimsManagement reports whether a text says of itself that it is an access token of the management plane. That proves
-// nothing: Verify does.
+// ClaimsManagement reports whether a text says that it is an access token of the management plane, of whatever issuer. That
+// proves nothing: Verify does.
 func ClaimsManagement(text string) bool {
-	if len(text) > maxToken {
-		return false
-	}
-	message, err := jws.ParseString(text)
-	if err != nil || len(message.Signatures()) != 1 {
-		return false
-	}
-	typ, _ := message.Signatures()[0].ProtectedHeaders().Type()
-	token, err := jwt.ParseInsecure([]byte(text))
-	if err != nil || typ != typeAccessToken {
+	token := unverified(text)
+	if token == nil {
 		return false
 	}
 	audience, _ := token.Audience()
 	return slices.Contains(audience, AudienceManagement)
+}
+
+// unverified is what a text says of itself when it says that it is an access token; nil = it does not.
+func unverified(text string) jwt.Token {
+	if len(text) > maxToken {
+		return nil
+	}
+	message, err := jws.ParseString(text)
+	if err != nil || len(message.Signatures()) != 1 {
+		return nil
+	}
+	if typ, _ := message.Signatures()[0].ProtectedHeaders().Type(); typ != typeAccessToken {
+		return nil
+	}
+	token, err := jwt.ParseInsecure([]byte(text))
+	if err != nil {
+		return nil
+	}
+	return token
 }
 
 func (t *Tokens) verify(text, audience string) (Claims, error) {

@@ -3,7 +3,6 @@ package authzen
 import (
 	"fmt"
 	"iter"
-	"net/http"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,7 +10,6 @@ import (
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/decide"
-	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -197,7 +195,7 @@ func appendDecision(b []byte, v *decide.Verdict, told model.Detail) []byte {
 	case v.Err == nil && !v.Allowed && reasons:
 		next("reasons")
 		b = member(append(b, `[{`...), "code", v.Reason)
-		b = append(member(append(b, ','), "message", reasonText(v.Reason)), `}]`...)
+		b = append(member(append(b, ','), "message", decide.ReasonText(v.Reason)), `}]`...)
 	}
 	if told.Tells(model.DetailPolicies) && len(v.Policies) > 0 {
 		next("policies")
@@ -235,29 +233,6 @@ func appendError(b []byte, e *model.Error) []byte {
 		}
 	}
 	return append(b, '}')
-}
-
-// reasonText says what a deny reason means (authzen.md 13).
-func reasonText(code string) string {
-	switch code {
-	case engine.ReasonNotInScope:
-		return "No application of the scope has the type"
-	case engine.ReasonNoSuchAction:
-		return "The type or the action is unknown"
-	case engine.ReasonNoPolicy:
-		return "No active policy covers the type and the action"
-	case engine.ReasonNotInGroup:
-		return "The identity is in none of the policies' groups"
-	case engine.ReasonNoRuleset:
-		return "No ruleset covers the asset"
-	case engine.ReasonCondition:
-		return "A condition is not met"
-	case engine.ReasonRestricted:
-		return "A restrictive policy applies"
-	case engine.ReasonUnknownAsset:
-		return "The asset is unknown"
-	}
-	return http.StatusText(http.StatusForbidden)
 }
 
 func member(b []byte, name, value string) []byte {

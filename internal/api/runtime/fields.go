@@ -26,7 +26,7 @@ func known(name string) bool {
 		"includeAssetAttributes", "accessTokenFormat", "useCache", "combinedMultiValue", "assetContext",
 		"listOfResources", "includeDetails", "includeDenyReason",
 		"asset", "entityTypes", "includeAsset", "includeInActiveIdentities", "includeInactiveIdentities",
-		"includeIdentityAttributes", "objects":
+		"includeIdentityAttributes", "objects", "at":
 		return true
 	}
 	return false

@@ -56,6 +56,7 @@ func Handler(o Options) http.Handler {
 		h.routes[base+"/resolution/v3"] = methods{http.MethodGet: h.call((*exchange).resolution), http.MethodPost: h.call((*exchange).resolution)}
 		h.routes[base+"/policies/v3"] = methods{http.MethodPost: h.call((*exchange).policyList)}
 		h.routes[base+"/userlist/v3"] = methods{http.MethodPost: h.call((*exchange).userList)}
+		h.routes[base+"/explain/v1"] = methods{http.MethodPost: h.call((*exchange).explain)}
 		h.decisionRoutes(base)
 	}
 	for _, path := range []string{"/api/runtime_health_check", "/runtime_health_check"} {

@@ -1,0 +1,340 @@
+package runtime
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+const explainPath = "/api/runtime/explain/v1"
+
+// toldHarbour is a harbour whose scope may be told of policies.
+func toldHarbour(t testing.TB) *harbour {
+	h := newHarbour(t)
+	h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = model.DetailPolicies })
+	return h
+}
+
+// why asks about resources, an array's elements, as mreyes does.
+func (h *harbour) why(resources string, more ...string) explained {
+	h.t.Helper()
+	body := `{` + strings.Join(append(more, mreyes), ",") + `,"listOfResources":[` + resources + `]}`
+	w := h.want(request{path: explainPath, body: body}, 200, "")
+	var out explained
+	check(h.t, json.Unmarshal(w.Body.Bytes(), &out))
+	return out
+}
+
+// TestExplainGolden: PM E6, PM E7, PM 4.8: a pair that a line denies, byte for byte; the same without the right to policies.
+func TestExplainGolden(t *testing.T) {
+	h := toldHarbour(t)
+	ask := request{path: explainPath, body: `{` + mreyes + `,"listOfResources":[` + accounts(`{"path":"acc-3","action":"Edit"}`) + `]}`}
+	const head = `"at":"2026-03-04T12:00:00Z","remoteIp":"192.0.2.1","timeZoneOffset":0,"identities":[{"entityId":"mreyes","entityTypeId":"Staff",`
+	const pair = `"ignored":[]}],"explanations":[{"path":"acc-3","action":"Edit","template":"Accounts","allowed":false,"reason":"PID005","message":"No ruleset covers the asset","ignored":[]`
+	w := h.want(ask, 200, `{"simulated":false,"detail":"policies",`+head+`"isActive":true,`+pair+
+		`,"policies":[{"permissionId":"pol-20","permission":"Manage accounts","accessType":"Allow","applies":false,"failed":"what",`+
+		`"who":[{"id":"g-grade","name":"g-grade","kind":"DynamicGroup","holds":true,"branch":1,"lines":1,"held":1}],`+
+		`"what":[{"id":"r-own","name":"r-own","kind":"Ruleset","holds":false,"branch":1,"lines":1,"held":0,"failed":`+
+		`{"left":{"side":"asset","attribute":"branch","values":["Lagos"]},"operator":"==","right":{"side":"identity","attribute":"branch","values":["Porto"]}}}],"when":[]}]}]}`)
+	for name, value := range map[string]string{"Content-Type": "application/json", "Cache-Control": "no-store", "Ambit-Revision": "2"} {
+		if got := w.Header().Get(name); got != value {
+			t.Errorf("%s: %q, want %q", name, got, value)
+		}
+	}
+	h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = "" })
+	h.want(ask, 200, `{"simulated":false,"detail":"reasons",`+head+pair+`}]}`)
+	if got := h.records.last(); got.Result != "explained 1 pairs" || got.SimulatedBy != "" || got.Endpoint != "POST "+explainPath || len(got.Subjects) != 1 {
+		t.Errorf("the record is %+v", got)
+	}
+}
+
+// TestExplainList: the list with the branch behind each entry, byte for byte.
+func TestExplainList(t *testing.T) {
+	h := toldHarbour(t)
+	const ground = `,"ruleset":{"id":"r-own","name":"r-own","branch":1}}`
+	group := func(id string) string {
+		return `"who":[{"id":"` + id + `","name":"` + id + `","kind":"DynamicGroup","holds":true,"branch":1,"lines":1,"held":1}],"when":[]}`
+	}
+	want := `"policies":[{"permissionId":"pol-10","permission":"Branch accounts",` + group("g-desk") + `,{"permissionId":"pol-20","permission":"Manage accounts",` + group("g-grade") + `],` +
+		`"access":[{"path":"acc-1","resourceType":"Accounts","actions":[{"action":"View","grantedBy":[{"permissionId":"pol-10"` + ground + `,{"permissionId":"pol-20"` + ground + `]},{"action":"Edit","grantedBy":[{"permissionId":"pol-20"` + ground + `]}]}]}`
+	w := h.want(request{path: explainPath, body: `{` + mreyes + `,"assetList":[{"template":"Accounts","path":"acc-1"},{"template":"Accounts","path":"acc-3"}]}`}, 200, "")
+	if _, got, _ := strings.Cut(w.Body.String(), `"ignored":[]}],`); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	w = h.want(request{path: explainPath, body: `{` + mreyes + `,"accessTokenFormat":"JWT","resourceTypes":[{"name":"Accounts","actions":["Edit"]}]}`}, 200, "")
+	if got := w.Body.String(); strings.Count(got, `"path"`) != 1 || strings.Contains(got, "View") {
+		t.Errorf("narrowed: %s", got)
+	}
+}
+
+// TestExplainTellsNoPolicies: without the right to policies nothing of their names, ids, blocks, lines or the values of the
+// identity is told, whatever is asked.
+func TestExplainTellsNoPolicies(t *testing.T) {
+	h := newHarbour(t)
+	var secrets []string
+	for _, p := range harbourPolicies() {
+		secrets = append(secrets, string(p.ID), p.Name)
+	}
+	for _, b := range harbourBlocks() {
+		secrets = append(secrets, `"`+string(b.ID)+`"`, b.Name)
+	}
+	secrets = append(secrets, `"grade"`, `"jobTitle"`, "Porto", "Teller", "198.51.100", "isActive", "policies\":", "grantedBy", "Left")
+	for _, level := range []model.Detail{"", model.DetailNone, model.DetailReasons} {
+		h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = level })
+		for _, rest := range []string{
+			``, `,"assetList":[{"template":"Accounts"}],"includeAccessPolicy":true,"includeAccessPolicyId":true,"includeIdentity":true`,
+			`,"combinedMultiValue":true,"includeAccessPolicy":true,"listOfResources":[` + accounts(`{"path":"acc-1"},{"path":"acc-2"},{"path":"acc-3"},{"path":"x"},{}`) + `,` + loans + `]`,
+		} {
+			w := h.want(request{path: explainPath, body: `{` + mreyes + rest + `}`}, 200, "")
+			for _, secret := range secrets {
+				if strings.Contains(w.Body.String(), secret) {
+					t.Errorf("level %q, %s: told %s: %s", level, rest, secret, w.Body)
+				}
+			}
+		}
+	}
+}
+
+// TestExplainReasons: PM 4.8, PM E10, PM E27: each code with what there is to say about it.
+func TestExplainReasons(t *testing.T) {
+	h := toldHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		return put(tx.AssetTemplates, model.AssetTemplate{ID: "Apart", WorkspaceID: "a0", DisplayName: "Apart", Source: model.SourceRequest, Actions: []model.Action{{ID: "View", Value: "View"}}})
+	})
+	got := h.why(accounts(`{"path":"acc-2","action":"Edit"},{"path":"x","action":"View"},{"path":"acc-1","action":"Sing"}`)+`,`+loans+
+		`,{"resourceType":"None","resources":{"action":"View"}},{"resourceType":"CustomerColumns","resources":{"path":"c","action":"Read"}},{"resourceType":"Apart","resources":{"path":"c","action":"View"}}`,
+		`"entityAttributes":{"grade":[9],"uid":"root","nothing":"x","shift":"late"},"contextData":{"branch":"Lagos"}`).Explanations
+	var told []string
+	for _, e := range got {
+		line := e.Reason + " " + e.Message
+		for _, p := range e.Policies {
+			line += fmt.Sprintf("; %s %s applies=%v failed=%s", p.PermissionID, p.AccessType, p.Applies, p.Failed)
+		}
+		told = append(told, line)
+	}
+	if d := cmp.Diff([]string{
+		"PID007 A restrictive policy applies; pol-30 Restrict applies=true failed=; pol-20 Allow applies=true failed=",
+		"PID008 The asset is unknown; pol-10 Allow applies=false failed=what; pol-20 Allow applies=false failed=what",
+		"PID002 The type has no such action",
+		"PID006 A condition is not met; pol-40 Allow applies=false failed=when",
+		"PID002 The type is unknown",
+		"PID003 No active policy covers the type and the action",
+		"PID001 No application of the scope has the type",
+	}, told); d != "" {
+		t.Errorf("told (-want +got):\n%s", d)
+	}
+	w := h.do(request{path: explainPath, body: `{"entityId":"gone","listOfResources":` + accounts(`{"path":"acc-1","action":"Edit"}`) + `}`}).Body.String()
+	if !strings.Contains(w, `"isActive":false`) || !strings.Contains(w, `"reason":"PID004"`) || !strings.Contains(w, `"holds":false,"inactive":true`) {
+		t.Errorf("an inactive identity: %s", w)
+	}
+}
+
+// TestExplainIgnored: PM E12, PM E13: names of sent values that do not count are listed, of identities and of assets.
+func TestExplainIgnored(t *testing.T) {
+	h := toldHarbour(t)
+	got := h.why(`{"resourceType":"Loans","resources":{"action":"approve","assetAttributes":{"branch":"Porto","bogus":"1","path":"p"}}},`+
+		accounts(`{"path":"acc-1","action":"View","assetAttributes":{"level":"gold"}}`),
+		`"entityAttributes":{"grade":[9],"uid":"root","nothing":"x","shift":"late"},"contextData":{"branch":"Lagos","shift":"early"}`)
+	if d := cmp.Diff([]string{"branch", "grade", "nothing", "uid"}, got.Identities[0].Ignored); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([][]string{{"bogus", "path"}, {"level"}}, [][]string{got.Explanations[0].Ignored, got.Explanations[1].Ignored}); d != "" {
+		t.Error(d)
+	}
+	names := map[string]string{}
+	for i := range 200 {
+		names[fmt.Sprintf("name %03d %s", i, strings.Repeat("é", 1000))] = "x"
+	}
+	text, err := json.Marshal(names)
+	check(t, err)
+	w := h.want(request{path: explainPath, body: `{` + mreyes + `,"entityAttributes":` + string(text) + `}`}, 200, "")
+	if got := w.Body.String(); !strings.Contains(got, `"ignoredLeft":150`) || strings.Count(got, "name ") != 50 || len(got) > 60_000 {
+		t.Errorf("%d bytes: %.300s", len(got), got)
+	}
+}
+
+// TestExplainBounds: PM V4: of very many and very long values the first are shown, in time that grows with the values only.
+func TestExplainBounds(t *testing.T) {
+	h := toldHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		var all []error
+		for i := range 20 {
+			group := model.Block{ID: model.BlockID(fmt.Sprintf("g-%02d", i)), Kind: model.KindDynamicGroup, WorkspaceID: "i0", Template: "Staff", Name: "shift"}
+			for n := range 50 {
+				group.Branches = append(group.Branches, model.Branch{Rules: []model.Rule{rule(model.SideIdentity, "shift", model.OpEqual, fmt.Sprint("never ", n))}})
+			}
+			p := harbourPolicies()[0]
+			p.ID, p.Name, p.DynamicGroups = model.PolicyID(fmt.Sprintf("shift-%02d", i)), "shift", []model.BlockID{group.ID}
+			all = append(all, put(tx.Blocks, group), put(tx.Policies, p))
+		}
+		for _, err := range all {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	values := make([]string, 2000)
+	for i := range values {
+		values[i] = fmt.Sprintf("%d %s", i, strings.Repeat("v", 1000))
+	}
+	text, err := json.Marshal(values)
+	check(t, err)
+	pairs := strings.TrimSuffix(strings.Repeat(`{"path":"acc-3","action":"View"},`, 5), ",")
+	body := `{` + mreyes + `,"entityAttributes":{"shift":` + string(text) + `},"listOfResources":[` + accounts(pairs) + `]}`
+	w := h.want(request{path: explainPath, body: body}, 200, "")
+	var got explained
+	check(t, json.Unmarshal(w.Body.Bytes(), &got))
+	e := got.Explanations[0]
+	if len(e.Policies) != 10 || !strings.Contains(w.Body.String(), `"policiesLeft":12`) || e.Policies[0].PermissionID != "pol-10" {
+		t.Errorf("policies: %+v", e.Policies)
+	}
+	if !strings.Contains(w.Body.String(), `"valuesLeft":1980`) || strings.Contains(w.Body.String(), strings.Repeat("v", 257)) {
+		t.Error("values are not bounded")
+	}
+	many := strings.TrimSuffix(strings.Repeat(`{"path":"acc-1"},`, 500), ",")
+	h.want(request{path: explainPath, body: `{` + mreyes + `,"listOfResources":[` + accounts(many) + `]}`}, 200, "")
+	h.want(request{path: explainPath, body: `{` + mreyes + `,"listOfResources":[` + accounts(many+`,{"path":"acc-1","action":"View"}`) + `]}`}, 400,
+		"listOfResources: more than 1000 pairs of an asset and an action")
+}
+
+// TestExplainNearest: the policy that got furthest comes first, then the one with more lines that hold; of alternatives the
+// nearest is shown.
+func TestExplainNearest(t *testing.T) {
+	h := toldHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		near := model.Block{ID: "g-near", Kind: model.KindDynamicGroup, WorkspaceID: "i0", Template: "Staff", Name: "Near", Branches: []model.Branch{
+			{Rules: []model.Rule{rule(model.SideIdentity, "grade", model.OpGreater, "7")}},
+			{Rules: []model.Rule{
+				rule(model.SideIdentity, "jobTitle", model.OpEqual, "Teller"), rule(model.SideIdentity, "grade", model.OpGreaterEqual, "5"),
+				rule(model.SideIdentity, "branch", model.OpEqual, "Porto"),
+			}},
+		}}
+		p := harbourPolicies()[6]
+		p.ID, p.DynamicGroups, p.Rulesets[0].ActionIDs = "a-far", []model.BlockID{"g-far"}, []model.ActionID{"Read"}
+		q := harbourPolicies()[6]
+		q.ID, q.DynamicGroups, q.Rulesets[0].ActionIDs = "b-near", []model.BlockID{"g-far", "g-near"}, []model.ActionID{"Read"}
+		far := model.Block{ID: "g-far", Kind: model.KindDynamicGroup, WorkspaceID: "i0", Template: "Staff", Name: "Far", Branches: branches(rule(model.SideIdentity, "shift", model.OpEqual, "x"))}
+		for _, err := range []error{put(tx.Blocks, near, far), put(tx.Policies, p, q)} {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	got := h.why(`{"resourceType":"CustomerColumns","resources":{"path":"c","action":"Read"}}`).Explanations[0].Policies
+	if len(got) != 2 || got[0].PermissionID != "b-near" || got[1].PermissionID != "a-far" {
+		t.Fatalf("%+v", got)
+	}
+	const line = `{"left":{"side":"identity","attribute":"grade","values":["3"]},"operator":">=","right":{"values":["5"]}}`
+	if b := got[0].Who; len(b) != 1 || b[0].ID != "g-near" || b[0].Branch != 2 || b[0].Lines != 3 || b[0].Held != 2 || string(b[0].Failed) != line {
+		t.Errorf("%+v %s", b, b[0].Failed)
+	}
+}
+
+// TestExplainRows: PM E20, RT-82: with rows judged by themselves the combination that grants is told, or the nearest one.
+func TestExplainRows(t *testing.T) {
+	h := toldHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		_, err := tx.Identities("Staff").Put(model.Identity{EntityID: "rows", Attributes: model.Attributes{"jobTitle": {"Teller"}}, Rows: []model.Attributes{
+			{"branch": {"Lagos"}, "grade": {"1"}}, {"branch": {"Porto"}, "grade": {"1"}}, {"branch": {"Braga"}, "grade": {"9"}},
+		}})
+		return err
+	})
+	ask := func(pair string) string {
+		return h.want(request{path: explainPath, body: `{"entityId":"rows","combinedMultiValue":true,"listOfResources":` + accounts(pair) + `}`}, 200, "").Body.String()
+	}
+	granted := ask(`{"path":"acc-1","action":"View"}`)
+	if !strings.Contains(granted, `"grantedBy":[{"permissionId":"pol-10","permission":"Branch accounts"}],"combinations":[{"number":2,"rows":[{"entityTypeId":"Staff","row":2}],"allowed":true,`) ||
+		!strings.Contains(granted, `"combinationsLeft":2`) {
+		t.Error(granted)
+	}
+	denied := ask(`{"path":"acc-1","action":"Edit"}`)
+	if !strings.Contains(denied, `"reason":"PID005"`) || !strings.Contains(denied, `"combinations":[{"number":3,"rows":[{"entityTypeId":"Staff","row":3}],"allowed":false,`) {
+		t.Error(denied)
+	}
+	list := h.want(request{path: explainPath, body: `{"entityId":"rows","combinedMultiValue":true}`}, 200, "").Body.String()
+	if !strings.Contains(list, `{"path":"acc-3","resourceType":"Accounts","actions":[{"action":"View","grantedBy":[{"permissionId":"pol-10","ruleset":{"id":"r-own","name":"r-own","branch":1},"combination":1}]}]}`) {
+		t.Error(list)
+	}
+}
+
+// TestExplainRefusals: RT-14, RT-16, RT-17, RT-20 and PM E22: the refusals of the other calls, in their order, and the inputs
+// of a simulation, which a scope may not have.
+func TestExplainRefusals(t *testing.T) {
+	h := toldHarbour(t)
+	for _, path := range []string{explainPath, "/runtime/explain/v1"} {
+		for name, c := range map[string]struct {
+			body    string
+			headers []string
+			status  int
+			want    string
+		}{
+			"a time":              {`{` + mreyes + `,"at":"2026-07-06T09:30:00+02:00"}`, nil, 403, "at: only with a management token"},
+			"no time":             {`{` + mreyes + `,"at":"noon"}`, nil, 400, "at: must be a time like 2026-07-06T09:30:00+02:00"},
+			"a far zone":          {`{` + mreyes + `,"at":"2026-07-06T09:30:00+14:01"}`, nil, 400, "at: must be a time like 2026-07-06T09:30:00+02:00"},
+			"both questions":      {`{` + mreyes + `,"assetList":[],"listOfResources":[` + loans + `]}`, nil, 400, "assetList: not together with listOfResources"},
+			"nothing asked":       {`{` + mreyes + `,"listOfResources":[]}`, nil, 400, "listOfResources: required, and not empty"},
+			"an address":          {`{` + mreyes + `,"remoteIp":"here"}`, nil, 400, "remoteIp: must be an IP address without port or zone"},
+			"nobody":              {`{}`, nil, 400, "entityId: required"},
+			"somebody else":       {`{"entityId":"x"}`, nil, 404, "MemberNotFoundError: identity not found"},
+			"another type":        {`{"entityId":"x","entityTypeId":"y"}`, nil, 403, "None of the Identity Templates Matched"},
+			"an asset context":    {`{` + mreyes + `,"assetContext":{"a":1}}`, nil, 501, "assetContext is not supported"},
+			"no JSON":             {`{`, nil, 400, "Malformed JSON"},
+			"a repeated name":     {`{` + mreyes + `,"entityId":"x"}`, nil, 400, "Malformed JSON"},
+			"a later revision":    {`{` + mreyes + `}`, []string{"Ambit-Min-Revision: 1000", "Ambit-Wait: 1"}, 503, "Revision 1000 is not reached"},
+			"a compressed body":   {`{}`, []string{"Content-Encoding: gzip"}, 415, ""},
+			"a bearer of nothing": {`{` + mreyes + `}`, []string{"X-Client-Secret: wrong"}, 200, ""}, // the first header counts
+		} {
+			if w := h.do(request{path: path, body: c.body, headers: c.headers}); w.Code != c.status || c.want != "" && w.Body.String() != c.want {
+				t.Errorf("%s: %d %s, want %d %s", name, w.Code, w.Body, c.status, c.want)
+			}
+		}
+		h.want(request{path: path, method: http.MethodGet}, 405, "")
+		h.want(request{path: path, body: `{` + mreyes + `}`, anonymous: true}, 401, "Invalid clientId")
+		h.want(request{path: path, body: `{` + mreyes + `}`, anonymous: true, headers: []string{"X-Client-Id: " + string(client), "X-Client-Secret: wrong"}}, 401, "Invalid api key")
+	}
+	before := len(h.records.all)
+	h.records.fail = fmt.Errorf("full")
+	h.want(request{path: explainPath, body: `{` + mreyes + `}`}, 500, "")
+	h.records.fail = nil
+	if len(h.records.all) != before {
+		t.Error("an answer left without its record")
+	}
+}
+
+// TestExplainStreams: a list that is larger than the buffer is written in turns, complete and valid; a turn is not held while
+// the client does not read.
+func TestExplainStreams(t *testing.T) {
+	h := toldHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		for i := range 3000 {
+			if _, err := tx.Assets("Accounts").Put(model.Asset{Path: fmt.Sprintf("more-%04d", i), Attributes: model.Attributes{"branch": {"Porto"}, "tier": {"basic"}}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w := h.want(request{path: explainPath, body: `{` + mreyes + `}`}, 200, "")
+	var got explained
+	check(t, json.Unmarshal(w.Body.Bytes(), &got))
+	if len(got.Access) != 3002 || w.Body.Len() < 2*bufferSize {
+		t.Fatalf("%d entries, %d bytes", len(got.Access), w.Body.Len())
+	}
+	paths := map[string]bool{}
+	for _, e := range got.Access {
+		paths[e.Path] = true
+	}
+	if len(slices.Collect(maps.Keys(paths))) != 3002 {
+		t.Error("entries come twice")
+	}
+}
