@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"iter"
 )
@@ -25,6 +27,7 @@ type AccessList struct {
 	Entries []Entry
 
 	actions map[[2]string][]Action
+	asked   [sha256.Size]byte // what the list is the answer to
 }
 
 // Can says whether the list grants an action on an asset. An asset without path is never granted: use Entries, or Permit.
@@ -42,12 +45,26 @@ func (l *AccessList) Can(assetType, path, action string) bool {
 
 // AccessList asks what an identity may do. The list is complete, or there is an error.
 func (c *Client) AccessList(ctx context.Context, q Query) (*AccessList, error) {
+	return c.Refresh(ctx, q, nil)
+}
+
+// Refresh is AccessList for one who holds an earlier list. Where that is still the answer to the query, as its ETag tells,
+// the server does not send it again, and the new list shares its Entries.
+func (c *Client) Refresh(ctx context.Context, q Query, held *AccessList) (*AccessList, error) {
 	request, err := q.list()
 	if err != nil {
 		return nil, err
 	}
 	list := &AccessList{actions: map[[2]string][]Action{}}
-	err = c.ask(ctx, question{path: "token/v3", query: &q, request: request}, func(m Meta, r reader) error {
+	question := question{path: "token/v3", query: &q, request: request}
+	if list.asked, err = c.fingerprint(&q, request); err != nil {
+		return nil, err
+	}
+	if held != nil && held.asked == list.asked {
+		question.tag = held.tag
+		question.unchanged = func(m Meta) { list.Meta, list.Entries, list.actions = m, held.Entries, held.actions }
+	}
+	err = c.ask(ctx, question, func(m Meta, r reader) error {
 		list.Meta = m
 		return r.access(func() error {
 			e, err := r.entry()
@@ -60,6 +77,12 @@ func (c *Client) AccessList(ctx context.Context, q Query) (*AccessList, error) {
 		return nil, err
 	}
 	return list, nil
+}
+
+// fingerprint tells questions apart, so that no list is taken for the answer to another.
+func (c *Client) fingerprint(q *Query, request any) ([sha256.Size]byte, error) {
+	all, err := json.Marshal([]any{c.base, c.clientID, q.Identity.TokenHeader, q.Identity.Token, request})
+	return sha256.Sum256(all), err
 }
 
 // index notes an entry for Can. An asset that stands twice was judged by different attributes, and Can cannot know by which.

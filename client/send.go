@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type Meta struct {
 	Revision uint64
 	// RequestID is the correlation id of the call.
 	RequestID string
+
+	tag string // the ETag
 }
 
 // question is one call.
@@ -35,6 +38,9 @@ type question struct {
 	path    string // below /api/runtime/
 	query   *Query
 	request any
+	// tag is the ETag of an answer that need not be sent again, "" for none; unchanged is then called in place of read.
+	tag       string
+	unchanged func(Meta)
 }
 
 // ask puts a question and lets read take its answer, of which nothing may be used unless ask returns nil.
@@ -55,7 +61,7 @@ func (c *Client) tryAll(ctx context.Context, q question, read func(Meta, reader)
 	}
 	for try := 0; ; try++ {
 		res, err := c.send(ctx, q, body)
-		if err == nil && res.StatusCode == http.StatusOK {
+		if err == nil && q.answered(res.StatusCode) {
 			defer res.Body.Close()
 			return c.receive(q, res, read)
 		}
@@ -69,6 +75,10 @@ func (c *Client) tryAll(ctx context.Context, q question, read func(Meta, reader)
 			return err
 		}
 	}
+}
+
+func (q *question) answered(status int) bool {
+	return status == http.StatusOK || q.tag != "" && status == http.StatusNotModified
 }
 
 func (c *Client) send(ctx context.Context, q question, body []byte) (*http.Response, error) {
@@ -90,6 +100,9 @@ func (c *Client) send(ctx context.Context, q question, body []byte) (*http.Respo
 	}
 	if wait := q.query.MaxWait.Milliseconds(); wait > 0 {
 		r.Header.Set("Ambit-Wait", strconv.FormatInt(wait, 10))
+	}
+	if q.tag != "" {
+		r.Header.Set("If-None-Match", q.tag)
 	}
 	if err := q.query.identify(r.Header); err != nil {
 		return nil, err
@@ -131,7 +144,7 @@ func secretHeaders(sent http.Header) []string {
 
 // receive reads a successful answer to its end.
 func (c *Client) receive(q question, res *http.Response, read func(Meta, reader) error) error {
-	meta := Meta{RequestID: quotable(res.Header.Get(headerRequestID), res.Request.Header)}
+	meta := Meta{RequestID: quotable(res.Header.Get(headerRequestID), res.Request.Header), tag: res.Header.Get("Etag")}
 	if text := res.Header.Get(headerRevision); text != "" {
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -141,6 +154,13 @@ func (c *Client) receive(q question, res *http.Response, read func(Meta, reader)
 	}
 	if meta.Revision < q.query.MinRevision {
 		return malformed("revision %d, want %d or later", meta.Revision, q.query.MinRevision)
+	}
+	if res.StatusCode == http.StatusNotModified {
+		if strings.TrimPrefix(meta.tag, "W/") != q.tag {
+			return malformed("not modified, but another ETag")
+		}
+		q.unchanged(meta)
+		return nil
 	}
 	r := newReader(&limitReader{from: res.Body, left: c.maxBytes})
 	if err := read(meta, r); err != nil {
