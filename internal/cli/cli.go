@@ -44,7 +44,7 @@ type root struct {
 	Serve      serveCommand      `cmd:"" group:"run" help:"Run the server."`
 	Demo       demoCommand       `cmd:"" group:"run" help:"Run a server with the sample bank, ready to be asked."`
 	Backup     backupCommand     `cmd:"" group:"run" help:"Write a consistent copy of the store to a file, while the server runs or not."`
-	Version    versionCommand    `cmd:"" group:"run" help:"Print the version."`
+	Version    versionCommand    `cmd:"" group:"run" help:"Print the version, as --version does."`
 	Completion completionCommand `cmd:"" group:"run" help:"Print the completion script of a shell."`
 	Help       helpCommand       `cmd:"" group:"run" help:"Show the commands, or how to use one."`
 
@@ -113,6 +113,9 @@ func Main(args []string, s Streams) (code int) {
 	if err != nil {
 		fmt.Fprintln(s.Err, "ambit:", err)
 		return exitFailed
+	}
+	if len(args) == 1 && args[0] == "--version" {
+		args = []string{"version"} // a flag of the grammar would be one of every command
 	}
 	command, err := parser.Parse(args)
 	if err != nil {

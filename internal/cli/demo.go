@@ -116,8 +116,7 @@ func (d *demo) keep() error {
 		d.AdminID, d.AdminSecret, d.ClientSecret))
 }
 
-// prepare loads the bank and says how to ask. Every step may find its work done: the demo was restarted, or stopped in
-// the middle.
+// prepare loads the bank, unless it was loaded before, and says how to ask.
 func (c *demoCommand) prepare(ctx context.Context, s Streams, kept *demo, base string) error {
 	if err := waitReady(ctx, base); err != nil {
 		return err
@@ -130,21 +129,14 @@ func (c *demoCommand) prepare(ctx context.Context, s Streams, kept *demo, base s
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(s.Err, "loading the sample bank …")
-	revision, err := session.loadBank(ctx, s)
+	loaded, err := session.hasBank(ctx)
 	if err != nil {
-		return fmt.Errorf("loading the sample bank: %w", err)
+		return err
 	}
-	if kept.ClientSecret == "" {
-		if kept.ClientSecret, revision, err = session.newScopeSecret(ctx, kept.ClientID); err != nil {
-			return fmt.Errorf("making the scope's secret: %w", err)
-		}
-		if err := kept.keep(); err != nil {
+	if !loaded || kept.ClientSecret == "" {
+		if err := kept.load(ctx, s, session); err != nil {
 			return err
 		}
-	}
-	if err := kept.ask(ctx, base, revision); err != nil {
-		return fmt.Errorf("asking the first question: %w", err)
 	}
 	if c.EnvFile != "" {
 		if err := writeFile(c.EnvFile, kept.environment(base)); err != nil {
@@ -154,33 +146,60 @@ func (c *demoCommand) prepare(ctx context.Context, s Streams, kept *demo, base s
 	return c.welcome(s, kept, base)
 }
 
-// loadBank makes the environment, applies its directory and loads its records. It returns the revision reached.
-func (c *client) loadBank(ctx context.Context, s Streams) (revision string, err error) {
+// hasBank says whether there is the bank's environment.
+func (c *client) hasBank(ctx context.Context) (bool, error) {
+	_, err := c.call(ctx, request{method: http.MethodGet, path: environmentPath(bank.EnvironmentID) + "/revision"}, nil)
+	if status(err) == http.StatusNotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// load brings the bank in and makes the secret of its scope. The secret is kept last: with it nothing is loaded again, so
+// that a restart leaves what was edited, and without it every step may find its work done, by a demo that was stopped in
+// the middle.
+func (d *demo) load(ctx context.Context, s Streams, session *client) error {
+	fmt.Fprintln(s.Err, "loading the sample bank …")
+	if err := session.loadBank(ctx, s); err != nil {
+		return fmt.Errorf("loading the sample bank: %w", err)
+	}
+	secret, revision, err := session.newScopeSecret(ctx, d.ClientID)
+	if err != nil {
+		return fmt.Errorf("making the scope's secret: %w", err)
+	}
+	d.ClientSecret = secret
+	if err := d.ask(ctx, session.base, revision); err != nil {
+		return fmt.Errorf("asking the first question: %w", err)
+	}
+	return d.keep()
+}
+
+// loadBank makes the environment, applies its directory and loads its records.
+func (c *client) loadBank(ctx context.Context, s Streams) error {
 	environment, err := postJSON("/ambit/1.0/environments",
 		map[string]any{"id": bank.EnvironmentID, "name": bank.EnvironmentName, "bare": true})
 	if err != nil {
-		return "", err
+		return err
 	}
 	if _, err := c.call(ctx, environment, nil); err != nil && status(err) != http.StatusConflict {
-		return "", err
+		return err
 	}
 	quiet := Streams{In: s.In, Out: io.Discard, Err: s.Err}
 	directory := pack(bank.Files(), nil, func(inside string) string { return inside })
 	if err := c.apply(ctx, bank.EnvironmentID, url.Values{}, directory, quiet, false); err != nil {
-		return "", err
+		return err
 	}
 	for _, t := range bank.IdentityTemplates() {
 		if err := c.loadRecords(ctx, "/identity-templates/", t, "/identities", bank.WriteIdentities); err != nil {
-			return "", err
+			return err
 		}
 	}
 	for _, t := range bank.AssetTemplates() {
 		if err := c.loadRecords(ctx, "/asset-templates/", t, "/assets", bank.WriteAssets); err != nil {
-			return "", err
+			return err
 		}
 	}
-	header, err := c.call(ctx, request{method: http.MethodGet, path: environmentPath(bank.EnvironmentID) + "/revision"}, nil)
-	return header.Get("Ambit-Revision"), err
+	return nil
 }
 
 // loadRecords sends the generated records of one template unless there are some already.
