@@ -15,6 +15,7 @@ type server struct {
 	t                  testing.TB
 	url, admin, secret string
 	log                *bytes.Buffer
+	pid                int
 	api                api
 }
 
@@ -32,6 +33,7 @@ func start(t testing.TB, arguments ...string) *server {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	s.pid = command.Process.Pid
 	t.Cleanup(func() {
 		_ = command.Process.Signal(os.Interrupt)
 		if err := command.Wait(); err != nil || t.Failed() {

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ambit-authz/ambit/internal/api/authzen"
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/api/runtime"
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/config"
@@ -197,11 +198,14 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Access: a.tokens, Keys: a.answers, Issuer: c.PublicURL, Audit: sink, Log: a.options.Log,
 		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches, Managers: a.service.Reader,
 	})
+	room := incoming.NewRoom(max(c.MaxRequestBytes, c.AuthZEN.MaxBodyBytes))
 	return withAuthZEN(runtime.Handler(runtime.Options{
+		Room:    room,
 		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
 		Envelope: c.V5Envelope, Cache: a.cache,
 		Version: a.options.Version, Log: a.options.Log, KeySet: a.service.KeySet,
 	}), authzen.Handler(authzen.Options{
+		Room:    room,
 		Service: service, Sealer: a.data.secrets, Clock: time.Now, Log: a.options.Log, PublicURL: c.PublicURL,
 		NoSearch: !c.AuthZEN.SearchEnabled, MaxBytes: c.AuthZEN.MaxBodyBytes, MaxEvaluations: c.AuthZEN.MaxEvaluations,
 		PageSize: c.AuthZEN.SearchPageSize, PageMax: c.AuthZEN.SearchPageMax, ScanLimit: c.AuthZEN.SearchScanLimit,

@@ -34,20 +34,22 @@ type Options struct {
 	Log     *slog.Logger
 	// PublicURL is where callers reach the server. Without an https URL (http on a loopback host) there is no metadata.
 	PublicURL      string
-	NoSearch       bool          // the search routes are 404
-	MaxBytes       int64         // of a request body; 0 = 1 MiB
-	MaxEvaluations int           // of one call; 0 = 1,000
-	PageSize       int           // results of a page whose size was not asked for; 0 = 500
-	PageMax        int           // results of the largest page; 0 = 5,000
-	ScanLimit      int           // identities that one page of a search judges; 0 = 100,000
-	TokenTTL       time.Duration // how long a page token is good; 0 = an hour
-	MetadataMaxAge time.Duration // 0 = an hour
+	NoSearch       bool           // the search routes are 404
+	MaxBytes       int64          // of a request body; 0 = 1 MiB
+	Room           *incoming.Room // for big bodies, here and at other handlers; nil = for those of this one
+	MaxEvaluations int            // of one call; 0 = 1,000
+	PageSize       int            // results of a page whose size was not asked for; 0 = 500
+	PageMax        int            // results of the largest page; 0 = 5,000
+	ScanLimit      int            // identities that one page of a search judges; 0 = 100,000
+	TokenTTL       time.Duration  // how long a page token is good; 0 = an hour
+	MetadataMaxAge time.Duration  // 0 = an hour
 }
 
 // withDefaults fills in what authzen.md 15 has for options that are not set.
 func (o Options) withDefaults() Options {
 	o.Log = cmp.Or(o.Log, slog.Default())
 	o.MaxBytes = cmp.Or(o.MaxBytes, 1<<20)
+	o.Room = cmp.Or(o.Room, incoming.NewRoom(o.MaxBytes))
 	o.MaxEvaluations = cmp.Or(o.MaxEvaluations, 1000)
 	o.PageSize = cmp.Or(o.PageSize, 500)
 	o.PageMax = cmp.Or(o.PageMax, 5000)

@@ -1,6 +1,7 @@
 package authzen
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -22,6 +23,8 @@ type exchange struct {
 	w    http.ResponseWriter
 	r    *http.Request
 	call *decide.Call
+	// of a big body: give back its share of the room
+	leave, rest func()
 }
 
 // fields are the members of a body by name; those that are null or not known are left out.
@@ -44,6 +47,7 @@ func (h *handler) call(endpoint func(*exchange, fields) error, search bool) http
 		in := incoming.Begin(w, r, &errs)
 		err := prove(&in, r)
 		x := &exchange{h: h, w: w, r: r, call: h.options.Service.Begin(in)}
+		defer x.release()
 		if err == nil {
 			err = x.admit(&in, search)
 		}
@@ -121,18 +125,60 @@ func (x *exchange) read() ([]byte, error) {
 	if x.r.ContentLength > x.h.options.MaxBytes {
 		return nil, &model.Error{Kind: model.KindTooLarge}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, x.h.options.MaxBytes))
+	limited := http.MaxBytesReader(x.w, x.r.Body, x.h.options.MaxBytes)
+	body, err := io.ReadAll(io.LimitReader(limited, incoming.SmallBody))
+	if err == nil && len(body) == incoming.SmallBody {
+		body, err = x.readBig(body, limited)
+	}
 	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok && tooLong != nil {
 		return nil, &model.Error{Kind: model.KindTooLarge}
 	}
-	if err != nil {
+	if err != nil && model.KindOf(err) != model.KindUnavailable {
 		return nil, invalid("the body ended early")
 	}
-	return body, nil
+	return body, err
+}
+
+// readBig reads on in a body that is not small: it waits for room in memory first, and to be worked on after.
+func (x *exchange) readBig(begin []byte, rest io.Reader) ([]byte, error) {
+	n := x.r.ContentLength
+	if n < 0 {
+		n = x.h.options.MaxBytes
+	}
+	var err error
+	if x.leave, err = x.h.options.Room.Hold(x.r.Context(), n); err != nil {
+		return nil, err
+	}
+	b := bytes.NewBuffer(begin)
+	if x.r.ContentLength > 0 {
+		b.Grow(int(x.r.ContentLength) - len(begin) + bytes.MinRead) // so that the end is seen without growing
+	}
+	if _, err := b.ReadFrom(rest); err != nil {
+		return nil, err
+	}
+	x.rest, err = x.h.options.Room.Work(x.r.Context(), int64(b.Len()))
+	return b.Bytes(), err
+}
+
+// answered lets the next big body be worked on while this one's answer goes out, however slowly.
+func (x *exchange) answered() {
+	if x.rest != nil {
+		x.rest()
+		x.rest = nil
+	}
+}
+
+// release gives back all that the exchange holds.
+func (x *exchange) release() {
+	x.answered()
+	if x.leave != nil {
+		x.leave()
+	}
 }
 
 // answer writes a success.
 func (x *exchange) answer(body []byte) error {
+	x.answered()
 	incoming.SetRevision(x.w, x.call)
 	x.w.Header().Set("Content-Type", "application/json")
 	x.w.Header().Set("Cache-Control", "no-store")

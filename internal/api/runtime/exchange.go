@@ -87,8 +87,8 @@ func (x *exchange) fields() (fields, error) {
 			return nil, err
 		}
 	}
-	if len(body) > smallBody {
-		if x.rest, err = x.h.room.take(x.r.Context(), x.h.room.worked, int64(len(body))); err != nil {
+	if len(body) > incoming.SmallBody {
+		if x.rest, err = x.h.room.Work(x.r.Context(), int64(len(body))); err != nil {
 			return nil, err
 		}
 	}
@@ -104,7 +104,7 @@ func (x *exchange) fields() (fields, error) {
 func (x *exchange) read() ([]byte, error) {
 	x.body = x.h.bodies.Get().(*[]byte)
 	buf := (*x.body)[:0]
-	if n := x.r.ContentLength; n > 0 && int64(cap(buf)) < n+1 && n <= smallBody {
+	if n := x.r.ContentLength; n > 0 && int64(cap(buf)) < n+1 && n <= incoming.SmallBody {
 		buf = make([]byte, 0, n+1) // one more, so that the end is seen without growing
 	}
 	limited := http.MaxBytesReader(x.w, x.r.Body, x.h.options.MaxBytes)
@@ -132,7 +132,7 @@ func (x *exchange) read() ([]byte, error) {
 
 // grow makes room in a full buffer: of a big body as much as the body can need, so that it is not copied again.
 func (x *exchange) grow(buf []byte) ([]byte, error) {
-	if len(buf) < smallBody {
+	if len(buf) < incoming.SmallBody {
 		return append(buf, 0)[:len(buf)], nil
 	}
 	if x.leave != nil {
@@ -143,18 +143,18 @@ func (x *exchange) grow(buf []byte) ([]byte, error) {
 		n = x.h.options.MaxBytes
 	}
 	var err error
-	if x.leave, err = x.h.room.take(x.r.Context(), x.h.room.held, n); err != nil {
+	if x.leave, err = x.h.room.Hold(x.r.Context(), n); err != nil {
 		return nil, err
 	}
 	if n = x.r.ContentLength; n < 0 {
-		n = 2 * smallBody
+		n = 2 * incoming.SmallBody
 	}
 	return append(make([]byte, 0, n+1), buf...), nil
 }
 
 // decoded gives the body's buffer back, unless it is big: nothing of the question lies in it.
 func (x *exchange) decoded() {
-	if x.body != nil && cap(*x.body) <= 2*smallBody {
+	if x.body != nil && cap(*x.body) <= 2*incoming.SmallBody {
 		x.h.bodies.Put(x.body)
 	}
 	x.body = nil
@@ -172,7 +172,7 @@ func (x *exchange) answered() {
 // more than one half of the processors, so that they do not hold up the others.
 func (x *exchange) turn() (err error) {
 	if x.rest == nil {
-		x.rest, err = x.h.room.take(x.r.Context(), x.h.room.worked, x.h.room.most)
+		x.rest, err = x.h.room.Turn(x.r.Context())
 	}
 	return err
 }

@@ -121,15 +121,15 @@ func TestPermitOfManyPairs(t *testing.T) {
 func TestUserListsTakeTurns(t *testing.T) {
 	h := newHarbour(t)
 	room := h.handler.(*handler).room
-	room.patience = 10 * time.Millisecond
+	room.Patience = 10 * time.Millisecond
 	list := request{path: usersPath, body: `{"asset":{"resourceType":"Accounts","path":"acc-3"}}`}
 	for range 3 {
 		h.want(list, 200, "") // each gives its turn back
 	}
-	busy, err := room.take(t.Context(), room.worked, room.most)
+	busy, err := room.Turn(t.Context())
 	check(t, err)
 	for range runtime.GOMAXPROCS(0)/2 - 1 {
-		more, err := room.take(t.Context(), room.worked, room.most)
+		more, err := room.Turn(t.Context())
 		check(t, err)
 		defer more()
 	}

@@ -151,11 +151,11 @@ func TestPolicyListOfManyObjects(t *testing.T) {
 	}
 	// objects of which each can be answered with every policy take turns, as user lists do
 	room := h.handler.(*handler).room
-	room.patience = 10 * time.Millisecond
-	busy, err := room.take(t.Context(), room.worked, room.most)
+	room.Patience = 10 * time.Millisecond
+	busy, err := room.Turn(t.Context())
 	check(t, err)
 	for range runtime.GOMAXPROCS(0)/2 - 1 {
-		more, err := room.take(t.Context(), room.worked, room.most)
+		more, err := room.Turn(t.Context())
 		check(t, err)
 		defer more()
 	}

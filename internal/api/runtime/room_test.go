@@ -9,17 +9,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 )
 
 // bigHarbour limits bodies to twice what counts as small, so that a few of them fill the room.
 func bigHarbour(t *testing.T, patience time.Duration) *harbour {
-	h := newHarbour(t, func(s *settings) { s.options.MaxBytes = 2 * smallBody })
-	h.handler.(*handler).room.patience = patience
+	h := newHarbour(t, func(s *settings) { s.options.MaxBytes = 2 * incoming.SmallBody })
+	h.handler.(*handler).room.Patience = patience
 	return h
 }
 
 func bigBody() string {
-	return `{` + mreyes + `,"assetList":[],"x":"` + strings.Repeat("x", 2*smallBody-100) + `"}`
+	return `{` + mreyes + `,"assetList":[],"x":"` + strings.Repeat("x", 2*incoming.SmallBody-100) + `"}`
 }
 
 // send begins a call and tells when it has ended. A body of unknown length is sent in chunks.
@@ -40,11 +42,11 @@ func (h *harbour) send(body io.Reader, length int64, w http.ResponseWriter) (don
 // told to come again, small ones never wait, and what was admitted is answered.
 func TestRoomForBodies(t *testing.T) {
 	h := bigHarbour(t, 50*time.Millisecond)
-	half, body := 2*smallBody-50, bigBody()
+	half, body := 2*incoming.SmallBody-50, bigBody()
 	var open []*io.PipeWriter
 	var answers []*httptest.ResponseRecorder
 	var done []chan struct{}
-	for i := range max(heldBodies, runtime.GOMAXPROCS(0)/2) {
+	for i := range max(incoming.HeldBodies, runtime.GOMAXPROCS(0)/2) {
 		r, w := io.Pipe()
 		length := int64(len(body))
 		if i%2 == 1 {
@@ -67,7 +69,7 @@ func TestRoomForBodies(t *testing.T) {
 			t.Errorf("admitted call %d: %d %s", i, answers[i].Code, answers[i].Body)
 		}
 	}
-	for range 3 * heldBodies {
+	for range 3 * incoming.HeldBodies {
 		h.want(request{body: body}, 200, empty)
 	}
 }
@@ -88,7 +90,7 @@ func (s *stuck) Write(b []byte) (int, error) {
 // Reliability 3 (stuck peers): big requests whose clients do not read their answers keep nobody else from being answered.
 func TestStuckReadersOfBigRequests(t *testing.T) {
 	h := bigHarbour(t, 5*time.Second)
-	n := min(max(1, runtime.GOMAXPROCS(0)/2), heldBodies-1) // all that may be worked on together
+	n := min(max(1, runtime.GOMAXPROCS(0)/2), incoming.HeldBodies-1) // all that may be worked on together
 	resume := make(chan struct{})
 	var done []chan struct{}
 	for range n {

@@ -31,6 +31,8 @@ type Options struct {
 	Log        *slog.Logger
 	// Cache keeps answers of scopes that let them be given again; nil = no scope's.
 	Cache *Cache
+	// Room is for big bodies, here and at other handlers; nil = for those of this one.
+	Room *incoming.Room
 	// KeySet gives the JWK set under which signed answers are verified; nil = the route is not here.
 	KeySet func() ([]byte, error)
 }
@@ -43,7 +45,8 @@ const defaultMaxBytes = 8 << 20
 func Handler(o Options) http.Handler {
 	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
 	o.Log = cmp.Or(o.Log, slog.Default())
-	h := &handler{options: o, routes: map[string]methods{}, room: newRoom(o.MaxBytes), tags: newTags()}
+	o.Room = cmp.Or(o.Room, incoming.NewRoom(o.MaxBytes))
+	h := &handler{options: o, routes: map[string]methods{}, room: o.Room, tags: newTags()}
 	h.buffers.New = func() any { return new(make([]byte, 0, bufferSize)) }
 	h.bodies.New = func() any { return new([]byte) }
 	for _, base := range []string{"/api/runtime", "/runtime"} {
@@ -73,7 +76,7 @@ type handler struct {
 	routes  map[string]methods
 	buffers sync.Pool // of *[]byte: answers on their way
 	bodies  sync.Pool // of *[]byte: request bodies
-	room    *room     // for big request bodies
+	room    *incoming.Room
 	tags    tags
 }
 
