@@ -225,7 +225,7 @@ func (b *filterBuilder) negate(l *Leaf) (Leaf, bool) {
 	if b.asset.calculated[l.Attribute] != nil {
 		return Leaf{}, false
 	}
-	if a, declared := b.asset.def.Attribute(l.Attribute); declared && a.IsMultiValue && l.Op.IsOrder() {
+	if a, _ := b.asset.def.Attribute(l.Attribute); l.Op.IsOrder() && (a.IsMultiValue || b.asset.table.HasLists(b.asset.columns[l.Attribute])) {
 		return Leaf{}, false // some value may be below and another one above
 	}
 	return Leaf{Attribute: l.Attribute, Numeric: l.Numeric, Op: op, Values: l.Values}, ok

@@ -77,7 +77,7 @@ func TestFiltersAgreeWithChecks(t *testing.T) {
 	}
 }
 
-// oneValue makes some attributes of assets hold one value at most.
+// oneValue declares that some attributes of assets hold one value at most. Some stored assets kept more from before.
 func (m *maker) oneValue() {
 	for _, id := range m.assetTypes() {
 		t := m.w.assetTemplates[id]
@@ -87,6 +87,9 @@ func (m *maker) oneValue() {
 				continue
 			}
 			t.Attributes[i].IsMultiValue = false
+			if t.Source == model.SourcePlainID && m.chance(20) {
+				continue
+			}
 			for n, a := range m.w.assets[id] {
 				if vs := a.Attributes[t.Attributes[i].ID]; len(vs) > 1 {
 					a.Attributes = a.Attributes.Clone()

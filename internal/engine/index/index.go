@@ -84,6 +84,11 @@ func (t *Table) Columns() []Column { return t.columns }
 // Len is the number of records.
 func (t *Table) Len() int { return t.count }
 
+// HasLists reports whether some record has, or had until lately, several values of a column.
+func (t *Table) HasLists(column int) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return p.seg.columns[column].starts != nil })
+}
+
 // All is the set of all ordinals.
 func (t *Table) All() *Set { return t.Select(nil, nil) }
 
