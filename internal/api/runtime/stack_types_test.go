@@ -137,28 +137,3 @@ func TestExternalTypes(t *testing.T) {
 		t.Errorf("a named asset of a type without a source: %+v", d)
 	}
 }
-
-// TestCalculatedAttributes: policy-model.md 3.5: a calculated attribute has no values, whatever was stored before it was
-// one and whatever a request sends.
-func TestCalculatedAttributes(t *testing.T) {
-	function := "score(asset)"
-	attributes := []model.AssetAttribute{{ID: "class", Type: model.String}, {ID: "score", Type: model.Numeric, IsCalculated: true, CalculationFunction: &function}}
-	stored := openWorld(t, model.AssetTemplate{ID: "Papers", Source: model.SourcePlainID, IsAttributeSentInRequest: true, Attributes: attributes},
-		model.Asset{Path: "x", Attributes: model.Attributes{"class": {"a"}, "score": {"9"}}})
-	described := openWorld(t, model.AssetTemplate{ID: "Papers", Source: model.SourceRequest, Attributes: attributes})
-	sent := map[string]any{"template": "Papers", "path": "x", "assetAttributes": map[string]any{"class": "a", "score": 9}}
-	want := document(`{"path":"x","attributes":{"class":["a"],"name":["x"],"path":["x"]},"resourceType":"Papers","actions":[{"action":"read"}]}`)
-	for name, ask := range map[string]struct {
-		s    *stack
-		body map[string]any
-	}{
-		"stored":            {stored, map[string]any{"entityId": "iris"}},
-		"stored and sent":   {stored, map[string]any{"entityId": "iris", "assetList": sent}},
-		"sent":              {described, map[string]any{"entityId": "iris", "assetList": sent}},
-		"asked for by name": {stored, map[string]any{"entityId": "iris", "resourceTypes": map[string]any{"name": "Papers", "attributeList": "class score name path"}}},
-	} {
-		if status, answer, _ := ask.s.ask(ask.body); status != 200 || answer != want {
-			t.Errorf("%s: %d %s, want %s", name, status, answer, want)
-		}
-	}
-}
