@@ -61,12 +61,14 @@ type Options struct {
 	Managers Managers
 	// MaxBranches is how many branches one filter of a Policy Resolution may have; 0 = 10,000.
 	MaxBranches int
+	Watches     Watches
 }
 
 // Service answers runtime calls. It is safe for concurrent use.
 type Service struct {
 	options Options
 	limits  *limits
+	live    *live
 }
 
 // New makes a service.
@@ -76,7 +78,7 @@ func New(o Options) *Service {
 	}
 	o.Log = cmp.Or(o.Log, slog.Default())
 	o.MaxBranches = cmp.Or(o.MaxBranches, 10_000)
-	return &Service{options: o, limits: newLimits(o.RateLimit)}
+	return &Service{options: o, limits: newLimits(o.RateLimit), live: newLive(&o)}
 }
 
 // Incoming is what a call's transport says, before its body is read.
@@ -115,6 +117,7 @@ type Call struct {
 	manager  *manager  // who asks in the scope's place; nil = the scope itself
 	access   *access   // that the call carries; nil = not looked at yet
 	keysBy   time.Time // when the call stops to wait for key sets; zero = it needed none yet
+	expires  time.Time // when the first of the tokens that were verified ends; zero = none was
 	recorded bool
 	record   audit.Decision
 }

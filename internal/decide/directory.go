@@ -31,6 +31,7 @@ type DirectoryOptions struct {
 	MaxStaleness time.Duration
 	// Poll is how often the store is asked for commits although it announced none; 0 = a second.
 	Poll time.Duration
+	Past Past
 }
 
 // Directory holds the snapshots of all environments and the scopes that may ask them, one atomic pointer for each
@@ -64,6 +65,8 @@ type environment struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed when state changes
+	past    past
+	clock   func() time.Time
 
 	// Of the follower.
 	applied store.Sequence
@@ -227,9 +230,10 @@ func (e *environment) watch() <-chan struct{} {
 
 // publish makes st the state that new calls see.
 func (e *environment) publish(st *state) {
-	e.state.Store(st)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.past.add(st, e.clock())
+	e.state.Store(st)
 	if e.changed != nil {
 		close(e.changed)
 		e.changed = nil

@@ -24,6 +24,7 @@ func (d *Directory) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		_ = d.CatchUp(ctx) // logged
+		d.forget()
 		select {
 		case <-ctx.Done():
 			return
@@ -195,7 +196,7 @@ func (d *Directory) step(ctx context.Context, id model.EnvironmentID, e *environ
 	gone := false
 	old := &state{}
 	if e == nil {
-		e = &environment{id: id}
+		e = &environment{id: id, clock: d.options.Clock, past: past{bounds: d.options.Past.withDefaults()}}
 	} else {
 		old = e.state.Load()
 	}

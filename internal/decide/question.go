@@ -96,17 +96,21 @@ func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cance
 // residual is what the policies say once the identities and the circumstances are known.
 func (c *Call) residual(ctx context.Context, s *Situation, identities []Identity) (*engine.Residual, error) {
 	question := c.question(ctx, s)
-	for _, id := range identities {
-		question.Identities = append(question.Identities, engine.Identity{
-			Template: id.Template.ID,
-			EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows,
-		})
+	for i := range identities {
+		question.Identities = append(question.Identities, asking(&identities[i]))
 	}
 	residual, err := c.state.snapshot.Bind(question)
 	if errors.Is(err, engine.ErrStopped) {
 		err = context.Cause(ctx)
 	}
 	return residual, err
+}
+
+// asking is an identity as the engine binds it.
+func asking(id *Identity) engine.Identity {
+	return engine.Identity{
+		Template: id.Template.ID, EntityID: id.EntityID, Inactive: id.Inactive, Attributes: id.Attributes, Rows: id.Rows,
+	}
 }
 
 // settle waits for the revision that the caller demands and sees to it that the call is authenticated at the revision
@@ -149,6 +153,28 @@ func (c *Call) checkAgain(ctx context.Context, st *state, scope *model.Scope) er
 
 // identify finds out who is asking and notes it for the audit.
 func (c *Call) identify(ctx context.Context, s *Situation) ([]Identity, error) {
+	who, err := c.whoAsks(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return c.lookUp(who)
+}
+
+// lookUp finds the identities that a call is about and notes them for the audit.
+func (c *Call) lookUp(who []identity.Choice) ([]Identity, error) {
+	found, err := identity.BindAll(c.state.snapshot, who)
+	if err != nil {
+		return nil, err
+	}
+	c.record.Subjects = c.record.Subjects[:0]
+	for _, id := range found {
+		c.record.Subjects = append(c.record.Subjects, audit.Subject{Template: id.Template.ID, EntityID: id.EntityID})
+	}
+	return found, nil
+}
+
+// whoAsks settles template and id of the identities that a call is about, which are not looked up yet.
+func (c *Call) whoAsks(ctx context.Context, s *Situation) ([]identity.Choice, error) {
 	// what was asked for is noted first, so that the record of a refusal tells it
 	for _, claim := range append([]Claim{s.Primary}, s.Additional...) {
 		if claim.EntityID != "" {
@@ -181,15 +207,7 @@ func (c *Call) identify(ctx context.Context, s *Situation) ([]Identity, error) {
 		matchers, request.Matching = nil, model.MatchRequest
 		request.Evidence, request.Described, request.Simulated = identity.Evidence{}, identity.Evidence{}, true
 	}
-	found, err := identity.Resolve(c.state.snapshot, matchers, request)
-	if err != nil {
-		return nil, err
-	}
-	c.record.Subjects = c.record.Subjects[:0]
-	for _, id := range found {
-		c.record.Subjects = append(c.record.Subjects, audit.Subject{Template: id.Template.ID, EntityID: id.EntityID})
-	}
-	return found, nil
+	return identity.Choose(c.state.snapshot, matchers, request)
 }
 
 func lowerHeaders(headers map[string][]string) map[string][]string {

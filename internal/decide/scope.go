@@ -178,6 +178,9 @@ func (c *Call) verify(ctx context.Context, text string, settings *model.JWTSetti
 	if errors.Is(err, token.ErrRefused) {
 		return nil, nil
 	}
+	if err == nil {
+		c.expireBy(expiryOf(claims))
+	}
 	return claims, err
 }
 

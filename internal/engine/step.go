@@ -121,6 +121,12 @@ func (s *Step) Carry(r *Residual) (carried *Residual, ok bool) {
 	return &out, true
 }
 
+// Empty reports whether the two snapshots answer every question alike.
+func (s *Step) Empty() bool {
+	return !s.rebind && len(s.policies[0])+len(s.policies[1])+len(s.assets) == 0 &&
+		maps.EqualFunc(s.before.identities, s.after.identities, func(a, b *identityType) bool { return a.table == b.table })
+}
+
 // Touches reports whether assets of a type that r reaches differ.
 func (s *Step) Touches(r *Residual) bool {
 	for t := range s.assets {

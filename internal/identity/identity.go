@@ -79,6 +79,26 @@ type choice struct {
 // first, if there is one, then the additional ones in request order. Errors are those of runtime-api.md 5.2 to 5.5, with
 // their codes: 400 for a missing id and for more than Limit or repeated templates, 403 RT-087, 404 MemberNotFoundError.
 func Resolve(dir Directory, matchers []Matcher, req Request) ([]Bound, error) {
+	choices, err := Choose(dir, matchers, req)
+	if err != nil {
+		return nil, err
+	}
+	return BindAll(dir, choices)
+}
+
+// Choice is an identity whose template and id are settled: what is kept of a request about an identity that is looked up
+// more than once. It holds nothing of a directory and never changes.
+type Choice struct {
+	Template model.TemplateID
+	EntityID string
+	claim    Claim
+	matched  map[model.AttributeID][]string
+	free     bool
+	explain  bool
+}
+
+// Choose is the first half of Resolve: all but looking the identities up.
+func Choose(dir Directory, matchers []Matcher, req Request) ([]Choice, error) {
 	choices, err := choose(dir, matchers, req)
 	if err != nil {
 		return nil, err
@@ -86,22 +106,36 @@ func Resolve(dir Directory, matchers []Matcher, req Request) ([]Bound, error) {
 	if len(choices) > Limit {
 		return nil, model.Invalidf("additionalIdentities: %d identities, the limit is %d", len(choices), Limit)
 	}
+	out := make([]Choice, len(choices))
 	for i, c := range choices {
 		for _, other := range choices[:i] {
 			if other.template.ID == c.template.ID {
 				return nil, model.Invalidf("additionalIdentities: two identities of template %s", c.template.ID)
 			}
 		}
+		out[i] = Choice{
+			Template: c.template.ID, EntityID: c.entityID, claim: c.claim, matched: c.matched,
+			free: req.Simulated, explain: req.Explain,
+		}
 	}
+	return out, nil
+}
+
+// BindAll is the other half of Resolve. An identity that is not there is 404 MemberNotFoundError.
+func BindAll(dir Directory, choices []Choice) ([]Bound, error) {
 	out := make([]Bound, len(choices))
-	for i, c := range choices {
-		record, ok := dir.FindIdentity(c.template.ID, c.entityID)
+	for i, from := range choices {
+		c := choice{entityID: from.EntityID, claim: from.claim, matched: from.matched, free: from.free}
+		var ok bool
+		if c.template, ok = dir.IdentityTemplate(from.Template); !ok {
+			return nil, Unknown()
+		}
+		record, ok := dir.FindIdentity(from.Template, from.EntityID)
 		if !ok {
 			return nil, Unknown()
 		}
-		c.free = req.Simulated
 		out[i] = c.bind(record)
-		if req.Explain {
+		if from.explain {
 			out[i].Ignored = c.ignored()
 		}
 	}

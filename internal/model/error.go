@@ -26,6 +26,7 @@ const (
 	KindTooMany                   // a limit on rate is exceeded
 	KindNotOffered                // a documented option that Ambit does not offer
 	KindUnavailable               // a needed part is away, not ready or out of space; trying later can help
+	KindGone                      // what was named is not kept any more
 )
 
 // Error is the one error type that crosses packages. Message is for the caller and never holds a secret; Err is for the

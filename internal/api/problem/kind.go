@@ -65,6 +65,8 @@ func statusOf(e *model.Error) int {
 		return http.StatusNotImplemented
 	case model.KindUnavailable:
 		return http.StatusServiceUnavailable
+	case model.KindGone:
+		return http.StatusGone
 	}
 	return http.StatusInternalServerError
 }
@@ -106,6 +108,8 @@ func runtimeWords(status int) words {
 		return words{"AMB-404", "NotFound", "Not found"}
 	case http.StatusMethodNotAllowed:
 		return words{"AMB-405", nameMethodNotAllowed, "Method not allowed"}
+	case http.StatusGone:
+		return words{"AMB-410", "RevisionGone", "Gone"}
 	case http.StatusRequestEntityTooLarge:
 		return words{"AMB-413", "PayloadTooLarge", "Request body too large"}
 	case http.StatusUnsupportedMediaType:

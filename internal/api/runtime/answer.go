@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strconv"
@@ -30,11 +31,12 @@ type stream struct {
 	sent   int64
 	begun  bool
 	kept   *keeping // of what is written; nil = nothing
+	most   int      // bytes to gather; 0 = bufferSize
 }
 
 // full sends the buffer when little room is left.
 func (s *stream) full() {
-	if len(s.buf) > bufferSize-roomForEntry {
+	if len(s.buf) > cmp.Or(s.most, bufferSize)-roomForEntry {
 		s.send()
 	}
 }

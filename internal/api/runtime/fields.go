@@ -28,6 +28,8 @@ func known(name string) bool {
 		"asset", "entityTypes", "includeAsset", "includeInActiveIdentities", "includeInactiveIdentities",
 		"includeIdentityAttributes", "objects", "at":
 		return true
+	case "since": // of the changes of a list
+		return true
 	}
 	return false
 }

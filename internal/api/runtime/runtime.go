@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/api/problem"
@@ -33,6 +34,8 @@ type Options struct {
 	Cache *Cache
 	// Room is for big bodies, here and at other handlers; nil = for those of this one.
 	Room *incoming.Room
+	// EventTime is how long the reader of a watch may take for one event; 0 = 10 seconds.
+	EventTime time.Duration
 	// KeySet gives the JWK set under which signed answers are verified; nil = the route is not here.
 	KeySet func() ([]byte, error)
 }
@@ -44,6 +47,7 @@ const defaultMaxBytes = 8 << 20
 // concurrent use.
 func Handler(o Options) http.Handler {
 	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
+	o.EventTime = cmp.Or(o.EventTime, eventTime)
 	o.Log = cmp.Or(o.Log, slog.Default())
 	o.Room = cmp.Or(o.Room, incoming.NewRoom(o.MaxBytes))
 	h := &handler{options: o, routes: map[string]methods{}, room: o.Room, tags: newTags()}
@@ -56,6 +60,8 @@ func Handler(o Options) http.Handler {
 		}
 	}
 	for _, base := range []string{"/api/runtime", "/runtime"} {
+		h.routes[base+"/token/v3/changes"] = methods{http.MethodGet: h.call((*exchange).changes)}
+		h.routes[base+"/token/v3/watch"] = methods{http.MethodGet: h.call((*exchange).watch)}
 		h.routes[base+"/resolution/v3"] = methods{http.MethodGet: h.call((*exchange).resolution), http.MethodPost: h.call((*exchange).resolution)}
 		h.routes[base+"/policies/v3"] = methods{http.MethodPost: h.call((*exchange).policyList)}
 		h.routes[base+"/userlist/v3"] = methods{http.MethodPost: h.call((*exchange).userList)}

@@ -39,6 +39,7 @@ func (x *exchange) token() error {
 		return err
 	}
 	incoming.SetRevision(x.w, x.call)
+	x.w.Header().Set(cursorHeader, x.call.Cursor().String())
 	x.answered()
 	if x.again.answered(&answer.Outcome) {
 		return nil
