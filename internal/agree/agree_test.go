@@ -109,6 +109,7 @@ func (q *question) ask() {
 	if q.chance(40) {
 		q.several()
 	}
+	q.explained()
 	q.policies()
 	q.calls()
 	q.searches(q.evaluations())

@@ -25,6 +25,9 @@ type decision struct {
 		Reasons []struct {
 			Code string `json:"code"`
 		} `json:"reasons"`
+		Policies []struct {
+			ID string `json:"id"`
+		} `json:"policies"`
 	} `json:"context"`
 }
 
@@ -59,14 +62,16 @@ func (q *question) plain() *question {
 type evaluation struct {
 	members string
 	want    verdict
+	by      []string // policies that grant it; nil = not known
 }
 
 // elements are the pairs and claims of the focus, with what Permit/Deny says of them.
 func (q *question) elements() []evaluation {
 	q.t.Helper()
 	one := q.plain()
-	verdicts := q.permitted[q.focus.key()]
+	verdicts, by := q.permitted[q.focus.key()], q.by
 	if q.combined {
+		by = nil
 		verdicts = one.verdicts(one.post(permitPath, `{`+one.asker(q.focus)+one.circumstances()+`,"includeDetails":true,"includeDenyReason":true,"listOfResources":[`+one.stored()+`]}`))
 	}
 	var out []evaluation
@@ -77,7 +82,7 @@ func (q *question) elements() []evaluation {
 		known := verdicts[p].reason != "PID001" && verdicts[p].reason != "PID002"
 		if p.action != "" && (known || q.chance(20)) {
 			out = append(out, evaluation{
-				fmt.Sprintf(`"action":{"name":%s},"resource":{"type":%s,"id":%s}`, text(p.action), text(p.template), text(p.path)), verdicts[p],
+				fmt.Sprintf(`"action":{"name":%s},"resource":{"type":%s,"id":%s}`, text(p.action), text(p.template), text(p.path)), verdicts[p], by[p],
 			})
 		}
 	}
@@ -88,7 +93,7 @@ func (q *question) elements() []evaluation {
 		for _, a := range q.typeOf(string(c.template)).Actions {
 			out = append(out, evaluation{
 				fmt.Sprintf(`"action":{"name":%s},"resource":{"type":%s,"id":%s,"properties":%s}`, text(a.Value), text(c.template), text(c.path), text(c.values)),
-				of[pair{string(c.template), c.path, a.Value}],
+				of[pair{string(c.template), c.path, a.Value}], nil,
 			})
 		}
 	}
@@ -102,8 +107,7 @@ func (q *question) evaluations() []evaluation {
 	if len(all) == 0 {
 		return nil
 	}
-	const reasons = `"options":{"ambit_context":"reasons"`
-	head := `{` + q.subject() + `,` + q.surroundings() + `,` + reasons
+	head := `{` + q.subject() + `,` + q.surroundings() + `,"options":{"ambit_context":"policies"`
 	one := pick(q.world, all)
 	if got := read[decision](q, q.post(evaluationPath, head+`},`+one.members+`}`)).verdict(); got != one.want {
 		q.fail("%s: AuthZEN says %+v, Permit/Deny %+v", one.members, got, one.want)
@@ -139,6 +143,13 @@ func (q *question) batch(head, semantic string, all, want []evaluation) {
 	for i := range want {
 		if got[i].verdict() != want[i].want {
 			q.fail("%s: %s: AuthZEN says %+v, Permit/Deny %+v", semantic, want[i].members, got[i].verdict(), want[i].want)
+		}
+		var by []string
+		for _, p := range got[i].Context.Policies {
+			by = append(by, p.ID)
+		}
+		if got[i].Decision && want[i].by != nil && !slices.Equal(by, want[i].by) {
+			q.fail("%s: AuthZEN says that %q grant it, the list says %q", want[i].members, by, want[i].by)
 		}
 	}
 }

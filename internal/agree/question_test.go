@@ -44,6 +44,7 @@ type question struct {
 	claims      []claim
 
 	permitted map[who1]map[pair]verdict // by identity
+	by        map[pair][]string         // policies that grant the focus its pairs
 	count     *tally
 }
 

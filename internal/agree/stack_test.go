@@ -86,7 +86,7 @@ func newStack(t *testing.T) *stack {
 		}
 		return put(tx.Scopes, model.Scope{
 			ClientID: client, EnvironmentID: environment, Name: "agree", Enabled: true, ApplicationIDs: []model.ApplicationID{"one", "two"},
-			Secrets: []model.SecretHash{hash}, Response: &model.JWTResponse{Algorithm: model.AlgorithmEdDSA},
+			Secrets: []model.SecretHash{hash}, Response: &model.JWTResponse{Algorithm: model.AlgorithmEdDSA}, AuthZEN: model.AuthZENSettings{DetailMax: model.DetailPolicies},
 		})
 	}))
 	return s

@@ -19,6 +19,7 @@ const (
 	usersPath      = "/api/runtime/userlist/v3"
 	policiesPath   = "/api/runtime/policies/v3"
 	decisionPath   = "/api/runtime/5.0/decisions/permit-deny"
+	explainPath    = "/api/runtime/explain/v1"
 )
 
 // stored are all stored assets as a Permit/Deny request names them, an unknown asset, type and action among them.
@@ -305,7 +306,6 @@ type policiesAnswer struct {
 func (q *question) policies() {
 	q.t.Helper()
 	head := `{` + q.asker(q.focus) + q.circumstances()
-	_, by := q.list(q.post(tokenPath, head+`,"includeAccessPolicyId":true}`))
 	if q.focus.Inactive || q.combined && len(q.focus.Rows) > 1 {
 		return // nobody's policies, and policies of one row or another
 	}
@@ -346,7 +346,7 @@ func (q *question) policies() {
 				unmet++
 			}
 		}
-		q.explains(p, verdicts[p], allow, restrict, unmet, by[p])
+		q.explains(p, verdicts[p], allow, restrict, unmet, q.by[p])
 	}
 }
 
