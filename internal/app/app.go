@@ -200,17 +200,24 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 	})
 	room := incoming.NewRoom(max(c.MaxRequestBytes, c.AuthZEN.MaxBodyBytes))
 	return withAuthZEN(runtime.Handler(runtime.Options{
-		Room:    room,
-		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, ErrorsJSON: c.V3Errors == "json",
+		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, Room: room, ErrorsJSON: c.V3Errors == "json",
 		Envelope: c.V5Envelope, Cache: a.cache,
 		Version: a.options.Version, Log: a.options.Log, KeySet: a.service.KeySet,
-	}), authzen.Handler(authzen.Options{
-		Room:    room,
-		Service: service, Sealer: a.data.secrets, Clock: time.Now, Log: a.options.Log, PublicURL: c.PublicURL,
-		NoSearch: !c.AuthZEN.SearchEnabled, MaxBytes: c.AuthZEN.MaxBodyBytes, MaxEvaluations: c.AuthZEN.MaxEvaluations,
-		PageSize: c.AuthZEN.SearchPageSize, PageMax: c.AuthZEN.SearchPageMax, ScanLimit: c.AuthZEN.SearchScanLimit,
-		TokenTTL: c.AuthZEN.PageTokenTTL, MetadataMaxAge: c.AuthZEN.MetadataMaxAge,
-	}))
+	}), authzen.Handler(a.authZEN(service, room)))
+}
+
+func (a *App) authZEN(service *decide.Service, room *incoming.Room) authzen.Options {
+	c := &a.options.Config.AuthZEN
+	o := authzen.Options{
+		Service: service, Sealer: a.data.secrets, Clock: time.Now, Log: a.options.Log, Room: room, PublicURL: a.options.Config.PublicURL,
+		NoSearch: !c.SearchEnabled, MaxBytes: c.MaxBodyBytes, MaxEvaluations: c.MaxEvaluations,
+		PageSize: c.SearchPageSize, PageMax: c.SearchPageMax, ScanLimit: c.SearchScanLimit, SearchTime: c.SearchTimeLimit,
+		TokenTTL: c.PageTokenTTL, MetadataMaxAge: c.MetadataMaxAge,
+	}
+	if c.SignedMetadata {
+		o.Sign = a.answers.Sign
+	}
+	return o
 }
 
 // listeners puts both planes on one address, or each on its own.

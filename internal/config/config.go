@@ -111,21 +111,25 @@ type AuthZEN struct {
 	// SearchPageSize is the size of a page that states none, SearchPageMax that of the largest.
 	SearchPageSize int `koanf:"search_page_size" yaml:"search_page_size"`
 	SearchPageMax  int `koanf:"search_page_max" yaml:"search_page_max"`
-	// SearchScanLimit is how many identities one page of a subject search judges.
-	SearchScanLimit int `koanf:"search_scan_limit" yaml:"search_scan_limit"`
+	// SearchScanLimit is how many identities one page of a subject search judges one by one, SearchTimeLimit for how long it
+	// does. A page that ends there has a token for the next one.
+	SearchScanLimit int           `koanf:"search_scan_limit" yaml:"search_scan_limit"`
+	SearchTimeLimit time.Duration `koanf:"search_time_limit" yaml:"search_time_limit"`
 	// PageTokenTTL is how long a page token is good.
 	PageTokenTTL time.Duration `koanf:"page_token_ttl" yaml:"page_token_ttl"`
 	// MetadataMaxAge is how long callers may keep the metadata.
 	MetadataMaxAge time.Duration `koanf:"metadata_max_age" yaml:"metadata_max_age"`
+	// SignedMetadata adds to the metadata a JWT of it.
+	SignedMetadata bool `koanf:"signed_metadata" yaml:"signed_metadata"`
 }
 
-// tooSmall names the numbers that are below 1; durations count in seconds.
+// tooSmall names the numbers that are below 1; durations count in seconds, the time of a search in milliseconds.
 func (a *AuthZEN) tooSmall() []string {
 	var out []string
 	for key, n := range map[string]int64{
 		"max_body_bytes": a.MaxBodyBytes, "max_evaluations": int64(a.MaxEvaluations),
 		"search_page_size": int64(a.SearchPageSize), "search_page_max": int64(a.SearchPageMax),
-		"search_scan_limit": int64(a.SearchScanLimit), "page_token_ttl": int64(a.PageTokenTTL.Seconds()),
+		"search_scan_limit": int64(a.SearchScanLimit), "search_time_limit": a.SearchTimeLimit.Milliseconds(), "page_token_ttl": int64(a.PageTokenTTL.Seconds()),
 		"metadata_max_age": int64(a.MetadataMaxAge.Seconds()),
 	} {
 		if n < 1 {
@@ -166,7 +170,7 @@ func Default() Config {
 		Audit:  Audit{Mode: "off"},
 		AuthZEN: AuthZEN{
 			MaxBodyBytes: 1 << 20, MaxEvaluations: 1000, SearchEnabled: true, SearchPageSize: 500, SearchPageMax: 5000,
-			SearchScanLimit: 100_000, PageTokenTTL: time.Hour, MetadataMaxAge: time.Hour,
+			SearchScanLimit: 100_000, SearchTimeLimit: 2 * time.Second, PageTokenTTL: time.Hour, MetadataMaxAge: time.Hour,
 		},
 		MaxRequestBytes: 8 << 20, ResponseCacheBytes: 64 << 20, ResolutionMaxBranches: 10_000,
 		MaxConnections:  10_000,

@@ -86,6 +86,15 @@ func TestRefused(t *testing.T) {
 			name: "all values checked", flags: map[string]string{"listen": "here", "audit.mode": "maybe", "log.level": "loud", "v3_errors": "xml", "v5_envelope": "none", "trusted_proxies": "10.0.0.0/8,proxy", "public_url": "ftp://x", "tls.cert": "a", "admin.id": "b", "max_connections": "0"},
 			want: []string{"listen:", "audit.mode:", "log.level:", "v3_errors:", "v5_envelope:", "trusted_proxies: \"proxy\"", "public_url:", "tls:", "admin:", "max_connections:"},
 		},
+		{name: "an unknown setting of AuthZEN", file: "authzen:\n  search_limit: 7\n", want: []string{":2:3: unknown setting \"authzen.search_limit\""}},
+		{
+			name: "limits of AuthZEN", file: "authzen: {max_body_bytes: 0, max_evaluations: -1, search_page_size: 0, search_page_max: 0, search_scan_limit: 0, search_time_limit: 0s, page_token_ttl: 1ms, metadata_max_age: 0s}\n",
+			want: []string{
+				"authzen.max_body_bytes:", "authzen.max_evaluations:", "authzen.search_page_size:", "authzen.search_page_max:", "authzen.search_scan_limit:",
+				"authzen.search_time_limit:", "authzen.page_token_ttl:", "authzen.metadata_max_age:",
+			},
+		},
+		{name: "a switch that is none", file: "authzen: {signed_metadata: perhaps}\n", want: []string{"authzen.signed_metadata"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,6 +112,29 @@ func TestRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// authzen.md 15: every setting of the deployment and its default.
+func TestAuthZENSettings(t *testing.T) {
+	want := AuthZEN{
+		MaxBodyBytes: 1048576, MaxEvaluations: 1000, SearchEnabled: true, SearchPageSize: 500, SearchPageMax: 5000, SearchScanLimit: 100000,
+		SearchTimeLimit: 2 * time.Second, PageTokenTTL: time.Hour, MetadataMaxAge: time.Hour,
+	}
+	if diff := cmp.Diff(want, Default().AuthZEN); diff != "" {
+		t.Error(diff)
+	}
+	got, err := Load(Sources{
+		File:    write(t, "authzen: {max_body_bytes: 2, max_evaluations: 3, search_enabled: false, search_page_size: 4, search_page_max: 5, search_scan_limit: 6}\n"),
+		Environ: []string{"AMBIT_AUTHZEN_SEARCH_TIME_LIMIT=250ms", "AMBIT_AUTHZEN_SIGNED_METADATA=true"},
+		Flags:   map[string]string{"authzen.page_token_ttl": "7s", "authzen.metadata_max_age": "8s"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = AuthZEN{2, 3, false, 4, 5, 6, 250 * time.Millisecond, 7 * time.Second, 8 * time.Second, true}
+	if diff := cmp.Diff(want, got.AuthZEN); diff != "" {
+		t.Error(diff)
 	}
 }
 

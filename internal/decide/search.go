@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/identity"
@@ -22,6 +23,8 @@ type Search struct {
 	After []string
 	Limit int // most results of the page
 	Scan  int // most candidates that are judged one by one; 0 = any number
+	// Time is how long candidates are judged one by one; 0 = as long as a decision may take. At least one is.
+	Time time.Duration
 }
 
 // Found is a page of a search at one revision, in the order of the catalogue, the directory or the type's actions.
@@ -51,9 +54,15 @@ func (c *Call) SearchSubjects(ctx context.Context, s *Search) (*Found, error) {
 			return err
 		}
 		merge, spoken := identity.Describe(t, s.Primary)
+		page := &engine.Page{After: after, Limit: s.Limit, Scan: s.Scan}
+		if s.Time > 0 {
+			late, cancel := context.WithTimeout(ctx, s.Time)
+			defer cancel()
+			page.Late = late.Done()
+		}
 		users, err := snapshot.Users(engine.UserQuestion{
 			Question: c.question(ctx, &s.Situation), Asset: asset, Actions: []string{s.Action},
-			Templates: []model.TemplateID{t.ID}, Page: &engine.Page{After: after, Limit: s.Limit, Scan: s.Scan},
+			Templates: []model.TemplateID{t.ID}, Page: page,
 			Describe:  func(_ model.TemplateID, i model.Identity) model.Identity { return merge(i) },
 			Described: map[model.TemplateID][]model.AttributeID{t.ID: spoken},
 		})

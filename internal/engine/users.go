@@ -33,6 +33,21 @@ type Page struct {
 	After string // entity id of a stored identity: only those behind it; "" = from the beginning
 	Limit int    // most identities in the answer
 	Scan  int    // most identities that are judged one by one; 0 = any number
+	// Late, when it is closed, ends the page as Scan does; nil = never.
+	Late <-chan struct{}
+}
+
+// over reports whether the page has judged enough. At least one is judged, so that every page leads further.
+func (p *Page) over(judged int) bool {
+	if p == nil || judged == 0 {
+		return false
+	}
+	select {
+	case <-p.Late:
+		return true
+	default:
+		return p.Scan > 0 && judged >= p.Scan
+	}
 }
 
 // Users is the answer to a UserQuestion. It holds ordinals and small numbers; entries are made while they are iterated.
@@ -157,7 +172,7 @@ func (u *Users) add(search *userSearch, found userGrants) error {
 			e.ordinal, e.actions = known[0], actions[0]
 			known, actions = known[1:], actions[1:]
 		} else {
-			if page != nil && page.Scan > 0 && judged == page.Scan {
+			if page.over(judged) {
 				u.more = true
 				return nil
 			}

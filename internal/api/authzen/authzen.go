@@ -34,15 +34,19 @@ type Options struct {
 	Log     *slog.Logger
 	// PublicURL is where callers reach the server. Without an https URL (http on a loopback host) there is no metadata.
 	PublicURL      string
-	NoSearch       bool           // the search routes are 404
-	MaxBytes       int64          // of a request body; 0 = 1 MiB
-	Room           *incoming.Room // for big bodies, here and at other handlers; nil = for those of this one
-	MaxEvaluations int            // of one call; 0 = 1,000
-	PageSize       int            // results of a page whose size was not asked for; 0 = 500
-	PageMax        int            // results of the largest page; 0 = 5,000
-	ScanLimit      int            // identities that one page of a search judges; 0 = 100,000
-	TokenTTL       time.Duration  // how long a page token is good; 0 = an hour
-	MetadataMaxAge time.Duration  // 0 = an hour
+	NoSearch       bool          // the search routes are 404
+	MaxBytes       int64         // of a request body; 0 = 1 MiB
+	MaxEvaluations int           // of one call; 0 = 1,000
+	PageSize       int           // results of a page whose size was not asked for; 0 = 500
+	PageMax        int           // results of the largest page; 0 = 5,000
+	ScanLimit      int           // identities that one page of a search judges; 0 = 100,000
+	SearchTime     time.Duration // that one page of a search judges identities one by one; 0 = 2 s
+	TokenTTL       time.Duration // how long a page token is good; 0 = an hour
+	MetadataMaxAge time.Duration // 0 = an hour
+	// Sign makes a JWT of claims for signed_metadata; nil = the metadata is not signed.
+	Sign func(claims []byte) (string, error)
+	// Room is for big bodies and calls that may take seconds, also those of other handlers; nil = one of its own.
+	Room *incoming.Room
 }
 
 // withDefaults fills in what authzen.md 15 has for options that are not set.
@@ -54,8 +58,12 @@ func (o Options) withDefaults() Options {
 	o.PageSize = cmp.Or(o.PageSize, 500)
 	o.PageMax = cmp.Or(o.PageMax, 5000)
 	o.ScanLimit = cmp.Or(o.ScanLimit, 100_000)
+	o.SearchTime = cmp.Or(o.SearchTime, 2*time.Second)
 	o.TokenTTL = cmp.Or(o.TokenTTL, time.Hour)
 	o.MetadataMaxAge = cmp.Or(o.MetadataMaxAge, time.Hour)
+	if o.Room == nil {
+		o.Room = incoming.NewRoom(o.MaxBytes)
+	}
 	return o
 }
 

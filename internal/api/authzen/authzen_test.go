@@ -276,7 +276,7 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("a search that is switched off: %d", got.status)
 	}
 	for _, url := range []string{"", "http://example.org", "https://example.org/", "https://example.org?a", "ftp://localhost"} {
-		if newMetadata(&Options{PublicURL: url, Log: w.quiet()}) != nil {
+		if newMetadata(&Options{PublicURL: url, Log: w.quiet(), Clock: w.clock}) != nil {
 			t.Errorf("%q has metadata", url)
 		}
 	}

@@ -52,6 +52,11 @@ func (x *exchange) evaluations(f fields) error {
 	if b.count == 0 {
 		return x.evaluation(f)
 	}
+	if b.count > bigBatch || b.count*b.defaults.size() > bigBatch*bigBatch {
+		if err := x.turn(); err != nil {
+			return err
+		}
+	}
 	asked := detail(f)
 	verdicts, err := x.call.Evaluate(x.r.Context(), decide.Batch{Questions: b.each(), Last: b.last, Detail: asked})
 	if err != nil {
@@ -105,6 +110,10 @@ func (h *handler) batch(f fields) (*batch, error) {
 // maxBatchWork limits elements times values of the defaults: all elements share them, so that a small body could ask for
 // any amount of work.
 const maxBatchWork = 10_000_000
+
+// bigBatch is the number of elements up to which a batch is never made to wait, and its square the number of elements times
+// values of the defaults.
+const bigBatch = 100
 
 // semantic reads how a batch is to be run.
 func (r *reader) semantic(b *batch) {

@@ -160,6 +160,13 @@ func (x *exchange) readBig(begin []byte, rest io.Reader) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// turn waits until a call that may take seconds, however small its body, can be worked on.
+func (x *exchange) turn() (err error) {
+	x.answered() // the room of a body is less than a turn
+	x.rest, err = x.h.options.Room.Turn(x.r.Context())
+	return err
+}
+
 // answered lets the next big body be worked on while this one's answer goes out, however slowly.
 func (x *exchange) answered() {
 	if x.rest != nil {

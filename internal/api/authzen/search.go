@@ -29,8 +29,13 @@ func (s search) serve(x *exchange, f fields) error {
 	if err != nil {
 		return err
 	}
+	if s.target != "action" { // a type has few actions, and any number of assets and identities
+		if err := x.turn(); err != nil {
+			return err
+		}
+	}
 	found, err := s.find(x.call, x.r.Context(), &decide.Search{
-		Evaluation: *q.evaluation(), After: at.After, Limit: at.Limit, Scan: x.h.options.ScanLimit,
+		Evaluation: *q.evaluation(), After: at.After, Limit: at.Limit, Scan: x.h.options.ScanLimit, Time: x.h.options.SearchTime,
 	})
 	if errors.Is(err, decide.ErrLost) {
 		return errPageToken()

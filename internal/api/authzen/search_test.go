@@ -104,6 +104,30 @@ func TestPaging(t *testing.T) {
 	}
 }
 
+// TestPageLimits is az-08: a page ends when it has judged as many identities, or for as long, as it may, and says that more may
+// follow; the pages together give each result once. What the request says of a subject is judged one by one.
+func TestPageLimits(t *testing.T) {
+	const body = `{"subject":{"type":"user","properties":{"role":["admin"]}},"action":{"name":"write"},
+		"resource":{"type":"record","id":"record-2"}}`
+	whole := newWorld(t)
+	whole.putPeople(9)
+	want := whole.walk(pathSubjects, body, 1000)
+	for name, change := range map[string]func(*Options){
+		"scan": func(o *Options) { o.ScanLimit = 1 },
+		"time": func(o *Options) { o.SearchTime = time.Nanosecond },
+	} {
+		w := newWorld(t, change)
+		w.putPeople(9)
+		answer, names := w.search(pathSubjects, body)
+		if answer.Page == nil || answer.Page.Token == "" || len(names) > 1 {
+			t.Errorf("%s: a page that is cut short: %+v %q", name, answer.Page, names)
+		}
+		if got := w.walk(pathSubjects, body, 1000); !slices.Equal(got, want) || len(got) < 8 {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestPagesFollow: what was deleted meanwhile drops out, what was made comes at the end (authzen.md 9.5), also when the
 // last result of a page is gone.
 func TestPagesFollow(t *testing.T) {

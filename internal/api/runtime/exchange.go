@@ -171,9 +171,8 @@ func (x *exchange) answered() {
 // turn waits until a question that may take seconds, however small its body, can be worked on. Such questions never have
 // more than one half of the processors, so that they do not hold up the others.
 func (x *exchange) turn() (err error) {
-	if x.rest == nil {
-		x.rest, err = x.h.room.Turn(x.r.Context())
-	}
+	x.answered() // the room of a body is less than a turn
+	x.rest, err = x.h.room.Turn(x.r.Context())
 	return err
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -136,5 +137,10 @@ func TestUserListsTakeTurns(t *testing.T) {
 	h.want(list, 503, "Not ready")
 	h.want(request{body: `{` + mreyes + `}`}, 200, "")
 	busy()
+	// the room of a big body is no turn
+	held, err := room.Work(t.Context(), 2*incoming.SmallBody)
+	check(t, err)
+	h.want(request{path: usersPath, body: `{"x":"` + strings.Repeat("x", incoming.SmallBody) + `",` + list.body[1:]}, 503, "Not ready")
+	held()
 	h.want(list, 200, "")
 }
