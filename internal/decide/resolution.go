@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/engine/sqltext"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -25,21 +26,24 @@ type ResolutionAnswer struct {
 }
 
 // ResolutionPart is what is granted of one type: filters of rows that live elsewhere or, when Access is not nil, stored
-// assets, of which Projection says the attributes shown.
+// assets, of which Projection says the attributes shown. SQL has the conditions of the filters in their order, when a
+// dialect was asked for.
 type ResolutionPart struct {
 	Template   model.TemplateID
 	Filters    []engine.Filter
+	SQL        []sqltext.Condition
 	Access     *engine.Access
 	Projection *engine.Projection
 }
 
-// maxFilters is about how many bytes the filters of one answer have at most. Values of a request stand in every branch
+// maxFilters is about how many bytes the filters of one answer have at most, and again their SQL. Values of a request stand in every branch
 // of every action, so that a small request could ask for any amount of memory.
 const maxFilters = 32 << 20
 
 // Resolve answers which rows the identities of req may see, as filters. The call must be authenticated. The audit
 // record is written before it returns. Errors: those of Token; one of kind internal for a filter with more branches
-// than Options.MaxBranches, and for filters longer than maxFilters together.
+// than Options.MaxBranches, and for filters or SQL longer than maxFilters together; one of kind invalid for a filter that the
+// dialect cannot say.
 func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer, error) {
 	ctx, cancel, b, err := c.bind(ctx, &req.Situation)
 	if err != nil {
@@ -64,6 +68,7 @@ func (c *Call) Resolve(ctx context.Context, req TokenRequest) (*ResolutionAnswer
 // find finds the parts of the answer.
 func (a *ResolutionAnswer) find(ctx context.Context, b *binding, req *TokenRequest, room *engine.FilterRoom) (err error) {
 	types, projections := resolvedTypes(b, req)
+	sqlRoom := maxFilters
 	var assets []engine.Asset
 	if req.Assets != nil {
 		if assets, err = chooseAssets(b.snapshot, req.Assets, types); err != nil {
@@ -77,13 +82,15 @@ func (a *ResolutionAnswer) find(ctx context.Context, b *binding, req *TokenReque
 		}
 		def, _ := b.snapshot.AssetTemplate(t.Template)
 		if req.Assets == nil && (def.IsUsedForFiltering || def.Source != model.SourcePlainID) {
-			part.Filters, err = b.residual.Filters(t, req.Policies, room)
+			if part.Filters, err = b.residual.Filters(t, req.Policies, room); err == nil && req.SQL != 0 {
+				part.SQL, err = conditions(req.SQL, def, part.Filters, &sqlRoom)
+			}
 		} else {
 			part.Access, err = b.residual.Select(engine.Selection{
 				Templates: []engine.TemplateSelection{t}, Assets: assets, Policies: req.Policies,
 			})
 		}
-		if errors.Is(err, engine.ErrTooManyBranches) {
+		if errors.Is(err, engine.ErrTooManyBranches) || errors.Is(err, sqltext.ErrTooLong) {
 			return model.Internal("decide.Resolve", fmt.Errorf("type %s: %w", t.Template, err))
 		}
 		if err != nil {

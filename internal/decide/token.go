@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/engine/sqltext"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -19,6 +20,8 @@ type TokenRequest struct {
 	// Attributes off = entries have no attributes at all.
 	Attributes bool
 	Signed     bool // the answer gets a signature
+	// SQL is the dialect in which a Policy Resolution prints its filters, too; 0 = none.
+	SQL sqltext.Dialect
 }
 
 // AssetClaim is an entry of assetList. Attributes are by request name; a value list holds no text twice.

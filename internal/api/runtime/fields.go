@@ -23,7 +23,7 @@ func known(name string) bool {
 	case "entityId", "entityTypeId", "entityAttributes", "contextData", "additionalIdentities", "clientId",
 		"clientSecret", "assetList", "resourceTypes", "environment", "remoteIp", "remoteIP", "timeZoneOffset",
 		"includeContext", "includeAccessPolicy", "includeAccessPolicyId", "includeIdentity",
-		"includeAssetAttributes", "accessTokenFormat", "useCache", "combinedMultiValue", "assetContext",
+		"includeAssetAttributes", "accessTokenFormat", "sqlDialect", "useCache", "combinedMultiValue", "assetContext",
 		"listOfResources", "includeDetails", "includeDenyReason",
 		"asset", "entityTypes", "includeAsset", "includeInActiveIdentities", "includeInactiveIdentities",
 		"includeIdentityAttributes", "objects", "at":

@@ -4,6 +4,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/engine/sqltext"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -23,6 +24,14 @@ func (x *exchange) resolution() error {
 	req.forget()
 	x.writeResolution(req, answer)
 	return nil
+}
+
+// readDialect reads sqlDialect; absent = no SQL.
+func readDialect(f fields) (sqltext.Dialect, error) {
+	var errs model.Errors
+	c := &coercer{fields: f, errs: &errs}
+	d, _ := sqltext.ParseDialect(c.choice("sqlDialect", sqltext.Dialects()...))
+	return d, errs.OrNil()
 }
 
 // writeResolution writes the answer (runtime-api.md 10.2).
@@ -76,9 +85,27 @@ func (s *stream) filters(show shownPolicies, p *decide.ResolutionPart) {
 			}
 			s.buf = append(s.buf, `]}`...)
 		}
+		if p.SQL != nil {
+			s.condition(&p.SQL[i])
+		}
 		s.buf = append(s.buf, '}')
 	}
 	s.buf = append(s.buf, `]}`...)
+}
+
+// condition writes the SQL of a filter. It stands beside the tree, never in its place: an action without a tree means
+// every row to those who know nothing of SQL.
+func (s *stream) condition(c *sqltext.Condition) {
+	s.member(`,"sql":`, c.Text)
+	s.buf = append(s.buf, `,"parameters":[`...)
+	for i := range c.Parameters {
+		if i > 0 {
+			s.buf = append(s.buf, ',')
+		}
+		s.buf = quote(s.buf, c.Parameters[i].Value)
+		s.full()
+	}
+	s.buf = append(s.buf, ']')
 }
 
 func (s *stream) branch(leaves []engine.Leaf) {

@@ -57,6 +57,9 @@ func (x *exchange) tokenRequest(endpoint string) (*tokenCall, error) {
 		return nil, err
 	}
 	req, err := readToken(f, x.errs)
+	if err == nil && endpoint == "resolution" {
+		req.SQL, err = readDialect(f)
+	}
 	if err == nil && req.narrowed {
 		err = noAssetContext()
 	}
