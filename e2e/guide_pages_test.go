@@ -53,7 +53,7 @@ func TestGuidePages(t *testing.T) {
 			"updated building-block", "0 identities, 0 gained, 0 lost", "building-blocks          0 created, 1 updated, 3 unchanged", "deleted",
 		}},
 		{"access.md", []string{`"active":true`, `"name":"pipeline"`, `"action":"CREATE"`, `"reportId"`}},
-		{"asset-types.md", []string{`"templateId":"Vaults"`, `"applicationId":"vault-desk"`}},
+		{"asset-types.md", []string{`"templateId":"Vaults"`, `"applicationId":"vault-desk"`, `"calculationFunction":"HASVALUE(branch)","isCalculated":true`}},
 		{"workspaces.md", []string{`"templateId":"Auditor"`, `"matcherValue":"auditor"`}},
 		{"environments.md", []string{`"enabled":false`, `"enabled":true`, `"audiences":["harbour"]`, `"key":"reviewer"`}},
 		{"jwt.md", []string{`{"tokenValidity":300,"response":[{"accessToken":"eyJ`, `"alg":"RS256"`, `"alg":"ES256","kid":null`, `"lifetimeSeconds":120`}},

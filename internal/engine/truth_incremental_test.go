@@ -73,6 +73,9 @@ func compareSnapshots(rt *rapid.T, m *maker, chain, fresh *engine.Snapshot, coun
 		}
 		compareAnswers(rt, m, chain, q, count)
 	}
+	users := engine.UserQuestion{Question: m.question(), Asset: m.requestAsset(pick(m, m.assetTypes()))}
+	users.Identities = nil
+	compareUsers(rt, m.w, chain, users, count)
 	for _, s := range []*engine.Snapshot{chain, fresh} {
 		compareRecords(rt, m.w, s)
 	}
