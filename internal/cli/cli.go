@@ -49,6 +49,7 @@ type root struct {
 	Help       helpCommand       `cmd:"" group:"run" help:"Show the commands, or how to use one."`
 
 	Ask          askCommand          `cmd:"" group:"ask" help:"Show what a user may access."`
+	Why          whyCommand          `cmd:"" group:"ask" help:"Show why a user may or may not do something." example:"ambit why --user Staff:mreyes --asset Accounts:acc/PT/001251 --action close"`
 	Impact       impactCommand       `cmd:"" group:"ask" help:"Show who would gain or lose what if a change were made, and make none."`
 	AuthZENCheck authzenCheckCommand `cmd:"" name:"authzen-check" group:"ask" help:"Run the tests of the AuthZEN 1.0 certification against a server." example:"ambit authzen-check https://localhost:8443 --cacert cert.pem"`
 

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"maps"
 	"net/http"
 	"time"
 
@@ -74,6 +75,7 @@ func readExplain(f fields, errs model.Errors) (*decide.ExplainRequest, error) {
 		}
 		req.Situation, req.Resources, narrowed = permit.Situation, permit.Resources, permit.narrowed
 	} else {
+		f = maps.Clone(f)
 		delete(f, "accessTokenFormat") // means nothing here
 		token, err := readToken(f, errs)
 		if err != nil {

@@ -22,6 +22,7 @@ func FuzzBody(f *testing.F) {
 		`{"resourceTypes":[{"name":"T","attributeList":"-a, -b","actions":"x"},"y",null],"timeZoneOffset":"-5.5"}`,
 		`{"remoteIp":"1.2.3.4","accessTokenFormat":"jwt","combinedMultiValue":"TRUE","assetContext":{}}`,
 		`{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"entityId":"\ud800"}`, "\ufeff{}", `{"clientId":"c","clientSecret":"s"} `,
+		`{"at":"2026-07-06T09:30:00+02:00","listOfResources":{"resourceType":"T","resources":{}},"accessTokenFormat":"x"}`, `{"at":"0001-01-01T00:00:00Z"}`,
 		`{"listOfResources":[{"resourceType":"T","resources":[{"path":"p","action":"a","assetAttributes":{"b":1}},{}]},{"resources":{}}]}`,
 	} {
 		f.Add([]byte(seed))
@@ -42,6 +43,10 @@ func FuzzBody(f *testing.F) {
 		got.credentials()
 		if permit, err := readPermit(got, nil); err == nil && len(permit.Resources) == 0 {
 			t.Fatal("a question about nothing was read")
+		}
+		why, err := readExplain(got, nil)
+		if err == nil && (why.Pairs == (len(why.Resources) == 0) || why.Pairs && why.Assets != nil) {
+			t.Fatalf("read %+v", why)
 		}
 		req, err := readToken(got, nil)
 		if !bytes.Equal(sent, body) {
