@@ -59,3 +59,30 @@ func BenchmarkQuestions(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkAgain asks what was asked before: the whole answer, the answer from the cache, the 304, and beside them what
+// every authenticated call costs.
+func BenchmarkAgain(b *testing.B) {
+	s, err := stand.Open(b.Context(), b.TempDir(), workload.W1(), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d bytes, ETag %s", len(s.Bytes()), s.Tag())
+	for name, ask := range map[string]func() error{
+		"whole": func() error { return s.Ask(b.Context(), stand.Ambit) },
+		"kept":  func() error { return s.Ask(b.Context(), stand.Kept) },
+		"304":   func() error { return s.Know(b.Context(), stand.Ambit, s.Tag()) },
+		"empty": func() error { return s.Ask(b.Context(), stand.Empty) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := ask(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -45,6 +45,7 @@ func TestGuidePages(t *testing.T) {
 		want []string
 	}{
 		{"ask.md", []string{
+			"HTTP/1.1 304 Not Modified",
 			`"denied":[{"path":"acc/PT/001251","action":"close","template":"Accounts","reason":"PID004"}]`,
 			`{"privileges":{"allowed":[{"resourceType":"LedgerRows","actions":[{"action":"read","asset-attributes-filter":{"OR":[{"AND":[`,
 		}},
@@ -52,6 +53,7 @@ func TestGuidePages(t *testing.T) {
 			"Accounts:acc/PT/001251 close: denied, PID004", "Accounts:acc/PT/001251 update: allowed", `identity.branch ("Lisbon")`, `"simulated":false,"detail":"reasons"`,
 			`"ignored":["jobTitle"]`, `"actions":[{"action":"view","grantedBy":[{"permissionId":"teller-accounts"`, `"simulated":true,"detail":"policies"`, `"at":"2026-07-06T21:00:00Z"`,
 		}},
+		{"operate.md", []string{"ambit_response_cache_hits_total 2", "ambit_response_cache_misses_total 1", "ambit_response_cache_entries 1"}},
 		{"first-environment.md", []string{
 			"4 of 4 branches of 2 policies held (100 %)", "3 received: 3 created", "ana: 1 assets, 2 actions", "eva: 1 assets, 1 actions", "tom: 0 assets",
 			"updated building-block", "0 identities, 0 gained, 0 lost", "building-blocks          0 created, 1 updated, 3 unchanged", "deleted",

@@ -51,6 +51,7 @@ const (
 	Ambit  Contender = iota // the product
 	Memory                  // the recorded answer of the product, from memory
 	Empty                   // authenticates like the product and answers a few bytes
+	Kept                    // the product with its response cache
 	Loop                    // a loop over structs and encoding/json
 )
 
@@ -113,7 +114,7 @@ func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain)
 	}
 	s.Loaded = time.Since(start)
 	service := decide.New(decide.Options{Directory: directory, Secrets: secrets, Clock: time.Now, Log: log})
-	handlers := []http.Handler{runtime.Handler(runtime.Options{Service: service, Directory: directory, Log: log}), http.HandlerFunc(s.fromMemory), empty(service)}
+	handlers := []http.Handler{runtime.Handler(runtime.Options{Service: service, Directory: directory, Log: log}), http.HandlerFunc(s.fromMemory), empty(service), runtime.Handler(runtime.Options{Service: service, Directory: directory, Log: log, Cache: runtime.NewCache(256 << 20)})}
 	if loop != nil {
 		handlers = append(handlers, looping(loop))
 	}
@@ -173,7 +174,7 @@ func putConfiguration(tx *store.Tx, w *workload.World, hash model.SecretHash) er
 	c := w.Configuration()
 	scope := model.Scope{
 		ClientID: ClientID, EnvironmentID: workload.EnvironmentID, Name: "Bench", Enabled: true,
-		ApplicationIDs: []model.ApplicationID{workload.ApplicationID}, Secrets: []model.SecretHash{hash},
+		ApplicationIDs: []model.ApplicationID{workload.ApplicationID}, Secrets: []model.SecretHash{hash}, CacheSeconds: 3600,
 	}
 	people := tx.Identities(workload.IdentityTemplateID)
 	for u := range w.Users() {
@@ -210,7 +211,7 @@ func putAll[K comparable, V any](c store.Collection[K, V], values []V) error {
 // record keeps Ambit's answer for the handler that serves it from memory.
 func (s *Stand) record(ctx context.Context) error {
 	var buf bytes.Buffer
-	header, err := s.ask(ctx, Ambit, &buf)
+	header, err := s.ask(ctx, Ambit, "", &buf)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -229,9 +230,18 @@ func (s *Stand) Bytes() []byte { return s.answer }
 
 // Ask asks once, reads the whole answer and throws it away.
 func (s *Stand) Ask(ctx context.Context, c Contender) error {
-	_, err := s.ask(ctx, c, nowhere{})
+	_, err := s.ask(ctx, c, "", nowhere{})
 	return err
 }
+
+// Know asks for an answer that is known by its ETag, and is an error when the answer comes whole.
+func (s *Stand) Know(ctx context.Context, c Contender, tag string) error {
+	_, err := s.ask(ctx, c, tag, nowhere{})
+	return err
+}
+
+// Tag is the ETag of Ambit's answer.
+func (s *Stand) Tag() string { return s.recorded.Get("ETag") }
 
 // nowhere is io.Discard without its small buffer.
 type nowhere struct{}
@@ -241,11 +251,11 @@ func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 // Read asks once and returns it.
 func (s *Stand) Read(ctx context.Context, c Contender) ([]byte, error) {
 	var buf bytes.Buffer
-	_, err := s.ask(ctx, c, &buf)
+	_, err := s.ask(ctx, c, "", &buf)
 	return buf.Bytes(), err
 }
 
-func (s *Stand) ask(ctx context.Context, c Contender, to io.Writer) (http.Header, error) {
+func (s *Stand) ask(ctx context.Context, c Contender, known string, to io.Writer) (http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.server.URL(int(c))+s.path, bytes.NewReader(s.question))
 	if err != nil {
 		return nil, err
@@ -253,12 +263,17 @@ func (s *Stand) ask(ctx context.Context, c Contender, to io.Writer) (http.Header
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("X-Client-Id", string(ClientID))
 	req.Header.Set("X-Client-Secret", s.secret)
+	want := http.StatusOK
+	if known != "" {
+		req.Header.Set("If-None-Match", known)
+		want = http.StatusNotModified
+	}
 	resp, err := s.client.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != want {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		return nil, fmt.Errorf("status %d: %s", resp.StatusCode, text)
 	}

@@ -64,12 +64,11 @@ func (w *watch) see(c *block) {
 // turn is an instant after the given one before which met says the same; ok is false when it always will.
 func (r *timeRange) turn(instant time.Time, requestOffset time.Duration) (turn time.Time, ok bool) {
 	local := instant.In(r.location(requestOffset))
-	dated := !r.StartDate.IsZero() || !r.EndDate.IsZero()
-	if r.Start < 0 && r.End < 0 && len(r.Days)+len(r.Months) == 0 && !dated {
-		return turn, false
-	}
-	// no clock is ever set back by two days, so that the end date does not come again
-	if !r.EndDate.IsZero() && dateOf(local.Add(-48*time.Hour)).Compare(r.EndDate) > 0 {
+	// no clock is ever set back by two days, so that no date before this one comes again
+	settled := dateOf(local.Add(-48 * time.Hour))
+	begun := settled.Compare(r.StartDate) >= 0
+	if begun && r.Start < 0 && r.End < 0 && len(r.Days)+len(r.Months) == 0 && r.EndDate.IsZero() ||
+		!r.EndDate.IsZero() && settled.Compare(r.EndDate) > 0 {
 		return turn, false
 	}
 	// up to the next change of the zone's offset the local clock runs evenly, and up to midnight the day is the same

@@ -73,14 +73,16 @@ func TestTurnOfTheTable(t *testing.T) {
 		r        model.TimeRange
 		at, turn string // turn "" = never
 	}{
-		"T2 before the start":         {lisbon, "2026-07-06T07:59:59Z", "2026-07-06T08:00:00Z"},
-		"T3 in the last second":       {lisbon, "2026-07-06T16:30:00.9Z", "2026-07-06T16:30:01Z"},
-		"T4 behind it: midnight":      {lisbon, "2026-07-06T16:30:01Z", "2026-07-06T23:00:00Z"},
-		"T10 the end of a night":      {night, "2026-07-11T05:00:01.5Z", "2026-07-11T06:00:01Z"},
-		"T15 a clock is set":          {lisbon, "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z"},
-		"T22 the last day":            {model.TimeRange{Zone: "UTC", Start: -1, End: -1, EndDate: model.Date{Year: 2026, Month: 6, Day: 30}}, "2026-06-30T23:59:59.999Z", "2026-07-01T00:00:00Z"},
-		"long behind the end date":    {model.TimeRange{Zone: "UTC", Start: 3600, End: -1, EndDate: model.Date{Year: 2026, Month: 6, Day: 30}}, "2026-07-03T00:00:00Z", ""},
-		"a range that limits nothing": {model.TimeRange{Zone: "UTC", Start: -1, End: -1}, "2026-07-03T00:00:00Z", ""},
+		"T2 before the start":            {lisbon, "2026-07-06T07:59:59Z", "2026-07-06T08:00:00Z"},
+		"T3 in the last second":          {lisbon, "2026-07-06T16:30:00.9Z", "2026-07-06T16:30:01Z"},
+		"T4 behind it: midnight":         {lisbon, "2026-07-06T16:30:01Z", "2026-07-06T23:00:00Z"},
+		"T10 the end of a night":         {night, "2026-07-11T05:00:01.5Z", "2026-07-11T06:00:01Z"},
+		"T15 a clock is set":             {lisbon, "2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z"},
+		"T22 the last day":               {model.TimeRange{Zone: "UTC", Start: -1, End: -1, EndDate: model.Date{Year: 2026, Month: 6, Day: 30}}, "2026-06-30T23:59:59.999Z", "2026-07-01T00:00:00Z"},
+		"long behind the end date":       {model.TimeRange{Zone: "UTC", Start: 3600, End: -1, EndDate: model.Date{Year: 2026, Month: 6, Day: 30}}, "2026-07-03T00:00:00Z", ""},
+		"long begun, and without an end": {model.TimeRange{Zone: "UTC", Start: -1, End: -1, StartDate: model.Date{Year: 2026, Month: 6, Day: 30}}, "2026-07-02T00:00:00Z", ""},
+		"begun yesterday":                {model.TimeRange{Zone: "UTC", Start: -1, End: -1, StartDate: model.Date{Year: 2026, Month: 6, Day: 30}}, "2026-07-01T12:00:00Z", "2026-07-02T00:00:00Z"},
+		"a range that limits nothing":    {model.TimeRange{Zone: "UTC", Start: -1, End: -1}, "2026-07-03T00:00:00Z", ""},
 	} {
 		zone, err := time.LoadLocation(k.r.Zone)
 		if err != nil {

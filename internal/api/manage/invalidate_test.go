@@ -1,6 +1,13 @@
 package manage
 
-import "testing"
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/model"
+)
 
 // MG-57, RT-116, RT-117: cache invalidation needs ADMIN and one of its fields, and answers 204.
 func TestInvalidation(t *testing.T) {
@@ -30,4 +37,40 @@ func TestInvalidation(t *testing.T) {
 		t.Errorf("headers %v", a.Header)
 	}
 	w.do("admin", "GET", auditPath+"/"+envID+"?filter[action][eq]=INVALIDATE&limit=1", "").want(t, 200, `"total":15,`, `"resourceName":"response cache"`, `"before":null,"after":"{\"identityId\":\"iris\"}"`)
+}
+
+// RT-117: what is dropped is told with its scopes and identities before the call is answered; a call that is refused, or a
+// trial, drops nothing.
+func TestInvalidationDrops(t *testing.T) {
+	w := newWorld(t)
+	var dropped []string
+	options := w.options
+	options.DropResponses = func(env model.EnvironmentID, clients []model.ClientID, identities []string) {
+		dropped = append(dropped, fmt.Sprint(env == envID, clients, identities))
+	}
+	service := manage.New(options)
+	defer service.Close()
+	w.handler = Handler(Options{Service: service, Log: slog.New(slog.DiscardHandler), TempDir: t.TempDir()})
+	response := caches + "/response/" + envID + "/invalidate"
+	for body, want := range map[string]string{
+		`{}`:                                 "true [] []",
+		`{"clientId":"C"}`:                   "true [C] []",
+		`{"clientIds":["C","D"]}`:            "true [C D] []",
+		`{"identityId":"iris"}`:              "true [] [iris]",
+		`{"clientId":"C","entityId":"iris"}`: "true [C] [iris]",
+	} {
+		dropped = nil
+		w.do("admin", "POST", response, body).want(t, 204)
+		if len(dropped) != 1 || dropped[0] != want {
+			t.Errorf("%s drops %q, want %s", body, dropped, want)
+		}
+	}
+	dropped = nil
+	w.do("viewer", "POST", response, `{}`).want(t, 403)
+	w.do("admin", "POST", response, ``).want(t, 400)
+	w.do("admin", "POST", response+"?dryRun=true", `{}`).want(t, 204)
+	w.do("admin", "POST", caches+"/identity/"+envID+"/invalidate", `{"identityId":"iris"}`).want(t, 204)
+	if dropped != nil {
+		t.Errorf("dropped %q", dropped)
+	}
 }
