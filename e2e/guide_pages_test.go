@@ -54,6 +54,10 @@ func TestGuidePages(t *testing.T) {
 			`"ignored":["jobTitle"]`, `"actions":[{"action":"view","grantedBy":[{"permissionId":"teller-accounts"`, `"simulated":true,"detail":"policies"`, `"at":"2026-07-06T21:00:00Z"`,
 		}},
 		{"operate.md", []string{"ambit_response_cache_hits_total 2", "ambit_response_cache_misses_total 1", "ambit_response_cache_entries 1"}},
+		{"authzen.md", []string{
+			`{"decision":true}`, `{"code":"PID004","message":"The identity is in none of the policies' groups"}`, `{"evaluations":[{"decision":true},{"decision":false}]}`,
+			`"next_token":"`, `"token_type":"Bearer"`, `"policies":[{"id":"`, `"authzenContextMax":"policies"`,
+		}},
 		{"first-environment.md", []string{
 			"4 of 4 branches of 2 policies held (100 %)", "3 received: 3 created", "ana: 1 assets, 2 actions", "eva: 1 assets, 1 actions", "tom: 0 assets",
 			"updated building-block", "0 identities, 0 gained, 0 lost", "building-blocks          0 created, 1 updated, 3 unchanged", "deleted",

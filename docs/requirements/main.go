@@ -27,13 +27,14 @@ func main() {
 	}
 }
 
-// list is the checklist at the end of one specification.
+// list is the checklist at the end of one specification. Without a prefix the ids are as the specification has them.
 type list struct{ prefix, file, title string }
 
 var lists = []list{
 	{"PM", "docs/requirements/pm.txt", "Policy model (policy-model.md)"},
 	{"RT", "docs/requirements/rt.txt", "Runtime API (runtime-api.md)"},
 	{"MG", "docs/requirements/mg.txt", "Management API (management-api.md)"},
+	{"", "docs/requirements/az.txt", "AuthZEN (authzen.md)"},
 }
 
 // requirement is one row of a checklist.
@@ -81,7 +82,7 @@ func page(root fs.FS) ([]byte, error) {
 	return slices.Concat([]byte(preface), summary.Bytes(), tables.Bytes()), nil
 }
 
-// read reads a list: lines of id and text, numbered from 1 without gaps.
+// read reads a list: lines of id and text, numbered from 1 without gaps, or each with an id that a test can name.
 func (l list) read(root fs.FS) ([]requirement, error) {
 	text, err := fs.ReadFile(root, l.file)
 	if err != nil {
@@ -90,6 +91,14 @@ func (l list) read(root fs.FS) ([]requirement, error) {
 	var out []requirement
 	for line := range strings.Lines(string(text)) {
 		id, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if l.prefix == "" {
+			known := slices.ContainsFunc(out, func(r requirement) bool { return r.id == id })
+			if !isPlain(id) || text == "" || known {
+				return nil, fmt.Errorf("%s:%d: an id of its own and its text are expected", l.file, len(out)+1)
+			}
+			out = append(out, requirement{id: id, text: text})
+			continue
+		}
 		if want := fmt.Sprintf("%s-%d", l.prefix, len(out)+1); id != want || text == "" {
 			return nil, fmt.Errorf("%s:%d: %s and its text are expected", l.file, len(out)+1, want)
 		}

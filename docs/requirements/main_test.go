@@ -40,6 +40,8 @@ func TestIDs(t *testing.T) {
 		"RT-57 to 14 hours, RT-57 -14.0":   "RT-57",
 		"RT-3 to PM-5":                     "PM-5 RT-3",
 		"RT-9 to RT-2":                     "RT-2 RT-9",
+		"c-2-2-1 to c-2-2-3, c-5-1, az-09 to az-11":                         "az-09 az-10 az-11 c-2-2-1 c-2-2-2 c-2-2-3 c-5-1",
+		"c-2-2-8 to c-2-3-1, c-2-6, acc-2-1, abc-2-1 c-7-1 c-2 az-1x az-9.": "az-9 c-2-2-8 c-2-3-1 c-2-6",
 	} {
 		if got := strings.Join(ids(text), " "); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
@@ -52,7 +54,7 @@ const sample = `package p
 // For all: RT-1.
 var x = "RT-2"
 
-// TestA: RT-3,
+// TestA: az-01, RT-3,
 // RT-4 to
 // RT-5.
 func TestA(t *testing.T) { t.Run("RT-6 case", nil) /* PM-1 */ }
@@ -71,7 +73,8 @@ func sampleTree(tests string) fstest.MapFS {
 	}
 	return fstest.MapFS{
 		"docs/requirements/pm.txt": numbered("PM", 2), "docs/requirements/rt.txt": numbered("RT", 9), "docs/requirements/mg.txt": numbered("MG", 1),
-		"a/p_test.go": {Data: []byte(tests)}, "a/p.go": {Data: []byte("package p // RT-9 in product code\n")},
+		"docs/requirements/az.txt": {Data: []byte("c-2-2-1 asks\naz-01 asks, too\n")},
+		"a/p_test.go":              {Data: []byte(tests)}, "a/p.go": {Data: []byte("package p // RT-9 in product code\n")},
 		"a/testdata/x.txt": {Data: []byte("about RT-6")}, "docs/requirements/main_test.go": {Data: []byte("not Go, RT-9")},
 	}
 }
@@ -85,6 +88,7 @@ func TestPage(t *testing.T) {
 		"| Runtime API (runtime-api.md) | 9 | 8 |", "| Management API (management-api.md) | 1 | 0 |",
 		"| RT-1 | does `a\\|b` | `a`: p_test.go |", "| RT-2 | does `a\\|b` | `a`: p_test.go |", "| RT-4 | does `a\\|b` | `a`: TestA |",
 		"| RT-6 | does `a\\|b` | `a`: TestA; `a/testdata`: x.txt |", "| RT-8 | does `a\\|b` | `a`: p_test.go |",
+		"| az-01 | asks, too | `a`: TestA |", "| c-2-2-1 | asks | — |", "| AuthZEN (authzen.md) | 2 | 1 |",
 		"| RT-9 | does `a\\|b` | — |", "| PM-1 | does `a\\|b` | `a`: TestA |",
 	} {
 		if !strings.Contains(string(text), line+"\n") {
@@ -96,10 +100,12 @@ func TestPage(t *testing.T) {
 func TestPageRefuses(t *testing.T) {
 	gap := sampleTree(sample)
 	gap["docs/requirements/mg.txt"] = &fstest.MapFile{Data: []byte("MG-1 one\nMG-3 three\n")}
+	twice := sampleTree(sample)
+	twice["docs/requirements/az.txt"] = &fstest.MapFile{Data: []byte("az-01 one\naz-01 two\n")}
 	missing := sampleTree(sample)
 	delete(missing, "docs/requirements/rt.txt")
 	for name, tree := range map[string]fstest.MapFS{
-		"unknown id": sampleTree(sample + "// TestB: MG-2\nfunc TestB() {}\n"), "gap in a list": gap, "no list": missing, "no Go": sampleTree("package"),
+		"unknown id": sampleTree(sample + "// TestB: MG-2\nfunc TestB() {}\n"), "gap in a list": gap, "id twice in a list": twice, "no list": missing, "no Go": sampleTree("package"),
 	} {
 		if text, err := page(tree); err == nil {
 			t.Errorf("%s: made %s", name, text)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -110,6 +111,32 @@ var (
 	rangeForm = regexp.MustCompile(`^\s*(?:to|through|\.\.\.?|…|–|-)\s*(PM|RT|MG)-([1-9][0-9]*)\b|^(?:\.\.\.?|…|–)()([1-9][0-9]*)\b`)
 )
 
+// AuthZEN's ids: those of the certification, and Ambit's own. A range is of the last number.
+var (
+	plainForm      = regexp.MustCompile(`\b(c-[2-6]-(?:[1-9]-)?|az-)([0-9]{1,2})\b`)
+	plainRangeForm = regexp.MustCompile(`^\s*to\s+(c-[2-6]-(?:[1-9]-)?|az-)([0-9]{1,2})\b`)
+)
+
+func isPlain(id string) bool { return plainForm.FindString(id) == id }
+
+// plainIDs lists the requirements of AuthZEN that a text names.
+func plainIDs(text string) []string {
+	var out []string
+	for _, at := range plainForm.FindAllStringSubmatchIndex(text, -1) {
+		prefix, number := text[at[2]:at[3]], text[at[4]:at[5]]
+		first, _ := strconv.Atoi(number)
+		last := first
+		if m := plainRangeForm.FindStringSubmatch(text[at[1]:]); m != nil && m[1] == prefix {
+			last, _ = strconv.Atoi(m[2])
+		}
+		out = append(out, prefix+number)
+		for n := first + 1; n <= last; n++ {
+			out = append(out, fmt.Sprintf("%s%0*d", prefix, len(number), n))
+		}
+	}
+	return out
+}
+
 // ids lists the requirements that a text names, the inner ones of ranges such as "RT-1 to RT-4" or "RT-1..4" included.
 // Error codes such as RT-087 are none.
 func ids(text string) []string {
@@ -127,6 +154,7 @@ func ids(text string) []string {
 			out = append(out, prefix+"-"+strconv.Itoa(n))
 		}
 	}
+	out = append(out, plainIDs(text)...)
 	slices.Sort(out)
 	return slices.Compact(out)
 }

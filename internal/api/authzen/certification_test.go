@@ -9,7 +9,8 @@ import (
 
 // TestAuthZENCertification runs the checklist of authzen.md 17 over TLS against examples/authzen-certification: c-2-2-1 to
 // c-2-2-9, c-2-3-1, c-2-3-2, c-2-4-1 to c-2-4-6, c-2-5-1, c-2-5-2, c-2-6, c-3-2-1 to c-3-2-7, c-3-3-1 to c-3-3-4, c-3-4-1
-// to c-3-4-3, c-4-2-1 to c-4-7-2, c-5, c-6-1 to c-6-6, each under its id.
+// to c-3-4-3, c-4-2-1 to c-4-2-4, c-4-3-1 to c-4-3-4, c-4-4-1 to c-4-4-3, c-4-5-1 to c-4-5-4, c-4-6-1, c-4-6-2,
+// c-4-7-1, c-4-7-2, c-5-1 to c-5-5, c-6-1 to c-6-6, each under its id.
 func TestAuthZENCertification(t *testing.T) {
 	w := newWorld(t)
 	report, err := authzencheck.Run(t.Context(), authzencheck.Options{URL: w.server.URL, Client: w.server.Client(), Header: w.credentials()})
