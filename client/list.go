@@ -30,6 +30,9 @@ type AccessList struct {
 	asked   [sha256.Size]byte // what the list is the answer to
 }
 
+// Cursor is where a Watch of the same query goes on from this list; "" if the server did not say.
+func (l *AccessList) Cursor() string { return l.cursor }
+
 // Can says whether the list grants an action on an asset. An asset without path is never granted: use Entries, or Permit.
 func (l *AccessList) Can(assetType, path, action string) bool {
 	if l == nil || path == "" {

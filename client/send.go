@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -30,14 +31,15 @@ type Meta struct {
 	// RequestID is the correlation id of the call.
 	RequestID string
 
-	tag string // the ETag
+	tag, cursor string // the ETag, and where a watch goes on
 }
 
 // question is one call.
 type question struct {
 	path    string // below /api/runtime/
 	query   *Query
-	request any
+	request any        // of a POST
+	values  url.Values // of a GET
 	// tag is the ETag of an answer that need not be sent again, "" for none; unchanged is then called in place of read.
 	tag       string
 	unchanged func(Meta)
@@ -47,14 +49,19 @@ type question struct {
 func (c *Client) ask(ctx context.Context, q question, read func(Meta, reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	err := c.tryAll(ctx, q, read)
+	return q.named(c.tryAll(ctx, q, func(res *http.Response) error { return c.receive(q, res, read) }))
+}
+
+// named says in an error which question it is about, unless the server has answered.
+func (q *question) named(err error) error {
 	if refused := (*Error)(nil); err == nil || errors.As(err, &refused) {
 		return err
 	}
 	return fmt.Errorf("ambit: %s: %w", q.path, err)
 }
 
-func (c *Client) tryAll(ctx context.Context, q question, read func(Meta, reader) error) error {
+// tryAll puts a question until there is an answer, for take, or there will be none.
+func (c *Client) tryAll(ctx context.Context, q question, take func(*http.Response) error) error {
 	body, err := encode(q.request)
 	if err != nil {
 		return err
@@ -63,7 +70,7 @@ func (c *Client) tryAll(ctx context.Context, q question, read func(Meta, reader)
 		res, err := c.send(ctx, q, body)
 		if err == nil && q.answered(res.StatusCode) {
 			defer res.Body.Close()
-			return c.receive(q, res, read)
+			return take(res)
 		}
 		after, again := time.Duration(0), err != nil && connectionFailed(err)
 		if err == nil {
@@ -82,12 +89,16 @@ func (q *question) answered(status int) bool {
 }
 
 func (c *Client) send(ctx context.Context, q question, body []byte) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/runtime/"+q.path, bytes.NewReader(body))
+	method, address := http.MethodPost, c.base+"/api/runtime/"+q.path
+	if q.values != nil {
+		method, address, body = http.MethodGet, address+"?"+q.values.Encode(), nil
+	}
+	r, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/json, application/problem+json")
+	r.Header.Set("Accept", "application/json, text/event-stream, application/problem+json")
 	r.Header.Set(headerClientID, c.clientID)
 	if err := c.sign(ctx, r.Header); err != nil {
 		return nil, err
@@ -142,18 +153,27 @@ func secretHeaders(sent http.Header) []string {
 	return names
 }
 
-// receive reads a successful answer to its end.
-func (c *Client) receive(q question, res *http.Response, read func(Meta, reader) error) error {
-	meta := Meta{RequestID: quotable(res.Header.Get(headerRequestID), res.Request.Header), tag: res.Header.Get("Etag")}
+// meta reads the headers of an answer.
+func (q *question) meta(res *http.Response) (Meta, error) {
+	meta := Meta{RequestID: quotable(res.Header.Get(headerRequestID), res.Request.Header), tag: res.Header.Get("Etag"), cursor: res.Header.Get("Ambit-Cursor")}
 	if text := res.Header.Get(headerRevision); text != "" {
 		n, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
-			return malformed("%s is no number", headerRevision)
+			return Meta{}, malformed("%s is no number", headerRevision)
 		}
 		meta.Revision = n
 	}
 	if meta.Revision < q.query.MinRevision {
-		return malformed("revision %d, want %d or later", meta.Revision, q.query.MinRevision)
+		return Meta{}, malformed("revision %d, want %d or later", meta.Revision, q.query.MinRevision)
+	}
+	return meta, nil
+}
+
+// receive reads a successful answer to its end.
+func (c *Client) receive(q question, res *http.Response, read func(Meta, reader) error) error {
+	meta, err := q.meta(res)
+	if err != nil {
+		return err
 	}
 	if res.StatusCode == http.StatusNotModified {
 		if strings.TrimPrefix(meta.tag, "W/") != q.tag {
