@@ -49,6 +49,7 @@ type App struct {
 	tokens    *token.Tokens
 	answers   *token.AnswerKeys
 	service   *management.Service
+	deciding  *decide.Service
 	directory *decide.Directory
 	cache     *runtime.Cache // nil = no answers are kept
 	audit     *audit.File    // nil = off
@@ -86,7 +87,7 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 	if err := a.openAudit(); err != nil {
 		return a, err
 	}
-	a.directory = decide.NewDirectory(decide.DirectoryOptions{Store: a.data.store, Clock: time.Now, Log: o.Log, MaxStaleness: c.MaxStaleness})
+	a.directory = decide.NewDirectory(decide.DirectoryOptions{Store: a.data.store, Clock: time.Now, Log: o.Log, MaxStaleness: c.MaxStaleness, Past: past(c)})
 	proxies, err := c.Proxies()
 	if err != nil {
 		return a, err
@@ -100,18 +101,21 @@ func Open(ctx context.Context, o Options) (a *App, err error) {
 	if err != nil {
 		return a, err
 	}
+	decisions := a.decisions(trust, incoming)
 	metrics := server.NewMetrics()
+	measureWatches(metrics.Registry, a.deciding, a.directory)
 	a.measure(metrics.Registry)
 	if a.cache != nil {
 		measureCache(metrics.Registry, a.cache)
 	}
 	a.server, err = server.New(server.Options{
-		Listeners: a.listeners(a.decisions(trust, incoming), a.management(trust)),
+		Listeners: a.listeners(decisions, a.management(trust)),
 		Cert:      c.TLS.Cert, Key: c.TLS.Key,
 		MaxConnections: c.MaxConnections, ShutdownTimeout: c.ShutdownTimeout,
 		Log: o.Log, AccessLog: c.Log.Access, Clock: time.Now,
-		Ready: func(context.Context) error { return a.directory.Ready() },
-		Fail:  fail(o.Log),
+		Ready:    func(context.Context) error { return a.directory.Ready() },
+		Stopping: a.deciding.EndWatches,
+		Fail:     fail(o.Log),
 	}, metrics)
 	if err != nil {
 		return a, err
@@ -194,16 +198,17 @@ func (a *App) decisions(trust identity.Trust, tokens *token.Incoming) http.Handl
 	if a.audit != nil {
 		sink = a.audit
 	}
-	service := decide.New(decide.Options{
+	a.deciding = decide.New(decide.Options{
 		Directory: a.directory, Secrets: a.data.secrets, Clock: time.Now, Tokens: tokens, Access: a.tokens, Keys: a.answers, Issuer: c.PublicURL, Audit: sink, Log: a.options.Log,
 		Trust: trust, RateLimit: c.RateLimit, MaxBranches: c.ResolutionMaxBranches, Managers: a.service.Reader,
+		Watches: watches(c),
 	})
 	room := incoming.NewRoom(max(c.MaxRequestBytes, c.AuthZEN.MaxBodyBytes))
 	return withAuthZEN(runtime.Handler(runtime.Options{
-		Service: service, Directory: a.directory, MaxBytes: c.MaxRequestBytes, Room: room, ErrorsJSON: c.V3Errors == "json",
+		Service: a.deciding, Directory: a.directory, MaxBytes: c.MaxRequestBytes, Room: room, ErrorsJSON: c.V3Errors == "json",
 		Envelope: c.V5Envelope, Cache: a.cache,
 		Version: a.options.Version, Log: a.options.Log, KeySet: a.service.KeySet,
-	}), authzen.Handler(a.authZEN(service, room)))
+	}), authzen.Handler(a.authZEN(a.deciding, room)))
 }
 
 func (a *App) authZEN(service *decide.Service, room *incoming.Room) authzen.Options {

@@ -42,6 +42,8 @@ type Config struct {
 	Audit Audit `koanf:"audit" yaml:"audit"`
 	// AuthZEN sets the limits of the OpenID AuthZEN routes.
 	AuthZEN AuthZEN `koanf:"authzen" yaml:"authzen"`
+	// Live bounds the watches and the changes of lists.
+	Live Live `koanf:"live" yaml:"live"`
 
 	// MaxRequestBytes limits the body of a decision request.
 	MaxRequestBytes int64 `koanf:"max_request_bytes" yaml:"max_request_bytes"`
@@ -172,6 +174,7 @@ func Default() Config {
 			MaxBodyBytes: 1 << 20, MaxEvaluations: 1000, SearchEnabled: true, SearchPageSize: 500, SearchPageMax: 5000,
 			SearchScanLimit: 100_000, SearchTimeLimit: 2 * time.Second, PageTokenTTL: time.Hour, MetadataMaxAge: time.Hour,
 		},
+		Live:            defaultLive(),
 		MaxRequestBytes: 8 << 20, ResponseCacheBytes: 64 << 20, ResolutionMaxBranches: 10_000,
 		MaxConnections:  10_000,
 		APIReference:    true,
@@ -248,6 +251,9 @@ func (c *Config) checkLimits(bad func(key, format string, args ...any)) {
 	}
 	for _, key := range c.AuthZEN.tooSmall() {
 		bad("authzen."+key, "is below 1")
+	}
+	for _, key := range c.Live.tooSmall() {
+		bad("live."+key, "is below 1")
 	}
 	if c.MaxConnections < 1 {
 		bad("max_connections", "%d is below 1", c.MaxConnections)

@@ -56,6 +56,8 @@ type Options struct {
 	Clock           func() time.Time
 	// Ready tells why requests cannot be answered now, nil when they can.
 	Ready func(context.Context) error
+	// Stopping ends what would not end by itself, until ctx ends: connections that handlers have taken over. nil = nothing.
+	Stopping func(ctx context.Context)
 	// Fail writes the answer for a handler that panicked before it wrote anything.
 	Fail func(http.ResponseWriter, *http.Request, error)
 }
@@ -154,6 +156,9 @@ func (s *Server) serve(hs *http.Server, listener net.Listener) error {
 func (s *Server) stop(hs *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.ShutdownTimeout)
 	defer cancel()
+	if s.options.Stopping != nil {
+		s.options.Stopping(ctx)
+	}
 	if err := hs.Shutdown(ctx); err != nil {
 		return errors.Join(fmt.Errorf("requests were still running after %s: %w", s.options.ShutdownTimeout, err), hs.Close())
 	}

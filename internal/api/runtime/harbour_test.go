@@ -69,6 +69,8 @@ type settings struct {
 	options   Options
 	service   decide.Options
 	staleness time.Duration
+	past      decide.Past
+	clock     func() time.Time // nil = it is always noon
 }
 
 func newHarbour(t testing.TB, change ...func(*settings)) *harbour {
@@ -91,8 +93,11 @@ func newHarbour(t testing.TB, change ...func(*settings)) *harbour {
 	for _, c := range change {
 		c(&set)
 	}
+	if set.clock != nil {
+		clock, set.service.Clock = set.clock, set.clock
+	}
 	h.fill()
-	h.directory = decide.NewDirectory(decide.DirectoryOptions{Store: db, Clock: clock, Log: quiet, MaxStaleness: set.staleness})
+	h.directory = decide.NewDirectory(decide.DirectoryOptions{Store: db, Clock: clock, Log: quiet, MaxStaleness: set.staleness, Past: set.past})
 	check(t, h.directory.CatchUp(ctx))
 	set.service.Directory, set.options.Directory = h.directory, h.directory
 	h.service = decide.New(set.service)
