@@ -137,7 +137,7 @@ func (r *reader) delta(env model.Environment, old *engine.Snapshot, c *change) (
 		before, known := old.AssetTemplate(t.ID)
 		if !known || gains(t.Attributes, func(a model.AssetAttribute) bool {
 			b, ok := before.Attribute(a.ID)
-			return ok && !b.IsCalculated
+			return ok && (a.IsCalculated || !b.IsCalculated)
 		}) {
 			fresh = append(fresh, t.ID)
 		}
@@ -146,7 +146,7 @@ func (r *reader) delta(env model.Environment, old *engine.Snapshot, c *change) (
 		before, known := old.IdentityTemplate(t.ID)
 		if !known || gains(t.Attributes, func(a model.IdentityAttribute) bool {
 			b, ok := before.Attribute(a.ID)
-			return ok && !b.IsCalculated
+			return ok && (a.IsCalculated || !b.IsCalculated)
 		}) {
 			freshIdentity = append(freshIdentity, t.ID)
 		}
@@ -162,8 +162,8 @@ func (r *reader) delta(env model.Environment, old *engine.Snapshot, c *change) (
 	return d, r.failed
 }
 
-// gains reports whether a template has an attribute that it had not before: its records may hold values of it that the
-// snapshot never saw, from a time when the attribute was declared.
+// gains reports whether a template has an attribute that it had not before, or that was calculated and is no more: its
+// records may hold values of it that the snapshot never saw, from a time when the attribute was declared.
 func gains[A any](attributes []A, had func(A) bool) bool {
 	return slices.ContainsFunc(attributes, func(a A) bool { return !had(a) })
 }
