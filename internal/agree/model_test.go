@@ -544,3 +544,7 @@ func (w *world) changeBlock() {
 	b.ID = old.ID
 	w.putBlock(b)
 }
+
+func newIP(prefix string) *model.IPCondition {
+	return &model.IPCondition{Text: []string{prefix}, Prefixes: []netip.Prefix{netip.MustParsePrefix(prefix)}}
+}

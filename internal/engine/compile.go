@@ -97,6 +97,41 @@ func (s *Snapshot) compileBlock(b *model.Block) (*block, error) {
 	return out, nil
 }
 
+// checkAssetTemplate refuses sources and types that nobody knows: what they mean cannot be guessed (F6).
+func checkAssetTemplate(t *model.AssetTemplate) error {
+	switch t.Source {
+	case model.SourcePlainID, model.SourceRequest, model.SourceExternal:
+	default:
+		return templateError(t.ID, "source %q is not known", t.Source)
+	}
+	for i := range t.Attributes {
+		if err := checkType(t.ID, t.Attributes[i].ID, t.Attributes[i].Type); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkIdentityTemplate(t *model.IdentityTemplate) error {
+	for i := range t.Attributes {
+		if err := checkType(t.ID, t.Attributes[i].ID, t.Attributes[i].Type); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkType(t model.TemplateID, a model.AttributeID, typ model.AttributeType) error {
+	if typ != model.String && typ != model.Numeric {
+		return templateError(t, "type %q of attribute %s is not known", typ, a)
+	}
+	return nil
+}
+
+func templateError(t model.TemplateID, format string, args ...any) error {
+	return &model.Error{Kind: model.KindInvalid, Op: "engine.compile", Message: fmt.Sprintf("template %s: ", t) + fmt.Sprintf(format, args...)}
+}
+
 func blockError(b *model.Block, format string, args ...any) error {
 	return &model.Error{
 		Kind: model.KindInvalid, Op: "engine.compile",
@@ -228,6 +263,9 @@ func (s *Snapshot) link(src *model.Policy) (*policy, error) {
 	p := &policy{src: src, restrict: src.Access == model.Restrict}
 	if !p.restrict && src.Access != model.Allow {
 		return nil, policyError(src, "accessType %q must be Allow or Restrict", src.Access)
+	}
+	if src.Use != "" && src.Use != model.PolicyUseDynamic {
+		return nil, policyError(src, "policyUse %q is not offered", src.Use)
 	}
 	find := func(id model.BlockID, fits func(model.BlockKind) bool) (*block, error) {
 		b, ok := s.blocks.get(id)

@@ -162,6 +162,9 @@ func (n *draft) putTemplates(d *Delta) (err error) {
 	}
 	touched := map[model.TemplateID]bool{}
 	for _, def := range d.AssetTemplates.Put {
+		if err := checkAssetTemplate(&def); err != nil {
+			return err
+		}
 		touched[def.ID] = true
 		if old, ok := n.assets[def.ID]; ok {
 			n.assets[def.ID], err = old.redefine(def)
@@ -173,6 +176,9 @@ func (n *draft) putTemplates(d *Delta) (err error) {
 		}
 	}
 	for _, def := range d.IdentityTemplates.Put {
+		if err := checkIdentityTemplate(&def); err != nil {
+			return err
+		}
 		touched[def.ID] = true
 		if old, ok := n.identities[def.ID]; ok {
 			n.identities[def.ID], err = old.redefine(def)
