@@ -15,6 +15,7 @@ const (
 	defaultTimeout  = 10 * time.Second
 	defaultMaxBytes = 64 << 20
 	maxRetry        = 10
+	mostBytes       = 1 << 50 // beyond every answer, and far from overflow
 )
 
 // Options say which server is asked, as whom and how. URL, ClientID and one of ClientSecret and TokenSource are needed.
@@ -104,6 +105,7 @@ func New(o Options) (*Client, error) {
 	if c.maxBytes == 0 {
 		c.maxBytes = defaultMaxBytes
 	}
+	c.maxBytes = min(c.maxBytes, mostBytes)
 	return c, nil
 }
 

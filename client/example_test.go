@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/ambit-authz/ambit/client"
 )
@@ -135,4 +136,27 @@ func ExampleRequire() {
 	mux.Handle("GET /accounts/{path...}", gate(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, "revision", client.DecisionOf(r.Context()).Revision)
 	})))
+}
+
+func ExampleClient_Watch() {
+	c, ctx := connect(), context.Background()
+	marta := client.Query{Identity: client.Identity{ID: "mreyes", Template: "Staff"}}
+	list, err := c.AccessList(ctx, marta)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for change, err := range c.Watch(ctx, marta, list.Cursor()) {
+		if err != nil || change.Reset {
+			break // what is known is void: ask for the list anew, and watch from there
+		}
+		fmt.Println(len(change.Gained), "gained,", len(change.Lost), "lost")
+	}
+}
+
+func ExampleClient_Session() {
+	session := connect().Session(client.Query{Identity: client.Identity{ID: "mreyes", Template: "Staff"}}, time.Minute)
+	list, err := session.List(context.Background()) // asked for at most once a minute, and sent only when it changed
+	fmt.Println(list.Can("Accounts", "acc/PT/001251", "view"), err)
+	// Output:
+	// true <nil>
 }

@@ -17,7 +17,7 @@ type Session struct {
 }
 
 // Session makes a session, without asking. A list is used until it is maxAge old, and then asked for again; with 0 the
-// server is asked each time, and sends only what changed.
+// server is asked each time. It sends a list only when it changed.
 func (c *Client) Session(q Query, maxAge time.Duration) *Session {
 	return &Session{client: c, query: func() Query { return q }, maxAge: maxAge, turn: make(chan struct{}, 1)}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +53,10 @@ func TestTooLarge(t *testing.T) {
 		if says, err := q.ask(t.Context(), hostile(t, endless, small)); says || !errors.Is(err, client.ErrTooLarge) {
 			t.Errorf("%s: %t %v", q.name, says, err)
 		}
+	}
+	huge := func(o *client.Options) { o.MaxBytes = math.MaxInt64 }
+	if says, err := askPermit(t.Context(), hostile(t, saying(goodPermit), huge)); !says || err != nil {
+		t.Error(says, err)
 	}
 	exact := func(o *client.Options) { o.MaxBytes = int64(len(goodPermit)) }
 	if says, err := askPermit(t.Context(), hostile(t, saying(goodPermit), exact)); !says || err != nil {
