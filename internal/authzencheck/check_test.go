@@ -33,10 +33,13 @@ func TestCanFail(t *testing.T) {
 // TestTakesNoWrongDecision: a server that permits everything, or denies everything, fails what tells them apart.
 func TestTakesNoWrongDecision(t *testing.T) {
 	for answer, ids := range map[string][]string{
-		`{"decision":true}`:   {"c-2-2-2", "c-2-2-4", "c-2-2-7", "c-2-4-1", "c-3-2-1", "c-4-2-1"},
-		`{"decision":false}`:  {"c-2-2-1", "c-2-2-5", "c-2-2-6", "c-2-3-1", "c-3-4-2"},
-		`{"decision":"true"}`: {"c-2-2-1", "c-2-3-1", "c-2-3-2"},
-		`{"results":[]}`:      {"c-4-2-1", "c-4-3-1", "c-4-4-1", "c-4-5-1", "c-2-2-1"},
+		`{"decision":true}`:                             {"c-2-2-2", "c-2-2-4", "c-2-2-7", "c-2-4-1", "c-3-2-1", "c-4-2-1"},
+		`{"decision":false}`:                            {"c-2-2-1", "c-2-2-5", "c-2-2-6", "c-2-3-1", "c-3-4-2"},
+		`{"decision":"true"}`:                           {"c-2-2-1", "c-2-3-1", "c-2-3-2"},
+		`{"signed_metadata":"a.b.c","capabilities":[]}`: {"c-6-4"},
+		`{"signed_metadata":"e30.e30.e30"}`:             {"c-6-4"},
+		`{"signed_metadata":"a.b"}`:                     {"c-6-4"},
+		`{"results":[]}`:                                {"c-4-2-1", "c-4-3-1", "c-4-4-1", "c-4-5-1", "c-2-2-1"},
 	} {
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")

@@ -1,6 +1,7 @@
 package authzencheck
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -120,10 +121,11 @@ func discovery() []test {
 			if raw, ok := d["capabilities"]; ok && json.Unmarshal(raw, &list) != nil {
 				return errors.New("capabilities is no list of strings")
 			}
-			if raw, ok := d["signed_metadata"]; ok && strings.Count(textOf(raw), ".") != 2 {
-				return errors.New("signed_metadata is no JWT")
+			raw, ok := d["signed_metadata"]
+			if !ok {
+				return nil
 			}
-			return nil
+			return hasIssuer(textOf(raw))
 		})},
 		{"c-6-5", levelDiscovery, "the endpoints are https URLs", reads(func(_ *session, d map[string]json.RawMessage) error {
 			errs := []error{isHTTPS(d, "policy_decision_point", true), isHTTPS(d, "access_evaluation_endpoint", true)}
@@ -143,6 +145,20 @@ func discovery() []test {
 			})(s))
 		}},
 	}
+}
+
+// hasIssuer wants a JWT that says who issued it. Where its key is, the protocol does not say.
+func hasIssuer(text string) error {
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return errors.New("signed_metadata is no JWT")
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	claims := map[string]json.RawMessage{}
+	if err != nil || json.Unmarshal(payload, &claims) != nil || textOf(claims["iss"]) == "" {
+		return errors.New("signed_metadata is no JWT with iss")
+	}
+	return nil
 }
 
 func textOf(raw json.RawMessage) string {

@@ -15,6 +15,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jws"
 
 	"github.com/ambit-authz/ambit/internal/api/incoming"
+	"github.com/ambit-authz/ambit/internal/authzencheck"
 	"github.com/ambit-authz/ambit/internal/token"
 )
 
@@ -116,6 +117,13 @@ func TestSignedMetadata(t *testing.T) {
 	}
 	if _, again := read(); again != tag {
 		t.Error("a signature that is young is made anew")
+	}
+	report, err := authzencheck.Run(t.Context(), authzencheck.Options{URL: w.server.URL, Client: w.server.Client(), Header: w.credentials()})
+	check(t, err)
+	for _, r := range report.Results {
+		if strings.HasPrefix(r.ID, "c-6-") && r.Problem != "" {
+			t.Errorf("%s: %s", r.ID, r.Problem)
+		}
 	}
 	w.now = w.now.Add(signedFor)
 	if later, again := read(); again == tag || later["signed_metadata"] == text {
