@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"flag"
 	"net/http"
 	"slices"
 	"strings"
@@ -297,6 +298,11 @@ func TestLiveHistories(t *testing.T) {
 		askMreyes + "&" + queryOf("resourceTypes", `{"name":"Accounts","attributeList":["tier"],"actions":["Edit"]}`),
 	}
 	told := 0
+	few := flag.Lookup("rapid.checks")
+	if before := few.Value.String(); before == few.DefValue {
+		check(t, few.Value.Set("30")) // each has a store of its own
+		defer func() { check(t, few.Value.Set(before)) }()
+	}
 	rapid.Check(t, func(rt *rapid.T) {
 		l := newLiveHarbour(t)
 		defer l.server.CloseClientConnections()

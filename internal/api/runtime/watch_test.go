@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -67,6 +68,37 @@ func TestWatch(t *testing.T) {
 			t.Errorf("the audit tells %+v", r)
 		}
 		check(t, s.body.Close())
+	}
+}
+
+// TestWatchWire: RT-20: a stream from its first byte to its last.
+func TestWatchWire(t *testing.T) {
+	for _, base := range []string{"/api/runtime/token/v3", "/runtime/token/v3"} {
+		l := newLiveHarbour(t)
+		since := number(l.revision())
+		l.putAsset("acc-4", "Porto", "gold")
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, l.server.URL+base+"/watch?"+askMreyes+"&includeAssetAttributes=false&since="+since+"@"+number(noon.UnixMilli()), nil)
+		check(t, err)
+		r.Header.Set("X-Client-Id", string(client))
+		r.Header.Set("X-Client-Secret", l.secret)
+		answer, err := l.server.Client().Do(r)
+		check(t, err)
+		eventually(t, "the change is told", func() bool { return l.service.Watching().Changes == 1 })
+		l.service.EndWatches(t.Context())
+		body, err := io.ReadAll(answer.Body)
+		check(t, err)
+		at := func(revision string) string { return revision + "@" + number(noon.UnixMilli()) + "\n" }
+		now := number(l.revision())
+		want := "event: ready\nid: " + at(since) + "retry: 2000\ndata: {\"revision\":" + since + "}\n\n" +
+			"event: change\nid: " + at(now) + `data: {"revision":` + now + `,"since":` + since +
+			`,"gained":[{"path":"acc-4","resourceType":"Accounts","actions":[{"action":"View"}]}],"lost":[]}` + "\n\n" +
+			"event: end\nid: " + at(now) + "data: {\"reason\":\"shutdown\"}\n\n"
+		if d := cmp.Diff(want, string(body)); d != "" {
+			t.Error(d)
+		}
+		checker, err := answers()
+		check(t, err)
+		check(t, checker.Check(r, answer.StatusCode, answer.Header, body))
 	}
 }
 
