@@ -135,7 +135,7 @@ func (w *world) clear(tx *store.Tx) error {
 }
 
 func (w *world) assetType(id model.TemplateID) model.AssetTemplate {
-	multi := w.chance(70)
+	multi := w.chance(70) && (id != rows || w.chance(50))
 	t := model.AssetTemplate{
 		ID: id, WorkspaceID: "a0", DisplayName: string(id), Source: model.SourcePlainID,
 		IsUsedForFiltering: id == rows || id == claimed, IsAttributeSentInRequest: id == taken,

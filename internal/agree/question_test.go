@@ -32,6 +32,7 @@ type claim struct {
 type question struct {
 	*world
 	*stack
+	*databases
 	t *testing.T
 
 	environment model.Attributes
@@ -87,9 +88,9 @@ func (c *tally) add(d *tally) {
 	}
 }
 
-func newQuestion(t *testing.T, w *world, s *stack, count *tally) *question {
+func newQuestion(t *testing.T, w *world, s *stack, d *databases, count *tally) *question {
 	q := &question{
-		world: w, stack: s, t: t, count: count, environment: model.Attributes{}, context: model.Attributes{},
+		world: w, stack: s, databases: d, t: t, count: count, environment: model.Attributes{}, context: model.Attributes{},
 		ip: pick(w, sources), offset: pick(w, []float64{0, 0, 5.5, -14}), combined: w.chance(30), permitted: map[who1]map[pair]verdict{},
 	}
 	for _, id := range []model.AttributeID{"s", "n"} {
