@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 	"internal/api/problem":     {"internal/model"},
 	"internal/api/incoming":    {"internal/model", "internal/decide"},
 	"internal/api/runtime":     {"internal/model", "internal/decide", "internal/engine", "internal/engine/sqltext", "internal/api/problem", "internal/api/incoming"},
-	"internal/api/authzen":     {"internal/model", "internal/decide", "internal/engine", "internal/api/problem", "internal/api/incoming"},
+	"internal/api/authzen":     {"internal/model", "internal/decide", "internal/api/problem", "internal/api/incoming"},
 	"internal/api/manage":      {"internal/model", "internal/manage", "internal/api/problem"},
 	"internal/api/reference":   {},
 	"internal/api/apitest":     {"docs/api"},
