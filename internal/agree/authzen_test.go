@@ -165,7 +165,10 @@ func allowed(all []evaluation, t model.TemplateID, path, action string) bool {
 func (q *question) searches(all []evaluation) {
 	q.t.Helper()
 	for _, t := range q.types {
-		for _, a := range t.Actions {
+		for i, a := range t.Actions {
+			if i > 0 && q.chance(60) {
+				continue
+			}
 			var want []string
 			for _, asset := range q.assets[t.ID] {
 				if allowed(all, t.ID, asset.Path, a.Value) {

@@ -115,9 +115,9 @@ func (q *question) queried() {
 		return // no column holds it
 	}
 	q.count.sql++
-	dialect, in := "sqlite", q.databases.inSQLite
+	dialect, in := "sqlite", q.inSQLite
 	if q.count.sql%everyPostgreSQL == 0 {
-		dialect, in = "postgresql", q.databases.inPostgreSQL
+		dialect, in = "postgresql", q.inPostgreSQL
 	}
 	body := `{` + q.asker(q.focus) + q.circumstances() + `,"sqlDialect":"` + dialect + `","resourceTypes":["Rows"]}`
 	b := q.post(resolutionPath, body)
