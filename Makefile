@@ -1,4 +1,4 @@
-# Ambit. Needs Go and git; everything else is fetched by Go itself.
+# Ambit. Needs Go and git; everything else is fetched by Go itself, but for the databases of the tests (scripts/databases.sh).
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -24,13 +24,15 @@ run: build ## build Ambit and start it with the sample bank
 build: ## build bin/ambit
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ambit ./cmd/ambit
 
-test: ## vet and test everything
+test: ## vet and test everything; installs the database servers that tests start
+	scripts/databases.sh
 	$(GO) vet ./...
 	$(GO) test -count=1 ./internal/archtest
 	$(GO) test -timeout 15m ./...
 	@if [ -f bench/go.mod ]; then echo "cd bench && $(GO) test ./..."; cd bench && $(GO) test -timeout 10m ./...; fi
 
 race: ## test the concurrent packages with the race detector
+	scripts/databases.sh
 	$(GO) test -race -timeout 15m -skip '$(RACE_SKIP)' $(RACE)
 
 bench: ## the small workloads beside their peers, a few minutes

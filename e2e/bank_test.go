@@ -50,7 +50,7 @@ func fillBank(s *server) question {
 		q.records["asset-templates/"+string(template)+"/assets"] = head(s.t, 2000, func(w io.Writer) error { return bank.WriteAssets(w, template) })
 	}
 	for _, template := range bank.IdentityTemplates() {
-		q.records["identity-templates/"+string(template)+"/identities"] = head(s.t, 300, func(w io.Writer) error { return bank.WriteIdentities(w, template) })
+		q.records["identity-templates/"+string(template)+"/identities"] = head(s.t, 1100, func(w io.Writer) error { return bank.WriteIdentities(w, template) })
 	}
 	for _, person := range []string{bank.SampleUser, bank.SampleManager, bank.SampleAuditor, bank.SampleRisk} {
 		q.bodies = append(q.bodies, fmt.Sprintf(`{"entityId":%q,"entityTypeId":"Staff","remoteIp":"10.20.7.15","includeAccessPolicyId":true}`, person))

@@ -48,6 +48,7 @@ func TestGuidePages(t *testing.T) {
 			"HTTP/1.1 304 Not Modified",
 			`"denied":[{"path":"acc/PT/001251","action":"close","template":"Accounts","reason":"PID004"}]`,
 			`{"privileges":{"allowed":[{"resourceType":"LedgerRows","actions":[{"action":"read","asset-attributes-filter":{"OR":[{"AND":[`,
+			"COLLATE BINARY IN (?, ?, ?))", `"parameters":["treasury","EUR","GBP","USD","100000","treasury","FX "]`,
 		}},
 		{"explain.md", []string{
 			"Accounts:acc/PT/001251 close: denied, PID004", "Accounts:acc/PT/001251 update: allowed", `identity.branch ("Lisbon")`, `"simulated":false,"detail":"reasons"`,
