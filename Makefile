@@ -29,6 +29,7 @@ test: ## vet and test everything; installs the database servers that tests start
 	$(GO) vet ./...
 	$(GO) test -count=1 ./internal/archtest
 	$(GO) test -timeout 15m ./...
+	$(GO) test -count=1 -tags mariadb -run MariaDB ./internal/engine/sqltext
 	@if [ -f bench/go.mod ]; then echo "cd bench && $(GO) test ./..."; cd bench && $(GO) test -timeout 10m ./...; fi
 
 race: ## test the concurrent packages with the race detector
