@@ -116,6 +116,9 @@ func (a *again) answered(o *decide.Outcome) (told bool) {
 			a.next = nil // time has a part in it
 		}
 	}
+	if a.next == nil {
+		a.key, a.request = nil, nil // may be large, and the answer may be read slowly
+	}
 	if !a.tagged {
 		return false
 	}
