@@ -59,7 +59,7 @@ func (c *whyCommand) Run(ctx context.Context, s Streams) error {
 	}
 	defer resp.Body.Close()
 	out := bufio.NewWriter(s.Out)
-	denied := 0
+	var denied int
 	if c.Output == tableForm {
 		denied, err = printWhy(out, resp.Body)
 	} else {

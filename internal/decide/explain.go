@@ -79,11 +79,11 @@ func (c *Call) Explain(ctx context.Context, req ExplainRequest) (*ExplainAnswer,
 	}
 	defer cancel()
 	answer := &ExplainAnswer{
-		Simulated: c.manager != nil, Told: c.manager != nil || c.scope.AuthZEN.DetailFor(model.DetailPolicies) == model.DetailPolicies,
+		Simulated: c.manager != nil, Told: c.manager != nil || c.Detail(model.DetailPolicies) == model.DetailPolicies,
 		Instant: c.instant(&req.Situation), SourceIP: c.source(req.RemoteIP), ZoneOffset: req.ZoneOffset,
 		Identities: b.identities, residual: b.residual,
 	}
-	result := ""
+	var result string
 	if req.Pairs {
 		result, err = c.explainPairs(ctx, &req, &b, answer)
 	} else {

@@ -67,7 +67,7 @@ func readExplain(f fields, errs model.Errors) (*decide.ExplainRequest, error) {
 	if _, list := f["assetList"]; pairs && list {
 		c.fail("assetList", "not together with listOfResources")
 	}
-	narrowed := false
+	var narrowed bool
 	if req.Pairs = pairs; pairs {
 		permit, err := readPermit(f, errs)
 		if err != nil {

@@ -3,9 +3,9 @@ package runtime
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
+	"net/http/httptest"
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -70,8 +70,23 @@ func TestExplainList(t *testing.T) {
 	if _, got, _ := strings.Cut(w.Body.String(), `"ignored":[]}],`); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	h.update(func(tx *store.Tx) error { // a policy whose rulesets cover different actions
+		p := harbourPolicies()[0]
+		p.ID, p.Rulesets = "two", []model.RulesetUse{{BlockID: "r-every", ActionIDs: []model.ActionID{"Edit"}}, {BlockID: "r-own", ActionIDs: []model.ActionID{"View"}}}
+		every := model.Block{ID: "r-every", Kind: model.KindRuleset, WorkspaceID: "a0", Template: "Accounts", Name: "r-every", Branches: []model.Branch{{}}}
+		if err := put(tx.Blocks, every); err != nil {
+			return err
+		}
+		return put(tx.Policies, p)
+	})
+	w = h.want(request{path: explainPath, body: `{` + mreyes + `,"assetList":[{"template":"Accounts","path":"acc-1"}]}`}, 200, "")
+	for _, action := range []string{`{"action":"View","grantedBy":[{"permissionId":"pol-10"` + ground + `,{"permissionId":"pol-20"` + ground + `,{"permissionId":"two"` + ground + `]}`, `{"permissionId":"two","ruleset":{"id":"r-every","name":"r-every","branch":1}}]}]}]}`} {
+		if !strings.Contains(w.Body.String(), action) {
+			t.Errorf("lacks %s: %s", action, w.Body)
+		}
+	}
 	w = h.want(request{path: explainPath, body: `{` + mreyes + `,"accessTokenFormat":"JWT","resourceTypes":[{"name":"Accounts","actions":["Edit"]}]}`}, 200, "")
-	if got := w.Body.String(); strings.Count(got, `"path"`) != 1 || strings.Contains(got, "View") {
+	if got := w.Body.String(); strings.Count(got, `"path"`) != 2 || strings.Contains(got, "View") {
 		t.Errorf("narrowed: %s", got)
 	}
 }
@@ -132,6 +147,12 @@ func TestExplainReasons(t *testing.T) {
 	}, told); d != "" {
 		t.Errorf("told (-want +got):\n%s", d)
 	}
+	h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = "" })
+	untold := h.why(accounts(`{"path":"acc-2","action":"Edit"},{"path":"x","action":"View"}`) + `,` + loans).Explanations
+	if untold[0].Reason != "PID007" || untold[1].Reason != "PID008" || untold[2].Reason != "PID006" || untold[0].Policies != nil {
+		t.Errorf("codes alone: %+v", untold)
+	}
+	h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = model.DetailPolicies })
 	w := h.do(request{path: explainPath, body: `{"entityId":"gone","listOfResources":` + accounts(`{"path":"acc-1","action":"Edit"}`) + `}`}).Body.String()
 	if !strings.Contains(w, `"isActive":false`) || !strings.Contains(w, `"reason":"PID004"`) || !strings.Contains(w, `"holds":false,"inactive":true`) {
 		t.Errorf("an inactive identity: %s", w)
@@ -223,8 +244,10 @@ func TestExplainNearest(t *testing.T) {
 		p.ID, p.DynamicGroups, p.Rulesets[0].ActionIDs = "a-far", []model.BlockID{"g-far"}, []model.ActionID{"Read"}
 		q := harbourPolicies()[6]
 		q.ID, q.DynamicGroups, q.Rulesets[0].ActionIDs = "b-near", []model.BlockID{"g-far", "g-near"}, []model.ActionID{"Read"}
+		all := harbourPolicies()[6]
+		all.ID, all.DynamicGroups = "c-all", []model.BlockID{"g-all", "g-near"}
 		far := model.Block{ID: "g-far", Kind: model.KindDynamicGroup, WorkspaceID: "i0", Template: "Staff", Name: "Far", Branches: branches(rule(model.SideIdentity, "shift", model.OpEqual, "x"))}
-		for _, err := range []error{put(tx.Blocks, near, far), put(tx.Policies, p, q)} {
+		for _, err := range []error{put(tx.Blocks, near, far), put(tx.Policies, p, q, all)} {
 			if err != nil {
 				return err
 			}
@@ -238,6 +261,10 @@ func TestExplainNearest(t *testing.T) {
 	const line = `{"left":{"side":"identity","attribute":"grade","values":["3"]},"operator":">=","right":{"values":["5"]}}`
 	if b := got[0].Who; len(b) != 1 || b[0].ID != "g-near" || b[0].Branch != 2 || b[0].Lines != 3 || b[0].Held != 2 || string(b[0].Failed) != line {
 		t.Errorf("%+v %s", b, b[0].Failed)
+	}
+	got = h.why(`{"resourceType":"CustomerColumns","resources":{"path":"c","action":"Mask"}}`).Explanations[0].Policies
+	if len(got) != 2 || got[1].PermissionID != "c-all" || len(got[1].Who) != 1 || got[1].Who[0].ID != "g-all" {
+		t.Errorf("a group that holds is nearer than one that does not: %+v", got)
 	}
 }
 
@@ -312,8 +339,8 @@ func TestExplainRefusals(t *testing.T) {
 	}
 }
 
-// TestExplainStreams: a list that is larger than the buffer is written in turns, complete and valid; a turn is not held while
-// the client does not read.
+// TestExplainStreams: a list that is larger than the buffer is written in turns, complete and valid; clients that do not read
+// theirs keep nobody else from being answered.
 func TestExplainStreams(t *testing.T) {
 	h := toldHarbour(t)
 	h.update(func(tx *store.Tx) error {
@@ -334,7 +361,32 @@ func TestExplainStreams(t *testing.T) {
 	for _, e := range got.Access {
 		paths[e.Path] = true
 	}
-	if len(slices.Collect(maps.Keys(paths))) != 3002 {
+	if len(paths) != 3002 {
 		t.Error("entries come twice")
+	}
+	resume := make(chan struct{})
+	var done []chan struct{}
+	var stopped []*stuck
+	for range max(1, goruntime.GOMAXPROCS(0)/2) { // all that may be worked on together
+		slow := &stuck{httptest.NewRecorder(), make(chan struct{}, 100), resume}
+		stopped = append(stopped, slow)
+		ended := make(chan struct{})
+		r := httptest.NewRequest(http.MethodPost, explainPath, strings.NewReader(`{`+mreyes+`}`))
+		r.Header.Set("X-Client-Id", string(client))
+		r.Header.Set("X-Client-Secret", h.secret)
+		go func() {
+			defer close(ended)
+			h.handler.ServeHTTP(slow, r)
+		}()
+		<-slow.writing
+		done = append(done, ended)
+	}
+	h.want(request{path: explainPath, body: `{` + mreyes + `}`}, 200, w.Body.String())
+	close(resume)
+	for i := range done {
+		<-done[i]
+		if stopped[i].Body.String() != w.Body.String() {
+			t.Errorf("a slow client got %d bytes", stopped[i].Body.Len())
+		}
 	}
 }
