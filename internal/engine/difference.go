@@ -132,7 +132,7 @@ func (d *differ) boundAlike(sides *[2]Side) bool {
 	if len(a) > 0 && len(b) > 0 && &a[0] == &b[0] {
 		return true
 	}
-	return slices.EqualFunc(a, b, func(p, q permutation) bool { return sameTerms(p.terms[d.id], q.terms[d.id]) })
+	return slices.EqualFunc(a, b, func(p, q permutation) bool { return sameTerms(p.terms[d.id], q.terms[d.id], d.told) })
 }
 
 // each judges assets one by one, as all does together.

@@ -40,6 +40,7 @@ const fewAssets = 64
 // whose assets are looked at; nil = all.
 func NewStep(before, after *Snapshot, types []model.TemplateID) *Step {
 	s := &Step{before: before, after: after, policies: changedPolicies(before, after), assets: map[model.TemplateID]*assetStep{}}
+	s.passOver()
 	s.rebind = !maps.EqualFunc(before.applications, after.applications, func(a, b model.Application) bool {
 		return slices.Equal(a.AssetTemplateIDs, b.AssetTemplateIDs)
 	}) || !maps.EqualFunc(before.identities, after.identities, func(a, b *identityType) bool {
@@ -55,6 +56,23 @@ func NewStep(before, after *Snapshot, types []model.TemplateID) *Step {
 		}
 	}
 	return s
+}
+
+// passOver drops the policies whose changes show in no answer, as that of a description.
+func (s *Step) passOver() {
+	alike := func(p, q *policy) bool {
+		return p.restrict == q.restrict && p.src.Inactive == q.src.Inactive && p.src.Name == q.src.Name &&
+			slices.Equal(p.groups, q.groups) && slices.Equal(p.conditions, q.conditions) &&
+			slices.EqualFunc(p.uses, q.uses, func(u, v use) bool {
+				return u.ruleset == v.ruleset && u.all == v.all && slices.Equal(u.actions, v.actions)
+			})
+	}
+	for i, other := range [2]*Snapshot{s.after, s.before} {
+		s.policies[i] = slices.DeleteFunc(s.policies[i], func(p *policy) bool {
+			q, ok := other.policies.get(p.src.ID)
+			return ok && alike(p, q)
+		})
+	}
 }
 
 // newAssetStep is nil when the assets of a type are the same.
@@ -198,10 +216,11 @@ func (r *Residual) Weight() int {
 	return n
 }
 
-// sameTerms reports whether two lists of terms grant and take the same for the same reasons.
-func sameTerms(a, b []term) bool {
+// sameTerms reports whether two lists of terms grant and take the same, for the same reasons as far as these are told.
+func sameTerms(a, b []term, told Told) bool {
 	return slices.EqualFunc(a, b, func(x, y term) bool {
-		if x.policy != y.policy && (x.policy.src.ID != y.policy.src.ID || x.policy.src.Name != y.policy.src.Name || x.policy.restrict != y.policy.restrict) {
+		if x.policy != y.policy && (x.policy.restrict != y.policy.restrict || x.policy.src.ID != y.policy.src.ID ||
+			told.Names && x.policy.src.Name != y.policy.src.Name) {
 			return false
 		}
 		if x.use != y.use && (x.use.all != y.use.all || !slices.Equal(x.use.actions, y.use.actions)) {
