@@ -36,6 +36,11 @@ func TestRecordLine(t *testing.T) {
 	if diff := cmp.Diff(want, string(appendDecision(nil, &d))); diff != "" {
 		t.Error(diff)
 	}
+	d.SimulatedBy = "ADMIN" // MG-77: no decision
+	simulated := strings.Replace(want, "}\n", `,"simulated":true,"simulatedBy":"ADMIN"}`+"\n", 1)
+	if diff := cmp.Diff(simulated, string(appendDecision(nil, &d))); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // Every record that was accepted is in the file, whole, once; the file is its owner's alone.
