@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -16,6 +17,7 @@ type server struct {
 	url, admin, secret string
 	log                *bytes.Buffer
 	pid                int
+	stop               func()
 	api                api
 }
 
@@ -34,12 +36,13 @@ func start(t testing.TB, arguments ...string) *server {
 		t.Fatal(err)
 	}
 	s.pid = command.Process.Pid
-	t.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		_ = command.Process.Signal(os.Interrupt)
 		if err := command.Wait(); err != nil || t.Failed() {
 			t.Logf("the server ended with %v, its log:\n%s", err, s.log)
 		}
 	})
+	t.Cleanup(s.stop)
 	if err := ready(s.url); err != nil {
 		t.Fatalf("%v\n%s", err, s.log)
 	}
