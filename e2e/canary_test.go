@@ -34,6 +34,7 @@ func TestCanaries(t *testing.T) {
 	const wrong, custom, claim = "CANARY wrong/secret+1", "CANARY custom~secret=2", "CANARY-token-claim-3"
 	base := "/ambit/1.0/environments/" + certification
 	s.must("POST", base+"/scopes", "application/json", fmt.Sprintf(`{"clientId":"CANARY00000000000001","secret":%q,"name":"canary","applicationIds":["records-app"]}`, custom))
+	s.ask(certification, "CANARY00000000000001", custom, `{"entityId":"alice","entityTypeId":"user"}`) // from here on decisions have followed
 	jwt := "eyJhbGciOiJFUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"`+claim+`"}`)) + ".c2lnbmF0dXJl"
 	basic := func(secret string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte("CANARY00000000000001:"+secret))

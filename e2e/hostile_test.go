@@ -45,6 +45,7 @@ func fillCertification(s *server) {
 	}
 	s.must("POST", base+"/scopes", "application/json",
 		fmt.Sprintf(`{"clientId":%q,"secret":%q,"name":"hostile","applicationIds":["records-app"]}`, certificationPEP, walkSecret))
+	s.ask(certification, certificationPEP, walkSecret, `{"entityId":"alice","entityTypeId":"user"}`) // from here on decisions have followed
 }
 
 // hostileCase is a line of the table.
