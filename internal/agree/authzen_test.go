@@ -79,7 +79,7 @@ func (q *question) elements() []evaluation {
 		return cmp.Or(cmp.Compare(a.template, b.template), cmp.Compare(a.path, b.path), cmp.Compare(a.action, b.action))
 	})
 	for _, p := range pairs {
-		known := verdicts[p].reason != "PID001" && verdicts[p].reason != "PID002"
+		known := !slices.Contains([]string{"PID001", "PID002", "PID008"}, verdicts[p].reason)
 		if p.action != "" && (known || q.chance(20)) {
 			out = append(out, evaluation{
 				fmt.Sprintf(`"action":{"name":%s},"resource":{"type":%s,"id":%s}`, text(p.action), text(p.template), text(p.path)), verdicts[p], by[p],

@@ -317,7 +317,7 @@ func (q *question) policies() {
 	var objects []string
 	data := strings.TrimPrefix(head, "{")
 	for p, v := range verdicts {
-		if p.action == "" || v.reason == "PID001" || v.reason == "PID002" || v.reason == "PID008" {
+		if p.action == "" || v.reason == "PID001" || v.reason == "PID002" || v.reason == "PID008" || len(pairs) > 0 && q.chance(40) {
 			continue
 		}
 		pairs = append(pairs, p)
