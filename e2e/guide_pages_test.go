@@ -50,6 +50,9 @@ func TestGuidePages(t *testing.T) {
 			`{"privileges":{"allowed":[{"resourceType":"LedgerRows","actions":[{"action":"read","asset-attributes-filter":{"OR":[{"AND":[`,
 			"COLLATE BINARY IN (?, ?, ?))", `"parameters":["treasury","EUR","GBP","USD","100000","treasury","FX "]`,
 		}},
+		{"watch.md", []string{
+			`"gained":[],"lost":[]}`, `"lost":[{"path":"acc/PT/`, "event: ready", "event: change", "retry: 2000",
+		}},
 		{"explain.md", []string{
 			"Accounts:acc/PT/001251 close: denied, PID004", "Accounts:acc/PT/001251 update: allowed", `identity.branch ("Lisbon")`, `"simulated":false,"detail":"reasons"`,
 			`"ignored":["jobTitle"]`, `"actions":[{"action":"view","grantedBy":[{"permissionId":"teller-accounts"`, `"simulated":true,"detail":"policies"`, `"at":"2026-07-06T21:00:00Z"`,

@@ -292,7 +292,7 @@ func (c *Call) expireBy(at time.Time) { c.expires = sooner(c.expires, at) }
 // expiryOf is the expiry time of a verified token, or the past when it cannot be read.
 func expiryOf(claims map[string]any) time.Time {
 	seconds, err := strconv.ParseFloat(fmt.Sprint(claims["exp"]), 64)
-	if err != nil || seconds < 1 || seconds > 1<<40 {
+	if err != nil || !(seconds >= 1 && seconds <= 1<<40) {
 		return time.Unix(1, 0)
 	}
 	return time.Unix(int64(seconds), 0)

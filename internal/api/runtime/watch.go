@@ -48,7 +48,7 @@ func (x *exchange) watch() error {
 		return err
 	}
 	cursor := watch.Cursor()
-	err = e.send(func(s *stream) {
+	ready := func(s *stream) {
 		s.event("ready", cursor)
 		s.buf = fmt.Appendf(s.buf, "retry: %d\n", retryAfter)
 		s.revision(cursor)
@@ -56,11 +56,11 @@ func (x *exchange) watch() error {
 			s.event("reset", cursor)
 			s.revision(cursor)
 		}
-	})
-	if err != nil {
+	}
+	if e.send(ready) != nil { // the answer has begun, and the peer is gone
 		watch.Stop()
 		e.Close()
-		return nil // the answer has begun, and the peer is gone
+		return nil
 	}
 	watch.Start(e)
 	if held {
