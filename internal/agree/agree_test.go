@@ -59,7 +59,7 @@ func TestAllEndpointsAgree(t *testing.T) {
 			t.Errorf("reason %q arises %d times", code, total.reasons[code])
 		}
 	}
-	if total.exact*2 < total.filters || total.fitting*10 < total.filters*8 || total.pages < n/6 || total.several < n/10 || total.sql < n/4 || total.signed < n {
+	if total.exact*2 < total.filters || total.fitting*10 < total.filters*8 || total.pages < n/8 || total.several < n/10 || total.sql < n/4 || total.signed < n {
 		t.Errorf("the mix is poor: %+v", *total)
 	}
 }

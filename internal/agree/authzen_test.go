@@ -112,9 +112,9 @@ func (q *question) evaluations() []evaluation {
 	if got := read[decision](q, q.post(evaluationPath, head+`},`+one.members+`}`)).verdict(); got != one.want {
 		q.fail("%s: AuthZEN says %+v, Permit/Deny %+v", one.members, got, one.want)
 	}
-	q.batch(head, "execute_all", all, all)
 	some := all[q.r.IntN(len(all)):]
-	some = some[:min(8, len(some))]
+	some = some[:min(12, len(some))]
+	q.batch(head, "execute_all", some, some)
 	for _, semantic := range []string{"deny_on_first_deny", "permit_on_first_permit"} {
 		want := some
 		last := slices.IndexFunc(some, func(e evaluation) bool { return e.want.allowed == (semantic == "permit_on_first_permit") })
@@ -166,7 +166,7 @@ func (q *question) searches(all []evaluation) {
 	q.t.Helper()
 	for _, t := range q.types {
 		for i, a := range t.Actions {
-			if i > 0 && q.chance(60) {
+			if (t.ID != q.types[0].ID || i > 0) && q.chance(70) {
 				continue
 			}
 			var want []string

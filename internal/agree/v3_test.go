@@ -206,7 +206,7 @@ func (q *question) forms() {
 // signed wants the claims of both JWT formats to be those of the JSON answer.
 func (q *question) signed(path, name, head string, plain []byte) {
 	q.t.Helper()
-	for _, format := range []string{"JWT", "StandardJWT"} {
+	for _, format := range []string{"JWT", "StandardJWT"}[q.r.IntN(2):] { // the latter twice as often: it is made otherwise
 		b := q.post(path, head+`,"accessTokenFormat":"`+format+`"}`)
 		answer := read[struct {
 			Response []struct {
@@ -317,7 +317,7 @@ func (q *question) policies() {
 	var objects []string
 	data := strings.TrimPrefix(head, "{")
 	for p, v := range verdicts {
-		if p.action == "" || v.reason == "PID001" || v.reason == "PID002" || v.reason == "PID008" || len(pairs) > 0 && q.chance(40) {
+		if p.action == "" || v.reason == "PID001" || v.reason == "PID002" || v.reason == "PID008" || len(pairs) > 0 && q.chance(65) {
 			continue
 		}
 		pairs = append(pairs, p)
