@@ -152,6 +152,7 @@ func TestAccessLogHidesQuery(t *testing.T) {
 	}
 }
 
+// TestHealth is F4 and F9: not ready while the owner says so, and while the clock is more than a minute behind what it was.
 func TestHealth(t *testing.T) {
 	var mu sync.Mutex
 	now, owner := time.Now(), error(nil)

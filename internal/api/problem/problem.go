@@ -11,6 +11,7 @@ package problem
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -147,7 +148,8 @@ func (p Writer) challenge(r *http.Request, name string) string {
 func (p Writer) log(r *http.Request, list []detail, err error) {
 	log := cmp.Or(p.Log, slog.Default())
 	level := slog.LevelInfo
-	if list[0].status >= 500 && list[0].status != http.StatusNotImplemented {
+	gone := r.Context().Err() != nil && errors.Is(err, context.Canceled) // the caller hung up: no failure of the server's
+	if !gone && list[0].status >= 500 && list[0].status != http.StatusNotImplemented {
 		level = slog.LevelError
 	}
 	ids := make([]string, len(list))

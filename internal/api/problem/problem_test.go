@@ -2,6 +2,7 @@ package problem
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -236,5 +237,28 @@ func TestIDs(t *testing.T) {
 	}
 	if len(seen) < 1990 || len(letters) != 36 {
 		t.Errorf("%d ids, %d letters", len(seen), len(letters))
+	}
+}
+
+// F1: a caller that hung up is answered with an error like any other, but raises no alarm: anybody can hang up at any time.
+func TestCallerGone(t *testing.T) {
+	var log bytes.Buffer
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	for _, tt := range []struct {
+		ctx   context.Context
+		err   error
+		level string
+	}{
+		{gone, context.Canceled, "INFO"},
+		{gone, errors.New("disk"), "ERROR"},
+		{t.Context(), context.Canceled, "ERROR"},
+	} {
+		log.Reset()
+		w := httptest.NewRecorder()
+		Writer{Log: slog.New(slog.NewJSONHandler(&log, nil))}.Write(w, httptest.NewRequest(http.MethodPost, "/x", nil).WithContext(tt.ctx), tt.err)
+		if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), `"level":"`+tt.level+`"`) {
+			t.Errorf("%v: %d, want %s: %s", tt.err, w.Code, tt.level, &log)
+		}
 	}
 }
