@@ -65,7 +65,7 @@ func run(ctx context.Context, s settings) error {
 	}
 	held := min(w.revisions, s.past)
 	_, live := inUse()
-	fmt.Printf("\nheld for the past: %d revisions, estimated at %d KiB; live objects of the whole process: %d KiB\n", held, w.directory.PastBytes()>>10, live>>10)
+	fmt.Printf("\nheld for the past: %d revisions, estimated at %d KiB; live objects, with those of the clients: %d KiB\n", held, w.directory.PastBytes()>>10, live>>10)
 	return nil
 }
 

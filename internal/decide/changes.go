@@ -138,6 +138,8 @@ type liveQuestion struct {
 	policies   bool
 	attributes bool
 	told       engine.Told
+	// combinations of identity rows are refused above this number; 0 = those that the engine refuses
+	combinations int
 }
 
 // standing is a question bound at a state and an instant.
@@ -172,8 +174,12 @@ func (q *liveQuestion) bind(done <-chan struct{}, st *state, instant time.Time) 
 		Applications: st.scopes[q.client].ApplicationIDs, SourceIP: q.source, Instant: instant, ZoneOffset: q.zone,
 		CombinedMultiValue: q.combined, Done: done,
 	}
+	combinations := 1
 	for i := range found {
 		question.Identities = append(question.Identities, asking(&found[i]))
+		if combinations *= max(1, len(found[i].Rows)); q.combined && q.combinations > 0 && combinations > q.combinations {
+			return nil, model.Invalidf("combinedMultiValue: at most %d combinations of rows can be watched", q.combinations)
+		}
 	}
 	return st.snapshot.Bind(question)
 }

@@ -2,7 +2,6 @@ package decide
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -79,19 +78,26 @@ func (c *Call) Watch(ctx context.Context, req ChangesRequest) (_ *Watch, err err
 		return nil, err
 	}
 	defer cancel()
+	live, client := c.service.live, c.scope.ClientID
+	if err := live.reserve(client); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			live.release(client)
+		}
+	}()
 	q, err := c.live(ctx, &req)
 	if err != nil {
 		return nil, err
 	}
-	w := &Watch{live: c.service.live, env: c.env, question: q, record: c.record, scope: c.scope}
+	q.combinations = mostCombinations
+	w := &Watch{live: live, env: c.env, question: q, record: c.record, scope: c.scope}
 	w.record.Subjects = slices.Clip(w.record.Subjects)
 	// no Done: what is bound here is used for as long as the watch goes on
 	now := standing{state: c.state, instant: c.started}
 	if now.residual, err = q.bind(nil, now.state, now.instant); err != nil {
 		return nil, err
-	}
-	if now.residual.Combinations() > mostCombinations {
-		return nil, model.Invalidf("combinedMultiValue: a watch is for up to %d combinations of rows", mostCombinations)
 	}
 	w.stand(now)
 	if req.Since != nil {
@@ -111,11 +117,7 @@ func (c *Call) Watch(ctx context.Context, req ChangesRequest) (_ *Watch, err err
 		w.access = c.accessClaims().ID
 		w.expires = sooner(w.expires, c.accessClaims().ExpiresAt)
 	}
-	if err := w.live.reserve(q.client); err != nil {
-		return nil, err
-	}
 	if err := c.keep(ctx, 200, "watch"); err != nil {
-		w.live.release(q.client)
 		return nil, err
 	}
 	return w, nil
@@ -219,9 +221,6 @@ func (w *Watch) next(way *way, st *state, now time.Time) (*News, error) {
 	if bound {
 		if after.residual, err = w.question.bind(nil, st, now); err != nil {
 			return nil, err
-		}
-		if after.residual.Combinations() > mostCombinations {
-			return nil, errors.New("too many combinations of rows")
 		}
 	}
 	changes, err := w.question.compare(step, before, after)

@@ -57,10 +57,10 @@ func (x *exchange) watch() error {
 			s.revision(cursor)
 		}
 	}
-	if e.send(ready) != nil { // the answer has begun, and the peer is gone
+	if e.send(ready) != nil {
 		watch.Stop()
 		e.Close()
-		return nil
+		panic(http.ErrAbortHandler) // the answer has begun, and the peer is gone
 	}
 	watch.Start(e)
 	if held {

@@ -367,6 +367,34 @@ func TestWatchResetsWhatIsTooMuch(t *testing.T) {
 	}
 }
 
+// TestWatchCombinations: RT-64: combinations of rows are watched up to a number, whenever they come to be too many.
+func TestWatchCombinations(t *testing.T) {
+	l := newLiveHarbour(t)
+	rows := func(n int) {
+		l.update(func(tx *store.Tx) error {
+			i := model.Identity{EntityID: "mreyes", Attributes: model.Attributes{"grade": {"3"}}}
+			for r := range n {
+				i.Rows = append(i.Rows, model.Attributes{"branch": {[]string{"Porto", "Lagos"}[r%2]}, "roles": {number(r)}})
+			}
+			_, err := tx.Identities("Staff").Put(i)
+			return err
+		})
+	}
+	rows(100)
+	s, _ := l.watch(askMreyes + "&combinedMultiValue=true")
+	l.putAsset("acc-4", "Lagos", "basic")
+	if e := s.next(); e.name != "change" || !strings.Contains(e.data, "acc-4") {
+		t.Errorf("%+v", e)
+	}
+	rows(101)
+	s.ended("notReady")
+	if status, _, body := l.read("/watch", askMreyes+"&combinedMultiValue=true"); status != 400 || !strings.HasPrefix(body, "combinedMultiValue: ") {
+		t.Errorf("%d %s", status, body)
+	}
+	eventually(t, "nothing is open", func() bool { return l.service.Watching().Open == 0 })
+	l.watch(askMreyes) // pooled, they are one
+}
+
 // TestWatchAudit: RT-28, F7: where the audit is required, an event that cannot be recorded is not told, and ends its stream.
 func TestWatchAudit(t *testing.T) {
 	l := newLiveHarbour(t)
