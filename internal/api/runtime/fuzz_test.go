@@ -23,6 +23,8 @@ func FuzzBody(f *testing.F) {
 		`{"remoteIp":"1.2.3.4","accessTokenFormat":"jwt","combinedMultiValue":"TRUE","assetContext":{}}`,
 		`{"a":1,"a":2}`, "{\"a\":\"\xff\"}", `{"entityId":"\ud800"}`, "\ufeff{}", `{"clientId":"c","clientSecret":"s"} `,
 		`{"at":"2026-07-06T09:30:00+02:00","listOfResources":{"resourceType":"T","resources":{}},"accessTokenFormat":"x"}`, `{"at":"0001-01-01T00:00:00Z"}`,
+		`{"asset":{"resourceType":"T","path":"p","actions":["a",1],"assetAttributes":{"b":1}},"entityTypes":["P"],"includeInActiveIdentities":"TRUE"}`,
+		`{"objects":[{"type":"identity","data":{"entityId":"a","asset":{"resourceType":"T"}}},{"type":"Asset","data":{"asset":{"resourceType":"T","path":"p"}}}]}`,
 		`{"listOfResources":[{"resourceType":"T","resources":[{"path":"p","action":"a","assetAttributes":{"b":1}},{}]},{"resources":{}}]}`,
 	} {
 		f.Add([]byte(seed))
@@ -47,6 +49,14 @@ func FuzzBody(f *testing.F) {
 		why, err := readExplain(got, nil)
 		if err == nil && (why.Pairs == (len(why.Resources) == 0) || why.Pairs && why.Assets != nil) {
 			t.Fatalf("read %+v", why)
+		}
+		users, err := readUsers(got, nil)
+		if err == nil && users.Asset.Template == "" || err != nil && model.KindOf(err) != model.KindInvalid {
+			t.Fatalf("users of %+v, %v", users, err)
+		}
+		objects, err := readObjects(got, nil)
+		if err == nil && (len(objects) == 0 || len(objects) > maxObjects) || err != nil && model.KindOf(err) != model.KindInvalid {
+			t.Fatalf("policies of %d objects, %v", len(objects), err)
 		}
 		req, err := readToken(got, nil)
 		if !bytes.Equal(sent, body) {
