@@ -85,30 +85,85 @@ func (d *differ) compare(sides *[2]Side) {
 	for i := range sides {
 		collectors[i] = d.collector(i, &sides[i])
 	}
-	change, narrow := d.step.assets[d.id], false
+	change, bound := d.step.assets[d.id], false
 	if collectors[0] != nil && collectors[1] != nil {
 		d.alike = change == nil || change.comparable
-		narrow = d.alike && d.boundAlike(sides)
+		bound = d.alike && d.boundAlike(sides)
 	}
-	if narrow && change == nil {
+	switch {
+	case bound && change == nil:
 		return
-	}
-	for i, c := range collectors {
-		switch {
-		case c == nil:
-		case !narrow:
-			c.all(nil)
-		case change.few[i] != nil:
-			c.each(change.few[i])
-		case change.sets[i].Len() > 0:
-			c.within = change.sets[i]
-			c.all(nil)
+	case bound:
+		for i, c := range collectors {
+			c.takeChanged(change, i)
 		}
+	case d.alike:
+		d.takeDiffering(collectors)
+	default:
+		for _, c := range collectors {
+			if c != nil {
+				c.all(nil)
+			}
+		}
+	}
+	for i := range d.ends {
 		if e := &d.ends[i]; len(e.access.runs) > 0 {
 			e.ordinals, e.sets = e.access.runs[0].ordinals, e.access.runs[0].sets
 		}
 	}
 	d.join()
+}
+
+// takeChanged gathers at one end the assets that the other one does not have as they are.
+func (c *collector) takeChanged(change *assetStep, end int) {
+	switch {
+	case change.few[end] != nil:
+		c.each(change.few[end])
+	case change.sets[end].Len() > 0:
+		c.within = change.sets[end]
+		c.all(nil)
+	}
+}
+
+// takeDiffering gathers at both ends the assets that are granted differently, which is found set at a time, and those that
+// are not the same.
+func (d *differ) takeDiffering(collectors [2]*collector) {
+	type key struct {
+		action int
+		id     model.PolicyID
+		name   string
+	}
+	var granted [2]map[label]*index.Set
+	var by [2]map[key]*index.Set
+	for i, c := range collectors {
+		granted[i], by[i] = c.granted(), map[key]*index.Set{}
+		for l, set := range granted[i] {
+			k := key{action: l.action}
+			if l.policy != nil {
+				k.id = l.policy.src.ID
+			}
+			if l.policy != nil && d.told.Names {
+				k.name = l.policy.src.Name
+			}
+			by[i][k] = set
+		}
+	}
+	var sets []*index.Set
+	if change := d.step.assets[d.id]; change != nil {
+		sets = append(sets, change.sets[0], change.sets[1])
+	}
+	for i := range by {
+		for k, set := range by[i] {
+			sets = append(sets, index.Subtract(set, by[1-i][k]))
+		}
+	}
+	differing := index.Union(sets...)
+	for i, c := range collectors {
+		for l, set := range granted[i] {
+			granted[i][l] = index.Intersect(set, differing)
+		}
+		c.take(granted[i])
+	}
 }
 
 func (d *differ) collector(i int, side *Side) *collector {

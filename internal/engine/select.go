@@ -130,13 +130,23 @@ func compareLabels(a, b label) int {
 // all selects from the index, set at a time. Values sent with the request take the place of every asset's own (E12).
 func (c *collector) all(sent model.Attributes) {
 	c.sent = sent
+	c.take(c.granted())
+}
+
+// granted selects what is granted, by what.
+func (c *collector) granted() map[label]*index.Set {
 	granted := map[label]*index.Set{}
 	for i := range c.residual.permutations {
 		if c.residual.question.stopped() {
-			return
+			return nil
 		}
 		c.grant(&c.residual.permutations[i], granted)
 	}
+	return granted
+}
+
+// take makes a run of what is granted.
+func (c *collector) take(granted map[label]*index.Set) {
 	labels := make([]label, 0, len(granted))
 	for l, found := range granted {
 		if found.Len() > 0 {
@@ -152,7 +162,7 @@ func (c *collector) all(sent model.Attributes) {
 		sets[i] = granted[l]
 	}
 	ordinals := index.Union(sets...).Ordinals()
-	c.access.runs = append(c.access.runs, run{asset: c.asset, ordinals: ordinals, sets: c.assign(ordinals, labels, sets), sent: sent})
+	c.access.runs = append(c.access.runs, run{asset: c.asset, ordinals: ordinals, sets: c.assign(ordinals, labels, sets), sent: c.sent})
 }
 
 // grant adds to granted what one permutation allows minus what it restricts.
