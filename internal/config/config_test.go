@@ -86,6 +86,10 @@ func TestRefused(t *testing.T) {
 			name: "all values checked", flags: map[string]string{"listen": "here", "audit.mode": "maybe", "log.level": "loud", "v3_errors": "xml", "v5_envelope": "none", "trusted_proxies": "10.0.0.0/8,proxy", "public_url": "ftp://x", "tls.cert": "a", "admin.id": "b", "max_connections": "0"},
 			want: []string{"listen:", "audit.mode:", "log.level:", "v3_errors:", "v5_envelope:", "trusted_proxies: \"proxy\"", "public_url:", "tls:", "admin:", "max_connections:"},
 		},
+		{
+			name: "bounds of live answers", file: "live: {max_streams: 0, max_streams_per_scope: -1, heartbeat: 10ms, past_revisions: 0, past_age: 0s, past_bytes: 0}\n",
+			want: []string{"live.max_streams:", "live.max_streams_per_scope:", "live.heartbeat:", "live.past_revisions:", "live.past_age:", "live.past_bytes:"},
+		},
 		{name: "an unknown setting of AuthZEN", file: "authzen:\n  search_limit: 7\n", want: []string{":2:3: unknown setting \"authzen.search_limit\""}},
 		{
 			name: "limits of AuthZEN", file: "authzen: {max_body_bytes: 0, max_evaluations: -1, search_page_size: 0, search_page_max: 0, search_scan_limit: 0, search_time_limit: 0s, page_token_ttl: 1ms, metadata_max_age: 0s}\n",
