@@ -129,11 +129,12 @@ func (a *App) openManagement() error {
 	if a.tokens, err = openTokens(c); err != nil {
 		return err
 	}
-	if a.answers, err = openAnswers(c); err != nil {
+	if a.answers, err = openAnswers(c, a.data.secrets); err != nil {
 		return err
 	}
 	a.service = management.New(management.Options{
 		Store: a.data.store, Secrets: a.data.secrets, Tokens: a.tokens, Answers: a.answers, Now: time.Now, Log: a.options.Log,
+		SigningKeys:   func() []model.SigningKey { return a.directory.SigningKeys() },
 		Snapshot:      func(id model.EnvironmentID) *engine.Snapshot { return a.directory.Snapshot(id) },
 		DropResponses: a.dropResponses,
 	})

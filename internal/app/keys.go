@@ -25,8 +25,14 @@ func openTokens(c *config.Config) (*token.Tokens, error) {
 }
 
 // openAnswers reads the keys that sign answers.
-func openAnswers(c *config.Config) (*token.AnswerKeys, error) {
-	return token.NewAnswerKeys(token.AnswerKeysOptions{File: filepath.Join(c.Data, answersFile), Dir: c.KeysDir, Now: time.Now})
+func openAnswers(c *config.Config, secrets *token.Secrets) (*token.AnswerKeys, error) {
+	variables := map[string]string{}
+	for name, text := range c.Keys {
+		variables[name] = string(text)
+	}
+	return token.NewAnswerKeys(token.AnswerKeysOptions{
+		File: filepath.Join(c.Data, answersFile), Dir: c.KeysDir, Variables: variables, Secrets: secrets, Now: time.Now,
+	})
 }
 
 // youngKeys rotates the keys of a data directory when the one that signs is too old, or does not say when it was made.

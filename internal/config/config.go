@@ -65,6 +65,9 @@ type Config struct {
 	JWTLeeway time.Duration `koanf:"jwt_leeway" yaml:"jwt_leeway"`
 	// KeysDir is a directory of PEM files NAME.pem with keys that scopes can name for their signed answers. Empty = none.
 	KeysDir string `koanf:"keys_dir" yaml:"keys_dir"`
+	// Keys are further keys that scopes can name, in PEM by their names: the variables AMBIT_KEY_NAME of the environment, and
+	// nothing else, since a file of settings is no place for them.
+	Keys map[string]Secret `koanf:"-" yaml:"-"`
 	// V3Errors is the form of v3 errors: text or json.
 	V3Errors string `koanf:"v3_errors" yaml:"v3_errors"`
 	// V5Envelope says where 5.0 answers have their members: in data, at the top level, or both.

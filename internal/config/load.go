@@ -68,10 +68,26 @@ func Load(s Sources) (Config, error) {
 	if err != nil {
 		return Config{}, badValues(err)
 	}
+	c.Keys = answerKeys(s.Environ)
 	if err := c.Check(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// answerKeys are the variables AMBIT_KEY_NAME by their names. An empty one counts as not set.
+func answerKeys(environ []string) map[string]Secret {
+	var out map[string]Secret
+	for _, entry := range environ {
+		variable, value, _ := strings.Cut(entry, "=")
+		if name, ok := strings.CutPrefix(variable, "AMBIT_KEY_"); ok && value != "" {
+			if out == nil {
+				out = map[string]Secret{}
+			}
+			out[name] = Secret(value)
+		}
+	}
+	return out
 }
 
 // badValues names every setting whose value has the wrong form, each on a line. The decoder leaves the value out: it may

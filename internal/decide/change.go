@@ -13,6 +13,7 @@ type change struct {
 	whole             bool
 	environment       bool
 	scopes            bool
+	signingKeys       bool
 	revocations       bool
 	matchers          bool
 	customAttributes  bool
@@ -43,6 +44,8 @@ func (c *change) add(changes []store.Change) {
 			c.environment = true
 		case store.Scopes:
 			c.scopes = true
+		case store.SigningKeys:
+			c.signingKeys = true
 		case store.Revocations:
 			c.revocations = true
 		case store.IdentityWorkspaces:

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -78,7 +80,8 @@ type state struct {
 	snapshot *engine.Snapshot
 	enabled  bool
 	scopes   map[model.ClientID]*model.Scope
-	revoked  map[string]bool // ids of access tokens that were ended before their time
+	keys     []model.SigningKey // that sign, and those that did before
+	revoked  map[string]bool    // ids of access tokens that were ended before their time
 	matchers []identity.Matcher
 	mappers  apiMappers
 	shown    map[string]bool    // keys of the policy custom attributes that are available to the PDP
@@ -216,6 +219,26 @@ func (d *Directory) find(id model.ClientID) (*environment, *state, *model.Scope)
 		return nil, nil, nil
 	}
 	return env, st, scope
+}
+
+// SigningKeys are the keys of all environments that sign answers, and those that did before (runtime-api.md 8.7).
+func (d *Directory) SigningKeys() []model.SigningKey {
+	var out []model.SigningKey
+	environments := d.routes.Load().environments
+	for _, id := range slices.Sorted(maps.Keys(environments)) {
+		out = append(out, environments[id].state.Load().keys...)
+	}
+	return out
+}
+
+// signingKey is the key of that name which signs, nil when there is none.
+func (s *state) signingKey(name string) *model.SigningKey {
+	for i := range s.keys {
+		if k := &s.keys[i]; k.Name == name && k.Retired == "" {
+			return k
+		}
+	}
+	return nil
 }
 
 // watch returns a channel that is closed at the next change of state.

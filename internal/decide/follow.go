@@ -269,6 +269,12 @@ func (d *Directory) next(tx *store.Tx, env model.Environment, old *state, c *cha
 			return nil, err
 		}
 	}
+	if c.whole || c.signingKeys {
+		r := reader{tx: tx}
+		if st.keys = all(&r, tx.SigningKeys); r.failed != nil {
+			return nil, r.failed
+		}
+	}
 	if c.whole || c.revocations {
 		if st.revoked, err = readRevoked(tx); err != nil {
 			return nil, err

@@ -14,7 +14,7 @@ import (
 
 // Keys chooses the key that signs the answers to a scope; token.AnswerKeys does.
 type Keys interface {
-	Choose(client model.ClientID, r *model.JWTResponse) (*token.AnswerKey, error)
+	Choose(scope *model.Scope, stored *model.SigningKey) (*token.AnswerKey, error)
 }
 
 // defaultLifetime is how long a signed answer is good of a scope that does not say.
@@ -48,7 +48,7 @@ func (c *Call) sign(wanted bool, subject string) (*Signature, error) {
 	if settings == nil {
 		settings = &model.JWTResponse{}
 	}
-	key, err := c.service.options.Keys.Choose(c.scope.ClientID, c.scope.Response)
+	key, err := c.service.options.Keys.Choose(c.scope, c.state.signingKey(c.scope.StoredKey()))
 	if err != nil {
 		// as text: what is wrong with the settings is for the log, and not the caller's fault
 		return nil, &model.Error{Op: "decide.sign", Err: errors.New(err.Error())}

@@ -36,7 +36,7 @@ func (a *applier) scopeFile(path string, body []byte) error {
 			return err
 		}
 		scope.Secrets = before.Secrets
-		collectUnder(&errs, pointerTo("", i), a.s.checkKey(&before, &scope))
+		collectUnder(&errs, pointerTo("", i), a.s.checkKey(a.w, &before, &scope))
 		if other, taken := names[scope.Name]; taken && other != scope.ClientID {
 			errs.Add(pointerTo("", i)+"/name", "%q is also the name of %s", scope.Name, other)
 		}

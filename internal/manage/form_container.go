@@ -76,8 +76,8 @@ type ScopeForm struct {
 	AuthZENForm          `json:",inline"`
 }
 
-// JWTResponseForm is the exported form of how decision tokens are made. The members of other key stores are null: keys are
-// in files that keyName names, certificates with them.
+// JWTResponseForm is the exported form of how decision tokens are made. KeyPath and Certificate are null: a key store has no
+// folders, and keys hold their certificates.
 type JWTResponseForm struct {
 	Algorithm       *string `json:"alg"`
 	KID             *string `json:"kid"`
@@ -96,7 +96,7 @@ func responseForm(j *model.JWTResponse) *JWTResponseForm {
 	}
 	return &JWTResponseForm{
 		Algorithm: &j.Algorithm, Issuer: optional(j.Issuer, ""), Audience: optional(j.Audience, ""),
-		LifetimeSeconds: optional(j.LifetimeSeconds, 0), KeyName: optional(j.KeyName, ""), KID: optional(j.KeyID, ""),
+		LifetimeSeconds: optional(j.LifetimeSeconds, 0), SecretStore: optional(j.SecretStore, ""), KeyName: optional(j.KeyName, ""), KID: optional(j.KeyID, ""),
 	}
 }
 
@@ -109,10 +109,10 @@ func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
 		field string
 		text  *string
 	}{
-		{"secretStore", f.SecretStore}, {"keyPath", f.KeyPath}, {"certificate", f.Certificate},
+		{"keyPath", f.KeyPath}, {"certificate", f.Certificate},
 	} {
 		if named.text != nil {
-			errs.Add("/jwtResponse/"+named.field, "keys and certificates are files that keyName names; this must be null")
+			errs.Add("/jwtResponse/"+named.field, "keyName names the key, which holds its certificate; this must be null")
 		}
 	}
 	if f.LifetimeSeconds != nil && *f.LifetimeSeconds == 0 {
@@ -121,7 +121,7 @@ func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
 	return &model.JWTResponse{
 		Algorithm: orDefault(f.Algorithm, model.AlgorithmRS256), Issuer: orDefault(f.Issuer, ""),
 		Audience: orDefault(f.Audience, ""), LifetimeSeconds: orDefault(f.LifetimeSeconds, 0),
-		KeyName: orDefault(f.KeyName, ""), KeyID: orDefault(f.KID, ""),
+		SecretStore: orDefault(f.SecretStore, ""), KeyName: orDefault(f.KeyName, ""), KeyID: orDefault(f.KID, ""),
 	}
 }
 

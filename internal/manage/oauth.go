@@ -3,9 +3,11 @@ package manage
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/lestrrat-go/jwx/v3/jwk"
 
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -265,24 +267,40 @@ func (s *Service) Issuer() string { return s.tokens.Issuer() }
 
 // KeySet is the JWK set under which access tokens and signed answers are verified (runtime-api.md 8.7).
 func (s *Service) KeySet() ([]byte, error) {
-	set, err := s.tokens.KeySet()
+	set, err := s.publicKeys(nil)
 	if err != nil {
 		return nil, err
 	}
-	if s.answers != nil {
-		keys, err := s.answers.PublicKeys()
-		if err != nil {
-			return nil, err
-		}
-		for _, k := range keys {
-			if set.Index(k) >= 0 {
-				continue // a key file under two names
-			}
-			if err := set.AddKey(k); err != nil {
-				return nil, model.Internal("manage.KeySet", err)
-			}
-		}
-	}
 	out, err := json.Marshal(set, json.Deterministic(true))
 	return out, model.Internal("manage.KeySet", err)
+}
+
+// publicKeys are all keys that are published, each kid once. more are keys of an environment that this node may not have
+// heard of yet.
+func (s *Service) publicKeys(more []model.SigningKey) (jwk.Set, error) {
+	set, err := s.tokens.KeySet()
+	if err != nil || s.answers == nil {
+		return set, err
+	}
+	if s.signingKeys != nil {
+		more = slices.Concat(more, s.signingKeys())
+	}
+	keys, err := s.answers.PublicKeys(more...)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		if kid, _ := k.KeyID(); hasKey(set, kid) {
+			continue
+		}
+		if err := set.AddKey(k); err != nil {
+			return nil, model.Internal("manage.publicKeys", err)
+		}
+	}
+	return set, nil
+}
+
+func hasKey(set jwk.Set, kid string) bool {
+	_, found := set.LookupKeyID(kid)
+	return found
 }

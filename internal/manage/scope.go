@@ -74,7 +74,7 @@ func (s *Service) CreateScope(ctx context.Context, call Call, env model.Environm
 		if taken, err := exists(w.Scopes, scope.ClientID); err != nil || taken {
 			return orTaken(err, &scope)
 		}
-		if err := cmp.Or(w.checkScope(&scope), s.checkKey(&model.Scope{}, &scope)); err != nil {
+		if err := cmp.Or(w.checkScope(&scope), s.checkKey(w, &model.Scope{}, &scope)); err != nil {
 			return err
 		}
 		if _, err := w.putScope(scope); err != nil {
@@ -134,20 +134,39 @@ func (w *writer) checkScope(scope *model.Scope) error {
 	return errs.OrNil()
 }
 
-// checkKey checks that the key which signs the answers to a scope is in the key store (management-api.md 18). before is the
-// scope as it was: what stays as it is was checked when it was made.
-func (s *Service) checkKey(before, scope *model.Scope) error {
+// checkKey checks that the key which signs the answers to a scope is in the key store and may be used (management-api.md 18).
+// before is the scope as it was: what stays as it is was checked when it was made.
+func (s *Service) checkKey(w *writer, before, scope *model.Scope) error {
+	if s.answers != nil && before.ClientID == "" && !w.call.Caller.May(RightTenant, "") && s.answers.Reserved(scope.ClientID) {
+		return model.Errors{{Kind: model.KindInvalid, Message: "/clientId: the key store has a key of that name, so only a credential of the tenant may make the scope"}}
+	}
 	r := scope.Response
 	switch {
 	case r == nil, before.Response != nil && *before.Response == *r:
 		return nil
 	case s.answers != nil:
-		_, err := s.answers.Choose(scope.ClientID, r)
+		stored, err := w.storedKey(scope)
+		if err == nil {
+			_, err = s.answers.Choose(scope, stored)
+		}
 		return err
-	case r.KeyName != "" || r.KeyID != "":
+	case r.SecretStore != "" || r.KeyName != "" || r.KeyID != "":
 		return model.Errors{{Kind: model.KindInvalid, Message: "/jwtResponse/keyName: this server has no key store"}}
 	}
 	return nil
+}
+
+// storedKey is the key of the database that the scope names, nil when there is none.
+func (w *writer) storedKey(scope *model.Scope) (*model.SigningKey, error) {
+	name := scope.StoredKey()
+	if name == "" {
+		return nil, nil //nolint:nilnil // as the comment says
+	}
+	key, err := w.SigningKeys.Find(store.Key{Owner: name})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil //nolint:nilnil // as the comment says
+	}
+	return &key, err
 }
 
 // FindScope reads one scope.
@@ -247,7 +266,7 @@ func (s *Service) changeScope(ctx context.Context, call Call, env model.Environm
 			return scope, err
 		}
 		scope.Secrets = before.Secrets
-		return scope, cmp.Or(w.checkScope(&scope), s.checkKey(before, &scope))
+		return scope, cmp.Or(w.checkScope(&scope), s.checkKey(w, before, &scope))
 	})
 	out.Object.Secrets = nil
 	return ScopeView{Scope: out.Object, Seen: out.Seen}, done, err

@@ -21,8 +21,10 @@ type Options struct {
 	Secrets *token.Secrets
 	Tokens  *token.Tokens
 	Answers *token.AnswerKeys // nil = no keys that a scope could name
-	Now     func() time.Time
-	Log     *slog.Logger
+	// SigningKeys are those of all environments, as this node decides with them; nil = there are none.
+	SigningKeys func() []model.SigningKey
+	Now         func() time.Time
+	Log         *slog.Logger
 	// Snapshot is what decisions about an environment are made from, nil while there is none. Without it every impact
 	// preview reads the whole environment.
 	Snapshot func(model.EnvironmentID) *engine.Snapshot
@@ -40,6 +42,7 @@ type Service struct {
 	now     func() time.Time
 	log     *slog.Logger
 
+	signingKeys   func() []model.SigningKey
 	snapshot      func(model.EnvironmentID) *engine.Snapshot
 	dropResponses func(model.EnvironmentID, []model.ClientID, []string)
 
@@ -58,7 +61,8 @@ type Service struct {
 func New(o Options) *Service {
 	s := &Service{
 		store: o.Store, secrets: o.Secrets, tokens: o.Tokens, answers: o.Answers, now: o.Now, log: o.Log,
-		cursors: newCursors(), snapshot: o.Snapshot, dropResponses: o.DropResponses, states: states{store: o.Store},
+		signingKeys: o.SigningKeys,
+		cursors:     newCursors(), snapshot: o.Snapshot, dropResponses: o.DropResponses, states: states{store: o.Store},
 	}
 	s.logins.write, s.failedLogins.record = s.writeLogins, s.logins.add
 	return s

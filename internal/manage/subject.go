@@ -25,6 +25,7 @@ const (
 	resourcePAAGroup               = "PAA_GROUP"
 	resourcePAASource              = "PAA_SOURCE"
 	resourcePAAViews               = "PAA_VIEWS"
+	resourceSigningKey             = "SIGNING_KEY"
 	resourcePolicy                 = "ROLE"
 )
 

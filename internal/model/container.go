@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -86,6 +87,7 @@ type JWTResponse struct {
 	Issuer          string
 	Audience        string
 	LifetimeSeconds int    // 0 = the default of runtime-api.md 8.6
+	SecretStore     string // KeysFile, KeysEnvironment, KeysDatabase; "" = KeysFile if the key is there
 	KeyName         string // in the key store; "" = the client id
 	KeyID           string // "" = the key's own
 }
@@ -107,6 +109,14 @@ type Scope struct {
 	TrustedProxies   []netip.Prefix // nil = the server's
 	AuthZEN          AuthZENSettings
 	Secrets          []SecretHash // at most two living
+}
+
+// StoredKey is the name of the SigningKey that signs the answers to the scope, "" when none does.
+func (s *Scope) StoredKey() string {
+	if s.Response == nil || s.Response.SecretStore != KeysDatabase {
+		return ""
+	}
+	return cmp.Or(s.Response.KeyName, string(s.ClientID))
 }
 
 // Allows reports whether the scope may authenticate by method m.

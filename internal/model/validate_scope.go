@@ -55,6 +55,11 @@ func (j *JWTResponse) check(es *Errors) {
 	if j.Algorithm != AlgorithmRS256 && j.Algorithm != AlgorithmES256 && j.Algorithm != AlgorithmEdDSA {
 		es.Add("/jwtResponse/alg", "%q is not RS256, ES256 or EdDSA", j.Algorithm)
 	}
+	switch j.SecretStore {
+	case "", KeysFile, KeysEnvironment, KeysDatabase:
+	default:
+		es.Add("/jwtResponse/secretStore", "%q is not FILE, ENVIRONMENT or DATABASE", j.SecretStore)
+	}
 	for _, f := range []struct{ field, text string }{{"/jwtResponse/issuer", j.Issuer}, {"/jwtResponse/audience", j.Audience}} {
 		if f.text != "" {
 			es.check(f.field, checkText(f.text, maxURLLength, true))

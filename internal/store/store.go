@@ -113,6 +113,7 @@ const (
 	PAAGroups               CollectionName = "PAA group"
 	PAASources              CollectionName = "PAA source"
 	PAAViews                CollectionName = "PAA views"
+	SigningKeys             CollectionName = "signing key"
 	Assets                  CollectionName = "asset"
 	Identities              CollectionName = "identity"
 )
@@ -160,6 +161,7 @@ type Tx struct {
 	PAAGroups               Collection[string, model.PAAGroup]
 	PAASources              Collection[Key, model.PAASource] // group, id
 	PAAViews                Collection[string, model.PAAViews]
+	SigningKeys             Collection[Key, model.SigningKey] // name, kid of a retired one
 
 	// Records of one template, in insertion order. The template need not be checked by the store.
 	Assets     func(model.TemplateID) Records[model.Asset]

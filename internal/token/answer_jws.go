@@ -42,10 +42,7 @@ func (k *AnswerKey) Begin(w io.Writer) (io.WriteCloser, error) {
 
 // Sign makes a JWT of claims, a JSON object, by the deployment's own key.
 func (a *AnswerKeys) Sign(claims []byte) (string, error) {
-	key, err := a.Choose("", nil)
-	if err != nil {
-		return "", err
-	}
+	key := a.current(model.AlgorithmRS256)
 	var out strings.Builder
 	payload, err := key.Begin(&out)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -22,6 +24,8 @@ const (
 	answerKeyPause = 15 * time.Minute // a new key is published for this long before it signs
 	// maxAnswer is the longest that a signed answer can be good (policy-model.md 2.4).
 	maxAnswer = 24 * time.Hour
+	// keptAnswerKey is for how long a key of a file or a variable is published after it was last seen, which is every hour.
+	keptAnswerKey = maxAnswer + 2*time.Hour
 )
 
 // privateKey is one of the deployment's own keys.
@@ -37,8 +41,11 @@ type ownKeys struct {
 	retired []retiredAnswerKey
 }
 
+// retiredAnswerKey is a key that is published until then. Those of files and variables are among them while they are there,
+// with an end that moves on, so that one which is replaced or taken away while the server stands still stays published too.
 type retiredAnswerKey struct {
 	public crypto.PublicKey
+	kid    string // "" = the thumbprint
 	until  time.Time
 }
 
@@ -46,8 +53,8 @@ type retiredAnswerKey struct {
 func algorithmOf(public crypto.PublicKey) (string, error) {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
-		if k.N.BitLen() < minRSA {
-			return "", errors.New("the RSA key has less than 2048 bits")
+		if k.N.BitLen() < minRSA || k.N.BitLen() > maxRSA {
+			return "", fmt.Errorf("the RSA key does not have %d to %d bits", minRSA, maxRSA)
 		}
 		return model.AlgorithmRS256, nil
 	case *ecdsa.PublicKey:
@@ -112,7 +119,7 @@ func parseOwnKeys(text []byte) (*ownKeys, error) {
 			if err != nil || bad != nil {
 				return nil, errors.New("a retired key is not a public key or has no end")
 			}
-			keys.retired = append(keys.retired, retiredAnswerKey{public, until})
+			keys.retired = append(keys.retired, retiredAnswerKey{public, block.Headers[headerKeyID], until})
 			continue
 		}
 		signer, err := parsePrivate(block)
@@ -168,11 +175,30 @@ func (o *ownKeys) encode() ([]byte, error) {
 		}
 	}
 	for _, r := range o.retired {
-		if err := encodeRetired(&out, r.public, r.until); err != nil {
+		if err := encodeRetired(&out, r.public, r.kid, r.until); err != nil {
 			return nil, model.Internal("token.encode", err)
 		}
 	}
 	return out.Bytes(), nil
+}
+
+// keep sees to it that the keys of files and variables stay published for as long as what they sign now is good.
+func (o *ownKeys) keep(given []*AnswerKey, now time.Time) (changed bool) {
+	until := now.Add(keptAnswerKey).Truncate(time.Second)
+	for _, key := range given {
+		at := slices.IndexFunc(o.retired, func(r retiredAnswerKey) bool { return r.kid == key.kid && samePublic(r.public, key.signer.Public()) })
+		if at < 0 {
+			o.retired, changed = append(o.retired, retiredAnswerKey{key.signer.Public(), key.kid, until}), true
+		} else if o.retired[at].until.Before(until) {
+			o.retired[at].until, changed = until, true
+		}
+	}
+	return changed
+}
+
+func samePublic(a, b crypto.PublicKey) bool {
+	key, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && key.Equal(b)
 }
 
 // of are the keys of one algorithm, oldest first.
@@ -212,7 +238,7 @@ func (o *ownKeys) age(now time.Time) (changed bool, err error) {
 		switch {
 		case newest > 0 && !now.Before(keys[newest].made.Add(answerKeyPause)):
 			for _, old := range keys[:newest] {
-				next.retired = append(next.retired, retiredAnswerKey{old.signer.Public(), now.Add(maxAnswer + time.Minute)})
+				next.retired = append(next.retired, retiredAnswerKey{public: old.signer.Public(), until: now.Add(maxAnswer + time.Minute)})
 			}
 			keys, changed = keys[newest:], true
 		case newest < 0 || newest == 0 && now.Sub(keys[0].made) >= answerKeyAge:

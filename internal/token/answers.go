@@ -5,75 +5,74 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/lestrrat-go/jwx/v3/cert"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// headerKeyID names the kid of a key file's key; without it the thumbprint of RFC 7638 serves.
-const headerKeyID = "Kid"
-
-// keyName is what a key file may be called, so that no name leads out of the directory.
-var keyName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-
-const keySuffix = ".pem"
-
 // AnswerKey signs answers by one algorithm.
 type AnswerKey struct {
-	signer    crypto.Signer
-	algorithm string
-	kid       string
-	public    jwk.Key
+	signer       crypto.Signer
+	algorithm    string
+	kid          string
+	public       jwk.Key
+	environments []model.EnvironmentID // whose scopes may name the key; none = only the scope of its name may use it
 }
 
 // AnswerKeysOptions configure AnswerKeys. File and Now are needed.
 type AnswerKeysOptions struct {
-	File string // of the deployment's own keys; made when it is missing
-	Dir  string // of key files NAME.pem; "" = none
-	Now  func() time.Time
+	File      string            // of the deployment's own keys; made when it is missing
+	Dir       string            // of key files NAME.pem; "" = none
+	Variables map[string]string // keys in PEM by their names: those of the process's environment
+	Secrets   *Secrets          // that seal keys of the database; nil = there are none
+	Now       func() time.Time
 }
 
-// AnswerKeys are the keys that sign answers (runtime-api.md 8.6, 8.7): the deployment's own, and those of a directory that
-// scopes name. All methods may be called from many goroutines at once.
+// AnswerKeys are the keys that sign answers (runtime-api.md 8.6, 8.7): the deployment's own, and those that scopes name, of a
+// directory, of environment variables and of the database. All methods may be called from many goroutines at once.
 type AnswerKeys struct {
-	options AnswerKeysOptions
-	own     atomic.Pointer[ownAnswerKeys]
-	mu      sync.Mutex
-	files   map[string]keyFile
+	options   AnswerKeysOptions
+	refresh   sync.Mutex // held by Refresh
+	own       atomic.Pointer[ownAnswerKeys]
+	variables map[string]*AnswerKey
+	opened    *lru.Cache[string, *AnswerKey] // of the database
+	fresh     atomic.Bool                    // a file was read that Refresh has not seen
+	mu        sync.Mutex
+	files     map[string]keyFile
 }
 
-// ownAnswerKeys are the deployment's keys, ready to be used.
+// ownAnswerKeys are the deployment's keys, ready to be used, and what else is published.
 type ownAnswerKeys struct {
 	keys    *ownKeys
 	retired []publicKey
 }
 
-// keyFile is a file that was read.
-type keyFile struct {
-	size    int64
-	changed time.Time
-	key     *AnswerKey
-}
+// maxOpened is how many keys of the database are kept open.
+const maxOpened = 256
 
-// NewAnswerKeys reads all keys. A file of the directory that holds no usable key is an error.
+// NewAnswerKeys reads all keys. A file of the directory or a variable that holds no usable key is an error.
 func NewAnswerKeys(o AnswerKeysOptions) (*AnswerKeys, error) {
 	if o.File == "" || o.Now == nil {
 		return nil, model.Invalidf("keys of answers need a file and a clock")
 	}
-	a := &AnswerKeys{options: o, files: map[string]keyFile{}}
+	opened, err := lru.New[string, *AnswerKey](maxOpened)
+	if err != nil {
+		return nil, model.Internal("token.NewAnswerKeys", err)
+	}
+	a := &AnswerKeys{options: o, files: map[string]keyFile{}, opened: opened}
+	if a.variables, err = parseVariables(o.Variables); err != nil {
+		return nil, err
+	}
 	if err := a.Refresh(); err != nil {
 		return nil, err
 	}
@@ -86,15 +85,33 @@ func NewAnswerKeys(o AnswerKeysOptions) (*AnswerKeys, error) {
 	return a, err
 }
 
-// Refresh reads the deployment's own keys again and rotates those that are old. It is to be called at least once a day.
+// Refresh reads the deployment's own keys again, rotates those that are old, and notes which keys of files and variables are
+// there, so that they stay published when they are gone. It is to be called every hour.
 func (a *AnswerKeys) Refresh() error {
-	keys, err := readOwnKeys(a.options.File, a.options.Now())
+	a.refresh.Lock()
+	defer a.refresh.Unlock()
+	now := a.options.Now()
+	keys, err := readOwnKeys(a.options.File, now)
 	if err != nil {
 		return err
 	}
+	given, err := a.given()
+	if err != nil {
+		return err
+	}
+	a.fresh.Store(false)
+	if keys.keep(given, now) {
+		text, err := keys.encode()
+		if err == nil {
+			err = replaceFile(a.options.File, text)
+		}
+		if err != nil {
+			return model.Internal("token.Refresh", err)
+		}
+	}
 	own := &ownAnswerKeys{keys: keys}
 	for _, r := range keys.retired {
-		public, kid, err := publishedKey(r.public, "", nil)
+		public, kid, err := publishedKey(r.public, r.kid, nil)
 		if err != nil {
 			return err
 		}
@@ -104,22 +121,25 @@ func (a *AnswerKeys) Refresh() error {
 	return nil
 }
 
-// Choose is the key that signs the answers to a scope: the named one, else the one of its client id, else the deployment's.
-// The error says what the settings (nil = none) ask for and do not get.
-func (a *AnswerKeys) Choose(client model.ClientID, r *model.JWTResponse) (*AnswerKey, error) {
+// Choose is the key that signs the answers to a scope: the one that it names, else the file of its client id, else the
+// deployment's. stored is the key of the scope's environment called scope.StoredKey(), nil when there is none. The error says what
+// the scope's settings ask for and do not get.
+func (a *AnswerKeys) Choose(scope *model.Scope, stored *model.SigningKey) (*AnswerKey, error) {
+	r := scope.Response
 	if r == nil {
 		r = &model.JWTResponse{}
 	}
-	key, err := a.named(cmp.Or(r.KeyName, string(client)))
-	missing := errors.Is(err, fs.ErrNotExist)
+	name := cmp.Or(r.KeyName, string(scope.ClientID))
+	key, err := a.find(scope, r.SecretStore, name, stored)
+	missing := errors.Is(err, errNoKey)
 	var problems model.Errors
 	switch {
-	case missing && r.KeyName != "":
-		problems.Add("/jwtResponse/keyName", "there is no key %q in the key store", r.KeyName)
+	case missing && (r.KeyName != "" || r.SecretStore != ""):
+		problems.Add("/jwtResponse/keyName", "there is no key %q in the key store for this scope", name)
 	case missing && r.KeyID != "":
-		problems.Add("/jwtResponse/kid", "the server's own keys have kids of their own: name a key of the key store")
+		problems.Add("/jwtResponse/kid", "the server's own keys have kids of their own: name a key of a key store")
 	case missing:
-		return a.own.Load().keys.current(cmp.Or(r.Algorithm, model.AlgorithmRS256), a.options.Now()), nil
+		return a.current(cmp.Or(r.Algorithm, model.AlgorithmRS256)), nil
 	case err != nil:
 		problems.Add("/jwtResponse/keyName", "the key cannot be used")
 		problems[0].Err = err
@@ -128,100 +148,56 @@ func (a *AnswerKeys) Choose(client model.ClientID, r *model.JWTResponse) (*Answe
 	case r.KeyID != "" && r.KeyID != key.kid:
 		problems.Add("/jwtResponse/kid", "the kid of the key is %q", key.kid)
 	}
+	if a.fresh.Load() {
+		_ = a.Refresh() // the next one, which is logged, tells what is wrong
+	}
 	return key, problems.OrNil()
 }
 
+// current is the deployment's own key.
+func (a *AnswerKeys) current(algorithm string) *AnswerKey {
+	return a.own.Load().keys.current(algorithm, a.options.Now())
+}
+
 // PublicKeys are the keys under which signed answers are verified now: those that sign, are about to, or have signed one that
-// is still good, and all of the directory that can be read.
-func (a *AnswerKeys) PublicKeys() ([]jwk.Key, error) {
-	own := a.own.Load()
+// is still good, those of stored, and all of the directory that can be read. Of two with one kid the first one counts.
+func (a *AnswerKeys) PublicKeys(stored ...model.SigningKey) ([]jwk.Key, error) {
+	own, now := a.own.Load(), a.options.Now()
 	var out []jwk.Key
+	seen := map[string]bool{}
+	add := func(kid string, key jwk.Key) {
+		if !seen[kid] {
+			seen[kid], out = true, append(out, key)
+		}
+	}
 	for _, k := range own.keys.private {
-		out = append(out, k.public)
+		add(k.kid, k.public)
 	}
-	for _, k := range own.retired {
-		if k.good(a.options.Now()) {
-			out = append(out, k.Key)
-		}
-	}
-	names, err := a.names()
-	for _, name := range names {
-		if key, err := a.named(name); err == nil {
-			out = append(out, key.public)
-		}
-	}
-	return out, err
-}
-
-// names lists the key files.
-func (a *AnswerKeys) names() ([]string, error) {
-	if a.options.Dir == "" {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(a.options.Dir)
-	var out []string
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), keySuffix); ok && keyName.MatchString(name) {
-			out = append(out, name)
-		}
-	}
-	return out, model.Internal("token.names", err)
-}
-
-// named reads a key file, again when it has changed. The error is fs.ErrNotExist when there is none of that name.
-func (a *AnswerKeys) named(name string) (*AnswerKey, error) {
-	if a.options.Dir == "" || !keyName.MatchString(name) {
-		return nil, fs.ErrNotExist
-	}
-	path := filepath.Join(a.options.Dir, name+keySuffix)
-	info, err := os.Stat(path)
+	given, err := a.given()
 	if err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if f, ok := a.files[name]; ok && f.size == info.Size() && f.changed.Equal(info.ModTime()) {
-		return f.key, nil
+	for _, k := range given {
+		add(k.kid, k.public)
 	}
-	text, err := readPrivate(path)
-	if err != nil {
-		return nil, err
-	}
-	key, err := parseKeyFile(text)
-	if err != nil {
-		return nil, err
-	}
-	a.files[name] = keyFile{info.Size(), info.ModTime(), key}
-	return key, nil
-}
-
-// parseKeyFile reads PEM: one private key, and the certificates that go with it, its own first.
-func parseKeyFile(text []byte) (*AnswerKey, error) {
-	var signer crypto.Signer
-	var chain []*x509.Certificate
-	var kid string
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type == "CERTIFICATE" {
-			c, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return nil, errors.New("a certificate cannot be read")
-			}
-			chain = append(chain, c)
+	slices.SortStableFunc(stored, func(x, y model.SigningKey) int { return cmp.Compare(min(len(x.Retired), 1), min(len(y.Retired), 1)) })
+	for _, k := range stored {
+		if k.Retired != "" && !now.Before(k.Until) {
 			continue
 		}
-		if signer != nil {
-			return nil, errors.New("more than one private key")
+		public, err := jwk.ParseKey(k.Public)
+		if err != nil {
+			return nil, model.Internal("token.PublicKeys", err)
 		}
-		var err error
-		if signer, err = parsePrivate(block); err != nil {
-			return nil, err
+		kid, _ := public.KeyID()
+		add(kid, public)
+	}
+	for _, k := range own.retired {
+		if k.good(now) {
+			add(k.kid, k.Key)
 		}
-		kid = block.Headers[headerKeyID]
 	}
-	if signer == nil {
-		return nil, errors.New("no private key in PEM")
-	}
-	return newAnswerKey(signer, kid, chain)
+	return out, nil
 }
 
 func newAnswerKey(signer crypto.Signer, kid string, chain []*x509.Certificate) (*AnswerKey, error) {
@@ -252,7 +228,7 @@ func publishedKey(key crypto.PublicKey, kid string, chain []*x509.Certificate) (
 	if len(chain) == 0 {
 		return public, kid, model.Internal("token.publishedKey", err)
 	}
-	if own, ok := chain[0].PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !own.Equal(key) {
+	if !samePublic(chain[0].PublicKey, key) {
 		return nil, "", errors.New("the first certificate is of another key")
 	}
 	var x5c cert.Chain

@@ -18,7 +18,7 @@ import (
 
 func answerToken(t *testing.T, k *token.AnswerKeys, algorithm, payload string) []byte {
 	t.Helper()
-	key, err := k.Choose("client", &model.JWTResponse{Algorithm: algorithm})
+	key, err := k.Choose(&model.Scope{ClientID: "client", Response: &model.JWTResponse{Algorithm: algorithm}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

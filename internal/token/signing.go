@@ -102,7 +102,7 @@ func RotateSigningKeys(path string, now time.Time) (SigningKeys, error) {
 	}
 	out := bytes.NewBuffer(made)
 	for _, r := range retired {
-		if err := encodeRetired(out, r.Public, r.Until); err != nil {
+		if err := encodeRetired(out, r.Public, "", r.Until); err != nil {
 			return SigningKeys{}, model.Internal("token.rotate", err)
 		}
 	}
@@ -113,13 +113,17 @@ func RotateSigningKeys(path string, now time.Time) (SigningKeys, error) {
 }
 
 // encodeRetired writes a key that was replaced, with its end in full seconds.
-func encodeRetired(out io.Writer, public crypto.PublicKey, until time.Time) error {
+func encodeRetired(out io.Writer, public crypto.PublicKey, kid string, until time.Time) error {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return err
 	}
 	end := until.Add(time.Second - 1).Truncate(time.Second).UTC().Format(time.RFC3339)
-	return pem.Encode(out, &pem.Block{Type: typePublicKey, Headers: map[string]string{headerUntil: end}, Bytes: der})
+	head := map[string]string{headerUntil: end}
+	if kid != "" {
+		head[headerKeyID] = kid
+	}
+	return pem.Encode(out, &pem.Block{Type: typePublicKey, Headers: head, Bytes: der})
 }
 
 func replaceFile(path string, content []byte) error {

@@ -104,6 +104,7 @@ func (a *api) routes() http.Handler {
 	addEnvironments(t)
 	addCustomAttributes(t)
 	addPAA(t)
+	addSigningKeys(t)
 	addCredentials(t)
 	addAudit(t)
 	addOAuth(t)

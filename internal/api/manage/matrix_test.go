@@ -12,7 +12,7 @@ import (
 // which its aggregate has a matrix of its own. Every aggregate adds its rows here.
 func matrixRows() map[string]string {
 	rows := map[string]string{}
-	for _, part := range []map[string]string{coreRows(), environmentRows(), paaRows(), recordRows(), scopeRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows(), workspaceRows(), identityTemplateRows(), consoleRows(), apiMapperRows()} {
+	for _, part := range []map[string]string{coreRows(), environmentRows(), paaRows(), recordRows(), scopeRows(), signingKeyRows(), policyRows(), credentialRows(), auditRows(), oauthRows(), reportRows(), assetTemplateRows(), applicationRows(), workspaceRows(), identityTemplateRows(), consoleRows(), apiMapperRows()} {
 		maps.Copy(rows, part)
 	}
 	return rows
@@ -49,6 +49,10 @@ func scopeRows() map[string]string {
 		"GET " + scope + "/secrets": "read", "POST " + scope + "/secrets": "write", "DELETE " + scope + "/secrets/{secretId}": "write",
 		"PUT " + scope + "/applications/{appId}": "write", "DELETE " + scope + "/applications/{appId}": "write",
 	}
+}
+
+func signingKeyRows() map[string]string {
+	return map[string]string{"GET " + signingKeys: "read", "GET " + signingKey: "read", "PUT " + signingKey: "tenant", "DELETE " + signingKey: "tenant"}
 }
 
 // credentialRows: whose a credential is does not stand in the path; TestCredentialRoles has the roles.

@@ -45,7 +45,7 @@ func TestScopeKeys(t *testing.T) {
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	w.must(err)
 	file := filepath.Join(dir, "quay.pem")
-	w.must(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Headers: map[string]string{"Kid": "quay-1"}, Bytes: der}), 0o600))
+	w.must(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Headers: map[string]string{"Kid": "quay-1", "Environment": envID}, Bytes: der}), 0o600))
 	w.options.Answers, err = token.NewAnswerKeys(token.AnswerKeysOptions{File: filepath.Join(t.TempDir(), "answers.pem"), Dir: dir, Now: w.options.Now})
 	w.must(err)
 	service := manage.New(w.options)

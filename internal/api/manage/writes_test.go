@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/token"
 )
 
 // aWrite is a call that changes something in the world of TestEveryWrite when its turn comes.
@@ -42,6 +45,7 @@ var noWrites = map[string]string{
 // without a row fails.
 func TestEveryWrite(t *testing.T) {
 	h := newHarbour(t)
+	h.keyed(token.AnswerKeysOptions{Secrets: h.options.Secrets})
 	seen := map[string]bool{}
 	state := h.state()
 	for _, c := range h.writes() {
@@ -118,7 +122,7 @@ func (h *harbour) state() string {
 	var out strings.Builder
 	for _, target := range []string{
 		environments, auditPath + "?limit=1&filter[action][not-like]=LOGIN%25", credentialsPath + "?filter[ownerId]=" + envID, env + "/scopes", env + "/jwt-settings",
-		paaPath, northPath + "/sources", northPath + "/views", env + "/export?format=tar&include=assets,identities,scopes",
+		env + "/signing-keys", keySetPath, paaPath, northPath + "/sources", northPath + "/views", env + "/export?format=tar&include=assets,identities,scopes",
 	} {
 		if _, a := h.ask("tenant", "GET", target, ""); a.StatusCode == http.StatusOK {
 			fmt.Fprintln(&out, target, a.body)
@@ -147,7 +151,7 @@ func outcome(a answer) string {
 
 // writes are the calls of TestEveryWrite in their order: what is deleted was made by a row before.
 func (h *harbour) writes() []aWrite {
-	return slices.Concat(h.writesOfTenant(), h.writesOfWorkspaces(), h.writesOfTypes(), h.writesOfPeople(), h.writesOfPolicies(), h.writesOfScopes(), h.writesOfSources(), h.writesOfRecords(), h.writesAtLast())
+	return slices.Concat(h.writesOfTenant(), h.writesOfWorkspaces(), h.writesOfTypes(), h.writesOfPeople(), h.writesOfPolicies(), h.writesOfScopes(), h.writesOfSigningKeys(), h.writesOfSources(), h.writesOfRecords(), h.writesAtLast())
 }
 
 func (h *harbour) writesOfTenant() []aWrite {
@@ -264,6 +268,15 @@ func (h *harbour) writesOfScopes() []aWrite {
 		{route: "POST " + scope + "/secrets", target: one + "/secrets", body: `{"expireOldAfterSeconds":60}`, kind: changing},
 		{route: "DELETE " + scope + "/secrets/{secretId}", target: one + "/secrets/{living}", kind: deleting},
 		{route: "DELETE " + scope, target: one, kind: deleting},
+	}
+}
+
+func (h *harbour) writesOfSigningKeys() []aWrite {
+	one := env + "/signing-keys/quay"
+	return []aWrite{
+		{route: "PUT " + signingKey, target: one, body: keyBody(h.t, newPEM(h.t, model.AlgorithmES256, nil))},
+		{route: "PUT " + signingKey, target: one, body: keyBody(h.t, newPEM(h.t, model.AlgorithmEdDSA, map[string]string{"Kid": "quay-2"}))},
+		{route: "DELETE " + signingKey, target: one, kind: deleting},
 	}
 }
 

@@ -64,9 +64,9 @@ func (s *signer) file(t testing.TB, name, kid string) string {
 	check(t, err)
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	check(t, err)
-	block := &pem.Block{Type: "PRIVATE KEY", Bytes: der}
+	block := &pem.Block{Type: "PRIVATE KEY", Bytes: der, Headers: map[string]string{"Environment": string(harbourID)}}
 	if kid != "" {
-		block.Headers = map[string]string{"Kid": kid}
+		block.Headers["Kid"] = kid
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: noon.Add(time.Hour)}
 	certificate, err := x509.CreateCertificate(rand.Reader, template, template, public, private)

@@ -51,7 +51,7 @@ func TestFrozenObjects(t *testing.T) {
 		}
 	}
 	s.writer <- conn
-	if count != 20 {
+	if count != 21 {
 		t.Errorf("%d objects, want one of each collection", count)
 	}
 	commit, err := s.Update(t.Context(), store.Write{Environment: benchEnvironment, Time: time.Unix(0, 0)}, putBack)
@@ -64,7 +64,7 @@ func putBack(tx *store.Tx) error {
 	return errors.Join(
 		putAll[model.EnvironmentID](tx.Environments), putAll[model.ClientID](tx.Credentials),
 		putAll[string](tx.Revocations), putAll[string](tx.Reports),
-		putAll[string](tx.PAAGroups), putAll[store.Key](tx.PAASources), putAll[string](tx.PAAViews),
+		putAll[string](tx.PAAGroups), putAll[store.Key](tx.PAASources), putAll[string](tx.PAAViews), putAll[store.Key](tx.SigningKeys),
 		putAll[model.WorkspaceID](tx.AuthorizationWorkspaces), putAll[model.WorkspaceID](tx.IdentityWorkspaces),
 		putAll[model.TemplateID](tx.IdentityTemplates), putAll[store.Key](tx.IdentitySources),
 		putAll[store.Key](tx.MapperSets), putAll[model.TemplateID](tx.AssetTemplates),

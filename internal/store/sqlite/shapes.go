@@ -152,3 +152,10 @@ func paaViewsShape() shape[string, model.PAAViews] {
 		key:  func(v *model.PAAViews) string { return v.GroupID }, parts: single[string],
 	}
 }
+
+func signingKeyShape() shape[store.Key, model.SigningKey] {
+	return shape[store.Key, model.SigningKey]{
+		name: store.SigningKeys, parts: double,
+		key: func(v *model.SigningKey) store.Key { return store.Key{Owner: v.Name, ID: v.Retired} },
+	}
+}

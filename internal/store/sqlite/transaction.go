@@ -76,6 +76,7 @@ func (t *transaction) tx() *store.Tx {
 		PAAGroups:               open(t, paaGroupShape()),
 		PAASources:              open(t, paaSourceShape()),
 		PAAViews:                open(t, paaViewsShape()),
+		SigningKeys:             open(t, signingKeyShape()),
 
 		Assets: func(template model.TemplateID) store.Records[model.Asset] {
 			return openRecords(t, template, assetForm())

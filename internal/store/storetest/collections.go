@@ -103,6 +103,12 @@ func checkPAA(t *testing.T, s store.Store) {
 		keys: [3]string{"1", "2", "3"}, full: fullPAAViews, text: text[string],
 		bare: func(k string) model.PAAViews { return model.PAAViews{GroupID: k} },
 	})
+	checkCollection(t, s, collectionCase[store.Key, model.SigningKey]{
+		name: store.SigningKeys,
+		of:   func(tx *store.Tx) store.Collection[store.Key, model.SigningKey] { return tx.SigningKeys },
+		keys: pairs(), full: fullSigningKey, text: store.Key.String,
+		bare: func(k store.Key) model.SigningKey { return model.SigningKey{Name: k.Owner, Retired: k.ID} },
+	})
 }
 
 // checkTenant is about the collections that belong to no environment.

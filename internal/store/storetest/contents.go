@@ -37,6 +37,7 @@ func dump(t testing.TB, s store.Store, env model.EnvironmentID) Contents {
 		collect(t, c.Objects, store.PAAGroups, tx.PAAGroups)
 		collect(t, c.Objects, store.PAASources, tx.PAASources)
 		collect(t, c.Objects, store.PAAViews, tx.PAAViews)
+		collect(t, c.Objects, store.SigningKeys, tx.SigningKeys)
 		collect(t, c.Objects, store.AuthorizationWorkspaces, tx.AuthorizationWorkspaces)
 		collect(t, c.Objects, store.IdentityWorkspaces, tx.IdentityWorkspaces)
 		collect(t, c.Objects, store.IdentityTemplates, tx.IdentityTemplates)
@@ -146,6 +147,8 @@ func pairOf(v any) (key store.Key, ok bool) {
 		return store.Key{Owner: string(v.WorkspaceID), ID: string(v.ID)}, true
 	case model.PAASource:
 		return store.Key{Owner: v.GroupID, ID: v.ID}, true
+	case model.SigningKey:
+		return store.Key{Owner: v.Name, ID: v.Retired}, true
 	}
 	return key, false
 }

@@ -54,6 +54,10 @@ func fullPAAViews(group string) model.PAAViews {
 	return model.PAAViews{GroupID: group, Views: []model.PAAView{{Type: "SQL", PAAID: "p", Text: "select 1\n"}, {}}}
 }
 
+func fullSigningKey(key store.Key) model.SigningKey {
+	return model.SigningKey{Name: key.Owner, Retired: key.ID, Sealed: []byte{1, 0, 255}, Public: []byte(`{"kty":"OKP"}`), Until: start()}
+}
+
 func fullSecret() model.SecretHash {
 	return model.SecretHash{
 		ID: "s1", Form: "argon2id", Hash: []byte{0, 1, 254, 255}, Salt: []byte("salt"), CreatedAt: start(),
@@ -66,7 +70,7 @@ func fullScope(id model.ClientID) model.Scope {
 		ClientID: id, EnvironmentID: envA, Name: "web", Description: "d", Enabled: true,
 		AuthMethods: []model.AuthMethod{model.AuthJWT, model.AuthSecretHeader}, IdentityMatching: model.MatchMatcher,
 		ApplicationIDs: []model.ApplicationID{"b", "a"}, JWT: fullJWT(), CacheSeconds: 5, TokenValidity: 60,
-		Response:       &model.JWTResponse{Algorithm: model.AlgorithmEdDSA, Issuer: "i", Audience: "a", LifetimeSeconds: 9, KeyName: "k", KeyID: "i"},
+		Response:       &model.JWTResponse{Algorithm: model.AlgorithmEdDSA, Issuer: "i", Audience: "a", LifetimeSeconds: 9, SecretStore: model.KeysDatabase, KeyName: "k", KeyID: "i"},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")},
 		Secrets:        []model.SecretHash{fullSecret()},
 		AuthZEN: model.AuthZENSettings{

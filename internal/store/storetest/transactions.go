@@ -184,6 +184,7 @@ func fill(tx *store.Tx, tag string) error {
 		created(tx.PAAGroups.Put(fullPAAGroup("g"))),
 		created(tx.PAASources.Put(fullPAASource(store.Key{Owner: "g", ID: "s"}))),
 		created(tx.PAAViews.Put(fullPAAViews("g"))),
+		created(tx.SigningKeys.Put(fullSigningKey(store.Key{Owner: "k"}))),
 		created(tx.Blocks.Put(fullBlock("b"))),
 		created(tx.Policies.Put(fullPolicy("p"))),
 		created(tx.Scopes.Put(model.Scope{ClientID: model.ClientID("s" + tag), EnvironmentID: tx.Environment})),
@@ -247,7 +248,7 @@ func testDryRun(t *testing.T, open Open) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !commit.Changed || len(commit.Changes) != 20 || commit.Revision != 1 {
+		if !commit.Changed || len(commit.Changes) != 21 || commit.Revision != 1 {
 			t.Errorf("dry run: %+v", commit)
 		}
 		equal(t, "contents", dump(t, s, envA), before)
