@@ -155,7 +155,8 @@ func (e *events) send(fill func(*stream)) (err error) {
 	s := &stream{w: e.out, most: eventBuffer}
 	fill(s)
 	s.send()
-	return nil
+	// on a shared connection a deadline ends the stream even when nothing is being written
+	return e.out.SetWriteDeadline(time.Time{})
 }
 
 // Tell sends one event.

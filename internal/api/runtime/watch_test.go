@@ -414,7 +414,7 @@ func TestWatchAudit(t *testing.T) {
 
 // TestWatchHTTP2: streams on a shared connection.
 func TestWatchHTTP2(t *testing.T) {
-	l := newLiveHarbour(t)
+	l := newLiveHarbour(t, func(s *settings) { s.options.EventTime = 100 * time.Millisecond })
 	server := httptest.NewUnstartedServer(l.handler)
 	server.EnableHTTP2 = true
 	server.StartTLS()
@@ -425,6 +425,7 @@ func TestWatchHTTP2(t *testing.T) {
 	gone, _ := l.watch(askMreyes)
 	check(t, gone.body.Close())
 	eventually(t, "the stream that was closed is forgotten", func() bool { return l.service.Watching().Open == 1 })
+	time.Sleep(300 * time.Millisecond) // the time of an event ends nothing once the event is there
 	l.putAsset("acc-4", "Porto", "basic")
 	if e := s.next(); e.name != "change" || !strings.Contains(e.data, "acc-4") {
 		t.Errorf("%+v", e)
