@@ -75,6 +75,7 @@ type root struct {
 
 	Environments environmentsCommand `cmd:"" group:"administration" help:"Environments."`
 	Scopes       scopesCommand       `cmd:"" group:"administration" help:"Scopes, which ask for decisions, and their secrets."`
+	SigningKeys  signingKeysCommand  `cmd:"" group:"administration" help:"Keys that sign the answers to scopes."`
 	Credentials  credentialsCommand  `cmd:"" group:"administration" help:"API credentials, which manage."`
 	Audit        auditCommand        `cmd:"" group:"administration" help:"List who changed what, newest first; --env - lists the events of the tenant." call:"GET /api/1.0/audit-admin/{env}" tenant:"GET /api/1.0/audit-admin" columns:"TIME=timestamp|time ACTION=action TYPE=resourceType ID=resourceId NAME=resourceName BY=userId FROM=clientIp REVISION=revision" example:"ambit audit --since 24h --resource-type ROLE"`
 	Reports      reportsCommand      `cmd:"" group:"administration" help:"Reports of policies by an attribute."`
