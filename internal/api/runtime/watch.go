@@ -35,6 +35,12 @@ func (x *exchange) watch() error {
 	if err != nil {
 		return err
 	}
+	started := false
+	defer func() {
+		if !started {
+			watch.Stop()
+		}
+	}()
 	incoming.SetRevision(x.w, x.call)
 	h := x.w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -44,7 +50,6 @@ func (x *exchange) watch() error {
 	e := &events{show: show, timeout: x.h.options.EventTime, left: make(chan struct{})}
 	held, err := e.open(x.w, x.r)
 	if err != nil {
-		watch.Stop()
 		return err
 	}
 	cursor := watch.Cursor()
@@ -58,10 +63,10 @@ func (x *exchange) watch() error {
 		}
 	}
 	if e.send(ready) != nil {
-		watch.Stop()
 		e.Close()
 		panic(http.ErrAbortHandler) // the answer has begun, and the peer is gone
 	}
+	started = true
 	watch.Start(e)
 	if held {
 		select {
