@@ -24,7 +24,6 @@ func (d *Directory) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		_ = d.CatchUp(ctx) // logged
-		d.forget()
 		select {
 		case <-ctx.Done():
 			return
@@ -33,6 +32,7 @@ func (d *Directory) Run(ctx context.Context) {
 				watch = nil // the ticker goes on
 			}
 		case <-tick.C:
+			d.forget()
 		case <-d.nudge:
 		}
 	}
