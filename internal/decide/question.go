@@ -183,7 +183,7 @@ func (c *Call) whoAsks(ctx context.Context, s *Situation) ([]identity.Choice, er
 			})
 		}
 	}
-	byToken := c.proof.method == model.AuthJWT || c.proof.access
+	byToken := c.proof.method == model.AuthJWT || c.HoldsAccessToken()
 	evidence := identity.Evidence{
 		Token: tokenOf(c.in.Authorization) != "" && !byToken, ScopeToken: byToken,
 		Claims: func(m *identity.Matcher) (map[string]any, error) {

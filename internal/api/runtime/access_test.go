@@ -235,13 +235,17 @@ func TestAccessTokenIsNoUser(t *testing.T) {
 		return err
 	})
 	good := d.issue(d.tokens, nil)
-	if got := shown(t, d.harbour, request{anonymous: true, headers: []string{good}, body: `{` + mreyes + `,"includeIdentity":true}`}); got != "mreyes  Porto" {
-		t.Errorf("the user is %q", got)
-	}
-	for _, matching := range []string{"", model.MatchMatcher} {
-		d.changeScope(func(s *model.Scope) { s.IdentityMatching = matching })
-		if w := d.do(request{anonymous: true, headers: []string{good}, body: `{"includeIdentity":true}`}); w.Code == 200 {
-			t.Errorf("matching %q: the token is somebody: %s", matching, w.Body)
+	inHeader := []string{good, "X-Client-Id: " + string(client), "X-Client-Secret: " + d.secret}
+	for _, headers := range [][]string{{good}, inHeader} {
+		d.changeScope(func(s *model.Scope) { s.IdentityMatching = "" })
+		if got := shown(t, d.harbour, request{anonymous: true, headers: headers, body: `{` + mreyes + `,"includeIdentity":true}`}); got != "mreyes  Porto" {
+			t.Errorf("the user is %q", got)
+		}
+		for _, matching := range []string{"", model.MatchMatcher} {
+			d.changeScope(func(s *model.Scope) { s.IdentityMatching = matching })
+			if w := d.do(request{anonymous: true, headers: headers, body: `{"includeIdentity":true}`}); w.Code == 200 {
+				t.Errorf("matching %q, %d headers: the token is somebody: %s", matching, len(headers), w.Body)
+			}
 		}
 	}
 }
