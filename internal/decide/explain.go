@@ -47,13 +47,12 @@ type ExplainAnswer struct {
 	residual   *engine.Residual
 }
 
-// Bounds of an answer: a pair is explained by its nearest policies, and one call explains so many pairs.
-const (
-	maxExplained     = 1000
-	toldCombinations = 3
-	toldPolicies     = 10
-	toldConditions   = 10
-)
+// maxExplained is how many pairs one call explains.
+const maxExplained = 1000
+
+// told is how much of an explanation is kept: a pair is explained by its nearest policies. Of a value there are more bytes
+// than are shown of it, so that it shows that it goes on.
+var told = engine.Bounds{Combinations: 3, Policies: 10, Conditions: 10, Values: 20, Bytes: 2_000}
 
 // Explain says why pairs are allowed or not, or by what each entry of the list is allowed. It agrees with Permit and Token.
 // The call must be authenticated. The audit record is written before it returns. Errors: those of Token, and 403 for a time
@@ -99,7 +98,6 @@ func (c *Call) explainPairs(ctx context.Context, req *ExplainRequest, b *binding
 	if pairsOf(b.snapshot, req.Resources) > maxExplained {
 		return "", model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxExplained)
 	}
-	most := engine.Bounds{Combinations: toldCombinations, Policies: toldPolicies, Conditions: toldConditions}
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		asset := r.asset(b.snapshot)
@@ -111,7 +109,7 @@ func (c *Call) explainPairs(ctx context.Context, req *ExplainRequest, b *binding
 			}
 			e := Explained{Template: r.Template, Path: r.Path, Action: action, Ignored: ignored}
 			if answer.Told {
-				e.Account = b.residual.Account(asset, action, most)
+				e.Account = b.residual.Account(asset, action, told)
 			} else {
 				e.Decision = b.residual.Evaluate(asset, action)
 				e.Policies = nil
@@ -187,7 +185,7 @@ func (a *ExplainAnswer) Granting() []model.PolicyID {
 
 // Standing shows WHO and WHEN of a policy in the situation that was asked about.
 func (a *ExplainAnswer) Standing(id model.PolicyID) (engine.PolicyTrace, bool) {
-	return a.residual.Standing(id)
+	return a.residual.Standing(id, told)
 }
 
 // Combinations is how many combinations of identity rows are judged.

@@ -64,9 +64,10 @@ type BranchTrace struct {
 // LineTrace is a line with the values on both sides, which must not be changed. A missing side makes every line false (V3).
 // For a branch that is limited to an identity template which the question lacks, Rule is zero and Template names it.
 type LineTrace struct {
-	Rule        model.Rule
-	Left, Right []string
-	Template    model.TemplateID
+	Rule                model.Rule
+	Left, Right         []string
+	LeftMore, RightMore int // values that Bounds leave out
+	Template            model.TemplateID
 }
 
 // Explain judges one asset and one action like Evaluate, keeping for every branch the line that failed. Of a stored type

@@ -92,8 +92,8 @@ func (t *term) branch(a *model.Asset) int {
 }
 
 // Standing shows the parts of a policy that do not depend on an asset, WHO and WHEN, cut down to what holds or comes nearest,
-// in the first combination of rows in which both hold, else in the first.
-func (r *Residual) Standing(id model.PolicyID) (trace PolicyTrace, ok bool) {
+// in the first combination of rows in which both hold, else in the first. It keeps every condition.
+func (r *Residual) Standing(id model.PolicyID, most Bounds) (trace PolicyTrace, ok bool) {
 	pol, ok := r.snapshot.policies.get(id)
 	if !ok {
 		return trace, false
@@ -103,7 +103,8 @@ func (r *Residual) Standing(id model.PolicyID) (trace PolicyTrace, ok bool) {
 		one := PolicyTrace{Policy: PolicyRef{pol.src.ID, pol.src.Name}, Restrict: pol.restrict}
 		p.traceWho(&one, pol, nearestBranch)
 		when := p.traceWhen(&one, pol, nearestBranch)
-		one.narrow(len(one.When))
+		most.Conditions = len(one.When)
+		one.narrow(most)
 		if i == 0 || one.Who && when {
 			trace = one
 		}

@@ -3,12 +3,15 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// Bounds limit what an Account keeps: combinations of a pair, policies of a combination, conditions of a policy.
-type Bounds struct{ Combinations, Policies, Conditions int }
+// Bounds limit what an Account keeps: combinations of a pair, policies of a combination, conditions of a policy, values of one
+// side of a line, bytes of a value.
+type Bounds struct{ Combinations, Policies, Conditions, Values, Bytes int }
 
 // Account is what a person wants to hear about one pair: of an allowed pair the policies that grant it, else the Restrict
 // policies that take it away and the Allow policies that come nearest to granting it. Alternatives are cut down to the one
@@ -75,7 +78,7 @@ func (r *Residual) combination(i int, t *assetType, action model.ActionID, about
 			break
 		}
 		trace := p.trace(pol, t.def.ID, action, about, nearestBranch)
-		trace.narrow(most.Conditions)
+		trace.narrow(most)
 		switch {
 		case !trace.Restrict:
 			out.nearness = out.nearness.or(trace.nearness)
@@ -126,7 +129,7 @@ func insertNearest[T any](list []T, one T, most int, of func(*T) nearness) []T {
 
 // narrow cuts every list of alternatives down to the one that holds or comes nearest, and finds out how near the policy
 // comes. Of the conditions it keeps a few, those first that do not hold.
-func (t *PolicyTrace) narrow(conditions int) {
+func (t *PolicyTrace) narrow(most Bounds) {
 	t.Groups = nearestBlocks(slices.DeleteFunc(t.Groups, func(g BlockTrace) bool { // of other templates: ignored (E5)
 		return slices.ContainsFunc(g.Branches, func(b BranchTrace) bool { return b.Failed != nil && b.Failed.Template != "" })
 	}))
@@ -139,7 +142,7 @@ func (t *PolicyTrace) narrow(conditions int) {
 	}
 	t.nearness = nearness{reasonRank(t.Stage), lines}
 	slices.SortStableFunc(t.When, func(a, b BlockTrace) int { return cmp.Compare(truth(a.Holds), truth(b.Holds)) })
-	t.Left = max(0, len(t.When)-conditions)
+	t.Left = max(0, len(t.When)-most.Conditions)
 	t.When = slices.Clip(t.When[:len(t.When)-t.Left])
 	for i := range t.Rulesets {
 		if b := &t.Rulesets[i]; b.Holds && len(b.Branches) > 0 && !b.Branches[0].Holds {
@@ -152,6 +155,42 @@ func (t *PolicyTrace) narrow(conditions int) {
 	if t.Restrict {
 		t.nearness.part++
 	}
+	for _, list := range [][]BlockTrace{t.Groups, t.Rulesets, t.When} {
+		for i := range list {
+			list[i].cut(most)
+		}
+	}
+}
+
+// cut keeps the first values of each line and the beginning of each. Calculated values are made anew for each line, and a
+// request may bring very many and very long ones: whole, they would be held once for each line of each pair.
+func (b *BlockTrace) cut(most Bounds) {
+	lines := []*LineTrace{b.Compared}
+	for i := range b.Branches {
+		lines = append(lines, b.Branches[i].Failed)
+	}
+	for _, l := range lines {
+		if l != nil {
+			l.Left, l.LeftMore = firstValues(l.Left, most)
+			l.Right, l.RightMore = firstValues(l.Right, most)
+		}
+	}
+}
+
+// firstValues shares no memory with texts that are cut, or left out.
+func firstValues(values []string, most Bounds) (first []string, more int) {
+	more = max(0, len(values)-most.Values)
+	first = slices.Clone(values[:len(values)-more])
+	for i, v := range first {
+		if len(v) > most.Bytes {
+			end := most.Bytes
+			for end > 0 && !utf8.RuneStart(v[end]) {
+				end--
+			}
+			first[i] = strings.Clone(v[:end])
+		}
+	}
+	return first, more
 }
 
 // nearestBlocks keeps one block of each template.

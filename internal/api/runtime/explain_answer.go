@@ -11,9 +11,8 @@ import (
 
 // What an explanation tells of texts that a request may bring in any number and length.
 const (
-	toldValues = 20
-	toldNames  = 50
-	toldRunes  = 256
+	toldNames = 50
+	toldRunes = 256
 )
 
 func (s *stream) comma(i int) {
@@ -257,9 +256,9 @@ func (s *stream) failedLine(l *engine.LineTrace) {
 		s.buf = append(s.buf, '}')
 		return
 	}
-	s.side(`,"failed":{"left":{`, l.Rule.Left.Side.String(), string(l.Rule.Left.Attribute), l.Left)
+	s.side(`,"failed":{"left":{`, l.Rule.Left.Side.String(), string(l.Rule.Left.Attribute), l.Left, l.LeftMore)
 	s.member(`,"operator":`, l.Rule.Op.String())
-	s.side(`,"right":{`, l.Rule.Ref.Side.String(), string(l.Rule.Ref.Attribute), l.Right)
+	s.side(`,"right":{`, l.Rule.Ref.Side.String(), string(l.Rule.Ref.Attribute), l.Right, l.RightMore)
 	s.buf = append(s.buf, '}')
 }
 
@@ -271,14 +270,14 @@ func (s *stream) compared(b *engine.BlockTrace) {
 			operator = "not in"
 		}
 	}
-	s.side(`,"compared":{"left":{`, "env", attribute, b.Compared.Left)
+	s.side(`,"compared":{"left":{`, "env", attribute, b.Compared.Left, b.Compared.LeftMore)
 	s.member(`,"operator":`, operator)
-	s.side(`,"right":{`, "", "", b.Compared.Right)
+	s.side(`,"right":{`, "", "", b.Compared.Right, b.Compared.RightMore)
 	s.buf = append(s.buf, '}')
 }
 
-// side writes one side of a comparison; literals have no attribute.
-func (s *stream) side(begin, side, attribute string, values []string) {
+// side writes one side of a comparison with its first values; literals have no attribute.
+func (s *stream) side(begin, side, attribute string, values []string, more int) {
 	s.buf = append(s.buf, begin...)
 	if side != "" {
 		s.member(`"side":`, side)
@@ -286,8 +285,8 @@ func (s *stream) side(begin, side, attribute string, values []string) {
 		s.buf = append(s.buf, ',')
 	}
 	s.buf = append(s.buf, `"values":`...)
-	s.some(values, toldValues)
-	s.left(`,"valuesLeft":`, len(values)-toldValues)
+	s.some(values, len(values))
+	s.left(`,"valuesLeft":`, more)
 	s.buf = append(s.buf, '}')
 }
 

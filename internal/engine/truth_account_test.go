@@ -1,0 +1,54 @@
+package engine_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// TestAccountHoldsLittle: PM V4: however many and however long the values are that lines compare, calculated ones and literals
+// included, an account keeps the first of them and of each the beginning, and says how many it leaves out.
+func TestAccountHoldsLittle(t *testing.T) {
+	w := edgeWorld(edgeAssets(2))
+	function := "UPPER(words)"
+	w.identityTemplates["I"] = model.IdentityTemplate{ID: "I", WorkspaceID: identityWorkspace, Attributes: []model.IdentityAttribute{
+		{ID: "words", Type: model.String},
+		{ID: "loud", Type: model.String, IsCalculated: true, CalculationFunction: &function},
+	}}
+	rule := model.Rule{Left: model.Ref{Side: model.SideIdentity, Attribute: "loud"}, Op: model.OpIn}
+	for i := range 3000 {
+		rule.Literals = append(rule.Literals, model.Literal{Text: fmt.Sprint("never ", i)})
+	}
+	for i := range 5 {
+		group, id := model.BlockID(fmt.Sprint("loud ", i)), model.PolicyID(fmt.Sprint("loud ", i))
+		w.blocks[group] = model.Block{ID: group, Kind: model.KindDynamicGroup, Template: "I", Branches: []model.Branch{{Rules: []model.Rule{rule}}}}
+		p := w.policies["allow"]
+		p.ID, p.DynamicGroups = id, []model.BlockID{group}
+		w.policies[id] = p
+	}
+	delete(w.policies, "allow")
+	words := []string{strings.Repeat("é", 1000)}
+	for i := range 2000 {
+		words = append(words, fmt.Sprint(i, strings.Repeat("w", 200)))
+	}
+	r := bind(t, build(t, w, 1), engine.Question{Applications: []model.ApplicationID{"app"}, Identities: []engine.Identity{
+		{Template: "I", EntityID: "i", Attributes: model.Attributes{"words": words}},
+	}})
+	most := engine.Bounds{Combinations: 3, Policies: 10, Conditions: 10, Values: 20, Bytes: 101}
+	a := r.Account(engine.Asset{Template: "T", Path: w.assets["T"][0].Path}, "read", most)
+	if a.Allowed || len(a.Told) != 1 || len(a.Told[0].Policies) != 5 {
+		t.Fatalf("%+v", a)
+	}
+	for _, p := range a.Told[0].Policies {
+		l := p.Groups[0].Branches[0].Failed
+		if len(l.Left) != 20 || len(l.Right) != 20 || l.LeftMore != 1981 || l.RightMore != 2980 {
+			t.Errorf("%s: %d values and %d more, %d and %d more", p.Policy.ID, len(l.Left), l.LeftMore, len(l.Right), l.RightMore)
+		}
+		if l.Left[0] != strings.Repeat("É", 50) || l.Left[1] != "0"+strings.Repeat("W", 100) || l.Right[19] != "never 19" {
+			t.Errorf("%s: %q, %q", p.Policy.ID, l.Left[:2], l.Right)
+		}
+	}
+}
