@@ -34,7 +34,8 @@ type Explained struct {
 	engine.Account
 }
 
-// ExplainAnswer says why, at one revision. It is for one goroutine.
+// ExplainAnswer says why, at one revision. It is for one goroutine. What it says once the context of Explain has ended is of no
+// account.
 type ExplainAnswer struct {
 	Simulated  bool // no decision: asked with a management token
 	Told       bool // policies may be told of; else only codes

@@ -28,15 +28,16 @@ func (r *Residual) Grounds(a *Access) *Grounds { return &Grounds{residual: r, se
 // Of gives for each action of the entry's set one ground for each of its policies, in their order.
 func (g *Grounds) Of(e *Entry) [][]Ground {
 	set := g.sets[e.Actions]
-	out := make([][]Ground, len(set))
+	out, missing := make([][]Ground, len(set)), 0
 	for n := range set {
 		out[n] = make([]Ground, len(set[n].Policies))
+		missing += len(out[n])
 	}
 	asset := e.described
 	if asset == nil {
 		asset = new(e.asset.asset(e.record))
 	}
-	for i := range g.residual.permutations {
+	for i := 0; missing > 0 && i < len(g.residual.permutations); i++ { // there may be very many
 		terms := g.residual.permutations[i].terms[e.asset.def.ID]
 		restricted := restrictedActions(terms, asset, set)
 		for j := range terms {
@@ -55,6 +56,7 @@ func (g *Grounds) Of(e *Entry) [][]Ground {
 				}
 				if branch > 0 {
 					out[n][at] = Ground{set[n].Policies[at], t.use.ruleset.src.ID, t.use.ruleset.src.Name, branch, i + 1}
+					missing--
 				}
 			}
 		}
@@ -98,19 +100,17 @@ func (r *Residual) Standing(id model.PolicyID, most Bounds) (trace PolicyTrace, 
 	if !ok {
 		return trace, false
 	}
+	p := &r.permutations[0]
 	for i := range r.permutations {
-		p := &r.permutations[i]
-		one := PolicyTrace{Policy: PolicyRef{pol.src.ID, pol.src.Name}, Restrict: pol.restrict}
-		p.traceWho(&one, pol, nearestBranch)
-		when := p.traceWhen(&one, pol, nearestBranch)
-		most.Conditions = len(one.When)
-		one.narrow(most)
-		if i == 0 || one.Who && when {
-			trace = one
-		}
-		if one.Who && when {
+		if q := &r.permutations[i]; q.inGroups(pol) && q.holdsWhen(pol) {
+			p = q
 			break
 		}
 	}
+	trace = PolicyTrace{Policy: PolicyRef{pol.src.ID, pol.src.Name}, Restrict: pol.restrict}
+	p.traceWho(&trace, pol, nearestBranch)
+	p.traceWhen(&trace, pol, nearestBranch)
+	most.Conditions = len(trace.When)
+	trace.narrow(most)
 	return trace, true
 }

@@ -43,8 +43,17 @@ func (x *exchange) explain() error {
 		x.answered()
 	}
 	s.buf = append(s.buf, '}')
+	x.awaited()
 	x.closeStream(s)
 	return nil
+}
+
+// awaited ends a call for which nobody waits any more: what was compared since says nothing, and what was sent must stay
+// visibly incomplete.
+func (x *exchange) awaited() {
+	if x.r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // maxOffset is how far from UTC a time zone is (README ruling 2).
@@ -97,11 +106,10 @@ func (x *exchange) explainedList(s *stream, a *decide.ExplainAnswer) {
 			return
 		}
 		x.answered()
+		x.awaited()
 		s.send()
 		for x.turn() != nil {
-			if x.r.Context().Err() != nil {
-				panic(http.ErrAbortHandler) // nobody waits; what was sent must stay visibly incomplete
-			}
+			x.awaited()
 		}
 	}
 	if a.Told {

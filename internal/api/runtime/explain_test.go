@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -265,6 +266,50 @@ func TestExplainNearest(t *testing.T) {
 	got = h.why(`{"resourceType":"CustomerColumns","resources":{"path":"c","action":"Mask"}}`).Explanations[0].Policies
 	if len(got) != 2 || got[1].PermissionID != "c-all" || len(got[1].Who) != 1 || got[1].Who[0].ID != "g-all" {
 		t.Errorf("a group that holds is nearer than one that does not: %+v", got)
+	}
+}
+
+// TestExplainListOfManyValues: PM V5, PM V6: comparisons of very many texts, which end when nobody waits any more, come to the
+// same when the list is written as when it was found: neither a branch nor a Restrict policy holds that did not.
+func TestExplainListOfManyValues(t *testing.T) {
+	h := toldHarbour(t)
+	within := func(side model.Side, id model.AttributeID) model.Branch {
+		out := model.Branch{Rules: []model.Rule{{
+			Left: model.Ref{Side: side, Attribute: id}, Op: model.OpContains, Ref: model.Ref{Side: model.SideIdentity, Attribute: "shift"},
+		}}}
+		if side == model.SideAsset {
+			out.IdentityTemplate = "Staff"
+		}
+		return out
+	}
+	h.update(func(tx *store.Tx) error {
+		_, err := tx.Identities("Staff").Put(model.Identity{EntityID: "roles", Attributes: model.Attributes{"grade": {"4"}, "roles": {"a", "b"}}})
+		freeze := harbourPolicies()[2]
+		freeze.ID, freeze.Rulesets = "freeze", []model.RulesetUse{{BlockID: "r-within", AllActions: true}}
+		return errors.Join(err, put(tx.Policies, freeze),
+			put(tx.Blocks, model.Block{ID: "r-within", Kind: model.KindRuleset, WorkspaceID: "a0", Template: "Loans", Name: "r-within", Branches: []model.Branch{
+				within(model.SideAsset, "branch"),
+			}}),
+			put(tx.Blocks, model.Block{ID: "r-loan", Kind: model.KindRuleset, WorkspaceID: "a0", Template: "Loans", Name: "r-loan", Branches: []model.Branch{
+				within(model.SideAsset, "branch"), {Rules: []model.Rule{rule(model.SideAsset, "amount", model.OpLessEqual, "5000")}},
+			}}),
+			put(tx.Blocks, model.Block{ID: "g-grade", Kind: model.KindDynamicGroup, WorkspaceID: "i0", Template: "Staff", Name: "g-grade", Branches: []model.Branch{
+				within(model.SideIdentity, "roles"), {Rules: []model.Rule{rule(model.SideIdentity, "grade", model.OpGreaterEqual, "3")}},
+			}}))
+	})
+	many := `"never"`
+	for i := range 3000 {
+		many += fmt.Sprintf(`,"never %d"`, i)
+	}
+	w := h.want(request{path: explainPath, body: `{"entityId":"roles","entityTypeId":"Staff","remoteIp":"198.51.100.9","entityAttributes":{"shift":[` + many + `]},` +
+		`"assetList":[{"template":"Loans","path":"loan-77","assetAttributes":{"branch":["x","y"],"amount":"4200"}}]}`}, 200, "")
+	for _, want := range []string{
+		`"actions":[{"action":"approve","grantedBy":[{"permissionId":"pol-40","ruleset":{"id":"r-loan","name":"r-loan","branch":2}}]}]`,
+		`"who":[{"id":"g-grade","name":"g-grade","kind":"DynamicGroup","holds":true,"branch":2,`,
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("lacks %s: %s", want, w.Body)
+		}
 	}
 }
 
