@@ -70,7 +70,7 @@ func TestGuidePages(t *testing.T) {
 		{"asset-types.md", []string{`"templateId":"Vaults"`, `"applicationId":"vault-desk"`, `"calculationFunction":"HASVALUE(branch)","isCalculated":true`}},
 		{"workspaces.md", []string{`"templateId":"Auditor"`, `"matcherValue":"auditor"`}},
 		{"environments.md", []string{`"enabled":false`, `"enabled":true`, `"audiences":["harbour"]`, `"key":"reviewer"`}},
-		{"jwt.md", []string{`{"tokenValidity":300,"response":[{"accessToken":"eyJ`, `"alg":"RS256"`, `"alg":"ES256","kid":null`, `"lifetimeSeconds":120`}},
+		{"jwt.md", []string{`{"tokenValidity":300,"response":[{"accessToken":"eyJ`, `"alg":"RS256"`, `"alg":"ES256","kid":null`, `"lifetimeSeconds":120`, "quay  EdDSA"}},
 		{"policy-tests.md", []string{"0 failed; ", "0 gained, 0 lost"}},
 		{"cli.md", []string{"night-desk: updated", "Ruleset", "mreyes", "acc/PT/001251", "dry run: nothing was changed", "written to report.csv", "EXPIRES"}},
 	}

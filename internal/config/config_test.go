@@ -183,3 +183,28 @@ func TestPrintedFormIsRead(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// runtime-api.md 8.6: keys of the environment are taken by their names as they are written, and shown nowhere.
+func TestKeysOfTheEnvironment(t *testing.T) {
+	got, err := Load(Sources{Environ: []string{"AMBIT_KEY_QUAY_1=SECRET=a\nb", "AMBIT_KEY_Gate=SECRET", "AMBIT_KEY_NONE=", "AMBIT_KEY=SECRET", "AMBIT_KEYS_DIR=/k"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]Secret{"QUAY_1": "SECRET=a\nb", "Gate": "SECRET"}, got.Keys); diff != "" || got.KeysDir != "/k" {
+		t.Error(diff, got.KeysDir)
+	}
+	asJSON, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{got.String(), fmt.Sprintf("%v %+v %#v", got, got, got), string(asJSON)} {
+		if strings.Contains(text, "SECRET") {
+			t.Errorf("shown: %s", text)
+		}
+	}
+	for _, bad := range []string{"keys: {A: b}", "keys: []"} {
+		if _, err := Load(Sources{File: write(t, bad)}); err == nil {
+			t.Errorf("%s is a setting", bad)
+		}
+	}
+}

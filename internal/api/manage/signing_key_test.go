@@ -248,3 +248,23 @@ func TestWhoseKeysTheyAre(t *testing.T) {
 	}
 	w.do("admin", "POST", env+"/scopes", `{"clientId":"ours","name":"x"}`).want(t, 201)
 }
+
+// MG-71, MG-74: a directory names keys and never holds them: applied where they are it changes nothing, and where they are not it
+// is refused whole until they have been put there.
+func TestSigningKeysAndDirectories(t *testing.T) {
+	w := newWorld(t)
+	w.keyed(token.AnswerKeysOptions{Secrets: w.options.Secrets})
+	body := keyBody(t, newPEM(t, model.AlgorithmEdDSA, nil))
+	w.do("tenant", "PUT", env+"/signing-keys/quay", body).want(t, 201)
+	w.do("admin", "POST", env+"/scopes", `{"clientId":"c1","name":"portal","jwtResponse":{"alg":"EdDSA","secretStore":"DATABASE","keyName":"quay"}}`).want(t, 201)
+	archive := w.do("admin", "GET", env+"/export?format=zip&include=scopes", "").want(t, 200).body
+	w.do("admin", "POST", env+"/apply?prune=true", archive, "Content-Type: application/zip").want(t, 200, `"unchanged":1`).wantHeaders(t, "Ambit-Result: unchanged")
+	w.do("viewer", "GET", env+"/signing-keys", "").want(t, 200, `"total":1`, `"name":"quay"`)
+	w.do("tenant", "DELETE", env+"/scopes/c1", "").want(t, 204)
+	other := environments + "/" + otherID
+	apply := func() answer { return w.do("tenant", "POST", other+"/apply", archive, "Content-Type: application/zip") }
+	apply().want(t, 400, "/0/jwtResponse/keyName: there is no key")
+	w.do("tenant", "PUT", other+"/signing-keys/quay", body).want(t, 201) // the same key may serve two environments
+	apply().want(t, 200, `"committed":true`)
+	w.do("tenant", "GET", other+"/scopes/c1", "").want(t, 200, `"secretStore":"DATABASE"`)
+}
