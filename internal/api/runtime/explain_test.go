@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	goruntime "runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -301,8 +304,9 @@ func TestExplainListOfManyValues(t *testing.T) {
 	for i := range 3000 {
 		many += fmt.Sprintf(`,"never %d"`, i)
 	}
-	w := h.want(request{path: explainPath, body: `{"entityId":"roles","entityTypeId":"Staff","remoteIp":"198.51.100.9","entityAttributes":{"shift":[` + many + `]},` +
-		`"assetList":[{"template":"Loans","path":"loan-77","assetAttributes":{"branch":["x","y"],"amount":"4200"}}]}`}, 200, "")
+	body := `{"entityId":"roles","entityTypeId":"Staff","remoteIp":"198.51.100.9","entityAttributes":{"shift":[` + many + `]},` +
+		`"assetList":[{"template":"Loans","path":"loan-77","assetAttributes":{"branch":["x","y"],"amount":"4200"}}]}`
+	w := h.want(request{path: explainPath, body: body}, 200, "")
 	for _, want := range []string{
 		`"actions":[{"action":"approve","grantedBy":[{"permissionId":"pol-40","ruleset":{"id":"r-loan","name":"r-loan","branch":2}}]}]`,
 		`"who":[{"id":"g-grade","name":"g-grade","kind":"DynamicGroup","holds":true,"branch":2,`,
@@ -311,6 +315,21 @@ func TestExplainListOfManyValues(t *testing.T) {
 			t.Errorf("lacks %s: %s", want, w.Body)
 		}
 	}
+	// nobody waits any more once the answer is found: what would be written now is of no account, and is not sent
+	r := httptest.NewRequest(http.MethodPost, explainPath, strings.NewReader(body))
+	ctx, leave := context.WithCancel(r.Context())
+	r.Header = http.Header{"X-Client-Id": {string(client)}, "X-Client-Secret": {h.secret}}
+	h.service = decide.New(decide.Options{
+		Directory: h.directory, Secrets: h.secrets, Clock: func() time.Time { return noon }, Audit: dropping{h.records, leave},
+	})
+	h.handler = Handler(Options{Service: h.service, Directory: h.directory})
+	left := httptest.NewRecorder()
+	defer func() {
+		if broken := recover(); broken != http.ErrAbortHandler || left.Body.Len() > 0 { //nolint:errorlint // as net/http compares it
+			t.Errorf("ended with %v, sent %s", broken, left.Body)
+		}
+	}()
+	h.handler.ServeHTTP(left, r.WithContext(ctx))
 }
 
 // TestExplainRows: PM E20, RT-82: with rows judged by themselves the combination that grants is told, or the nearest one.
