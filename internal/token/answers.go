@@ -148,7 +148,7 @@ func (a *AnswerKeys) Choose(scope *model.Scope, stored *model.SigningKey) (*Answ
 	case r.KeyID != "" && r.KeyID != key.kid:
 		problems.Add("/jwtResponse/kid", "the kid of the key is %q", key.kid)
 	}
-	if a.fresh.Load() {
+	if a.fresh.CompareAndSwap(true, false) {
 		_ = a.Refresh() // the next one, which is logged, tells what is wrong
 	}
 	return key, problems.OrNil()
@@ -180,8 +180,8 @@ func (a *AnswerKeys) PublicKeys(stored ...model.SigningKey) ([]jwk.Key, error) {
 	for _, k := range given {
 		add(k.kid, k.public)
 	}
-	slices.SortStableFunc(stored, func(x, y model.SigningKey) int { return cmp.Compare(min(len(x.Retired), 1), min(len(y.Retired), 1)) })
-	for _, k := range stored {
+	signFirst := func(x, y model.SigningKey) int { return cmp.Compare(min(len(x.Retired), 1), min(len(y.Retired), 1)) }
+	for _, k := range slices.SortedStableFunc(slices.Values(stored), signFirst) {
 		if k.Retired != "" && !now.Before(k.Until) {
 			continue
 		}
