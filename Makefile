@@ -5,6 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/ambit-authz/ambit/internal/cli.Version=$(VERSION)
 TOOLS   := $(CURDIR)/.tools
 
+MODELS  ?= 100000
 LISTEN  ?= 127.0.0.1:8010
 
 # Packages in which goroutines share memory; the race detector costs too much elsewhere. Left out there: comparisons that
@@ -13,7 +14,7 @@ RACE      := ./internal/engine/... ./internal/store/... ./internal/decide/... ./
              ./internal/token/... ./internal/audit/... ./internal/api/... ./internal/app/... ./internal/agree/...
 RACE_SKIP := ^(TestAllEndpointsAgree|TestRandomAgainstOPA|TestRandomAgainstReference|TestIncrementalEqualsRebuilt|TestManyRows|TestKill|TestImpactOfManyPairs|TestAssetTemplateListIsQuick)$$
 
-.PHONY: help run build test race bench bench-full fuzz lint generate release clean
+.PHONY: help run build test agree race bench bench-full fuzz lint generate release clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -31,6 +32,10 @@ test: ## vet and test everything; installs the database servers that tests start
 	$(GO) test -timeout 15m ./...
 	$(GO) test -count=1 -tags mariadb -run MariaDB ./internal/engine/sqltext
 	@if [ -f bench/go.mod ]; then echo "cd bench && $(GO) test ./..."; cd bench && $(GO) test -timeout 10m ./...; fi
+
+agree: ## ask every endpoint in MODELS random states of an environment, 100,000 if not told; minutes
+	scripts/databases.sh
+	AMBIT_MODELS=$(MODELS) $(GO) test -count=1 -v -timeout 30m -run '^TestAllEndpointsAgree$$' ./internal/agree
 
 race: ## test the concurrent packages with the race detector
 	scripts/databases.sh

@@ -29,7 +29,7 @@ func TestAllEndpointsAgree(t *testing.T) {
 		n, err = strconv.Atoi(text)
 		check(t, err)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // little is kept, so that collecting it seldom costs little
+	defer debug.SetGCPercent(debug.SetGCPercent(2000)) // little is kept, so that collecting it seldom costs little
 	workers := max(1, runtime.GOMAXPROCS(0))
 	total := &tally{reasons: map[string]int{}}
 	var mu sync.Mutex

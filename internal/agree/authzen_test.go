@@ -54,7 +54,7 @@ func (q *question) surroundings() string {
 // plain asks with the identities' rows pooled, as AuthZEN always does.
 func (q *question) plain() *question {
 	one := *q
-	one.combined = false
+	one.combined, one.common = false, ""
 	return &one
 }
 

@@ -43,6 +43,8 @@ type question struct {
 	people      []who
 	focus       who // asked of by more endpoints than the others
 	claims      []claim
+	common      string          // what circumstances gives, once it was asked
+	askers      map[who1]string // what asker gave
 
 	permitted map[who1]map[pair]verdict // by identity
 	by        map[pair][]string         // policies that grant the focus its pairs
@@ -91,7 +93,7 @@ func (c *tally) add(d *tally) {
 func newQuestion(t *testing.T, w *world, s *stack, d *databases, count *tally) *question {
 	q := &question{
 		world: w, stack: s, databases: d, t: t, count: count, environment: model.Attributes{}, context: model.Attributes{},
-		ip: pick(w, sources), offset: pick(w, []float64{0, 0, 5.5, -14}), combined: w.chance(30), permitted: map[who1]map[pair]verdict{},
+		ip: pick(w, sources), offset: pick(w, []float64{0, 0, 5.5, -14}), combined: w.chance(30), permitted: map[who1]map[pair]verdict{}, askers: map[who1]string{},
 	}
 	for _, id := range []model.AttributeID{"s", "n"} {
 		typ := model.String
@@ -141,12 +143,20 @@ func text(v any) string {
 
 // circumstances are the members of a v3 body that all requests have in common, with a comma before them.
 func (q *question) circumstances() string {
-	return fmt.Sprintf(`,"environment":%s,"remoteIp":%q,"timeZoneOffset":%v,"combinedMultiValue":%t`, text(q.environment), q.ip, q.offset, q.combined)
+	if q.common == "" {
+		q.common = fmt.Sprintf(`,"environment":%s,"remoteIp":%q,"timeZoneOffset":%v,"combinedMultiValue":%t`, text(q.environment), q.ip, q.offset, q.combined)
+	}
+	return q.common
 }
 
 // asker are the members of a v3 body that name an identity, without a comma.
 func (q *question) asker(w who) string {
-	return fmt.Sprintf(`"entityTypeId":%s,"entityId":%s,"contextData":%s`, text(w.template), text(w.EntityID), text(q.context))
+	named, known := q.askers[w.key()]
+	if !known {
+		named = fmt.Sprintf(`"entityTypeId":%s,"entityId":%s,"contextData":%s`, text(w.template), text(w.EntityID), text(q.context))
+		q.askers[w.key()] = named
+	}
+	return named
 }
 
 func (c claim) asset() string {

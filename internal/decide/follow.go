@@ -114,6 +114,9 @@ func (d *Directory) followFeed(ctx context.Context) error {
 			return err
 		}
 		d.cursor = commits[len(commits)-1].Sequence
+		if len(commits) < feedLimit {
+			return nil // what came after is announced
+		}
 	}
 }
 

@@ -90,11 +90,11 @@ func ahead[V any](from iter.Seq2[V, error]) iter.Seq2[V, error] {
 		}()
 		go func() {
 			defer close(batches)
-			next := make([]item, 0, batch)
+			var next []item // grows with what there is: most changes are of a few records
 			pass := func() bool {
 				select {
 				case batches <- next:
-					next = make([]item, 0, batch)
+					next = nil
 					return true
 				case <-stop:
 					return false

@@ -74,11 +74,7 @@ func TooDeep(body []byte) bool {
 		case '}', ']':
 			depth--
 		case '"':
-			for i++; i < len(body) && body[i] != '"'; i++ {
-				if body[i] == '\\' {
-					i++
-				}
-			}
+			i = textEnd(body, i)
 		}
 	}
 	return false
@@ -87,15 +83,12 @@ func TooDeep(body []byte) bool {
 // Elements yields the elements of an array that is known to be well formed.
 func Elements(array jsontext.Value) iter.Seq[jsontext.Value] {
 	return func(yield func(jsontext.Value) bool) {
-		dec := jsontext.NewDecoder(bytes.NewBuffer(array), jsontext.AllowDuplicateNames(true))
-		if _, err := dec.ReadToken(); err != nil {
-			return
-		}
-		for dec.PeekKind() != jsontext.KindEndArray {
-			value, err := dec.ReadValue()
-			if err != nil || !yield(value) {
+		for at := next(array, 1); at < len(array) && array[at] != ']'; {
+			value := array[at:valueEnd(array, at)]
+			if !yield(value) {
 				return
 			}
+			at = next(array, at+len(value))
 		}
 	}
 }
@@ -103,25 +96,67 @@ func Elements(array jsontext.Value) iter.Seq[jsontext.Value] {
 // Members yields the members of an object that is known to be well formed, except those that are null.
 func Members(object jsontext.Value) iter.Seq2[string, jsontext.Value] {
 	return func(yield func(string, jsontext.Value) bool) {
-		dec := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true))
-		if _, err := dec.ReadToken(); err != nil {
-			return
-		}
-		for dec.PeekKind() != jsontext.KindEndObject {
-			name, err := dec.ReadToken()
-			if err != nil {
-				return
+		for at := next(object, 1); at < len(object) && object[at] != '}'; {
+			name := object[at:valueEnd(object, at)]
+			at = next(object, at+len(name))
+			value := object[at:valueEnd(object, at)]
+			if value.Kind() != jsontext.KindNull {
+				if key, _ := Scalar(name); !yield(key, value) {
+					return
+				}
 			}
-			key := name.String()
-			value, err := dec.ReadValue()
-			if err != nil {
-				return
-			}
-			if value.Kind() != jsontext.KindNull && !yield(key, value) {
-				return
-			}
+			at = next(object, at+len(value))
 		}
 	}
+}
+
+// next is where the next value, name or closing bracket of well-formed JSON begins.
+func next(b []byte, at int) int {
+	for at < len(b) && (b[at] <= ' ' || b[at] == ',' || b[at] == ':') {
+		at++
+	}
+	return at
+}
+
+// valueEnd is where the value that begins at a place of well-formed JSON ends.
+func valueEnd(b []byte, at int) int {
+	depth := 0
+	for ; at < len(b); at++ {
+		switch b[at] {
+		case '"':
+			at = textEnd(b, at)
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		case ',', ':', ' ', '\t', '\r', '\n':
+			continue
+		default:
+			for at+1 < len(b) && isPlain(b[at+1]) {
+				at++
+			}
+		}
+		if depth <= 0 {
+			return min(at+1, len(b))
+		}
+	}
+	return len(b)
+}
+
+// textEnd is the place of the quotation mark that ends the text which begins at a place.
+func textEnd(b []byte, at int) int {
+	for at++; at < len(b) && b[at] != '"'; at++ {
+		if b[at] == '\\' {
+			at++
+		}
+	}
+	return at
+}
+
+// isPlain reports whether a byte may stand in a number, in true, false or null.
+func isPlain(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
 }
 
 // Scalar is the text of a string, number or boolean (runtime-api.md 3.3); numbers keep their literal text.

@@ -26,7 +26,8 @@ type shape[K comparable, V any] struct {
 	replaces func(old, v *V) bool
 }
 
-// collection implements store.Collection on the table object.
+// collection implements store.Collection on the table object. Its queries name their index: else SQLite weighs the partial index
+// object_client, which depends on the collection's name, and prepares the statement anew each time one is bound.
 type collection[K comparable, V any] struct {
 	shape[K, V]
 	t           *transaction
@@ -54,7 +55,7 @@ func (c collection[K, V]) load(key K) (o object, found bool, err error) {
 		return o, false, err
 	}
 	owner, id := c.parts(key)
-	err = c.t.exec("find", `SELECT ordinal, body, created_at, updated_at, revision FROM object
+	err = c.t.exec("find", `SELECT ordinal, body, created_at, updated_at, revision FROM object INDEXED BY object_key
 		WHERE environment = ? AND collection = ? AND owner = ? AND key = ?`,
 		func(row *sqlite.Stmt) error {
 			found = true
@@ -107,9 +108,9 @@ func (c collection[K, V]) bodies() (out [][]byte, err error) {
 	if err := c.t.readable(); err != nil {
 		return nil, err
 	}
-	query := "SELECT body FROM object WHERE environment = ? AND collection = ? ORDER BY owner, key"
+	query := "SELECT body FROM object INDEXED BY object_key WHERE environment = ? AND collection = ? ORDER BY owner, key"
 	if c.inserted {
-		query = "SELECT body FROM object WHERE environment = ? AND collection = ? ORDER BY ordinal"
+		query = "SELECT body FROM object INDEXED BY object_key WHERE environment = ? AND collection = ? ORDER BY ordinal"
 	}
 	err = c.t.exec("find", query, func(row *sqlite.Stmt) error {
 		out = append(out, columnBytes(row, 0))

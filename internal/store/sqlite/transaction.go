@@ -120,7 +120,7 @@ func (t *transaction) readyInside() error {
 	}
 	if t.exists == nil {
 		found := false
-		err := t.exec("put", "SELECT 1 FROM object WHERE environment = '' AND collection = ? AND owner = '' AND key = ?",
+		err := t.exec("put", "SELECT 1 FROM object INDEXED BY object_key WHERE environment = '' AND collection = ? AND owner = '' AND key = ?",
 			func(*sqlite.Stmt) error { found = true; return nil }, store.Environments, t.write.Environment)
 		if err != nil {
 			return err
