@@ -4,16 +4,16 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// tags makes and checks ETags. They are keyed, since they are made of secrets: the values of identities and tokens. The key
-// is of this process alone, so that after a restart, and on another node, an ETag is not known and the whole answer comes.
+// tags makes and checks ETags. They are keyed, since they are made of secrets: the values of identities and tokens, and the
+// time when a condition of a policy turns. The key is of this process alone, so that after a restart, and on another node, an
+// ETag is not known and the whole answer comes.
 type tags struct{ key [32]byte }
 
 // tagDigest is a question, told by nobody else's key.
@@ -28,6 +28,7 @@ func newTags() (t tags) {
 const (
 	purposeDigest byte = iota
 	purposeTag
+	purposeWindow
 )
 
 func (t *tags) mac(purpose byte, text []byte) (out tagDigest) {
@@ -41,7 +42,7 @@ func (t *tags) mac(purpose byte, text []byte) (out tagDigest) {
 func (t *tags) digest(key []byte) tagDigest { return t.mac(purposeDigest, key) }
 
 // make gives the ETag of an answer that was found at from. One that time may change is good from that second up to until,
-// which is zero for every other, and says so.
+// which is zero for every other, and carries these two, readable to nobody else.
 func (t *tags) make(question tagDigest, from, until time.Time) string {
 	if until.IsZero() {
 		return t.sign(question, 0, 0)
@@ -54,10 +55,33 @@ func (t *tags) sign(question tagDigest, from, until int64) string {
 	mac := t.mac(purposeTag, binary.BigEndian.AppendUint64(text, uint64(until)))
 	tag := base64.RawURLEncoding.EncodeToString(mac[:])
 	if until != 0 {
-		tag += fmt.Sprintf(".%d.%d", from, until)
+		window := t.cover(mac, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(from)), uint64(until)))
+		tag += "." + base64.RawURLEncoding.EncodeToString(window)
 	}
 	return `"` + tag + `"`
 }
+
+// cover makes the window of a tag unreadable, and readable again. What it is covered with is used for no other window, since
+// mac is made of the window.
+func (t *tags) cover(mac tagDigest, window []byte) []byte {
+	with := t.mac(purposeWindow, mac[:])
+	subtle.XORBytes(window, window, with[:])
+	return window
+}
+
+// window reads from when to when a timed tag says that it is good; ok is false for one that cannot be read.
+func (t *tags) window(mac, covered string) (from, until int64, ok bool) {
+	text, err := base64.RawURLEncoding.DecodeString(mac)
+	window, unreadable := base64.RawURLEncoding.DecodeString(covered)
+	if err != nil || unreadable != nil || len(text) != sha256.Size || len(window) != windowSize {
+		return 0, 0, false
+	}
+	window = t.cover(tagDigest(text), window)
+	return int64(binary.BigEndian.Uint64(window)), int64(binary.BigEndian.Uint64(window[8:])), true
+}
+
+// windowSize is that of two times.
+const windowSize = 16
 
 // good gives the ETag among those of If-None-Match whose answer would be given at the instant; "" = there is none. Weak ones
 // count (RFC 9110, 13.1.2).
@@ -65,12 +89,9 @@ func (t *tags) good(lines []string, question tagDigest, at time.Time) string {
 	for _, line := range lines {
 		for tag, rest := nextTag(line); tag != ""; tag, rest = nextTag(rest) {
 			var from, until int64
-			if _, window, timed := strings.Cut(strings.Trim(tag, `"`), "."); timed {
-				start, end, _ := strings.Cut(window, ".")
-				var unreadable [2]error
-				from, unreadable[0] = strconv.ParseInt(start, 10, 64)
-				until, unreadable[1] = strconv.ParseInt(end, 10, 64)
-				if unreadable != [2]error{} || at.Unix() < from || at.Unix() >= until {
+			if mac, covered, timed := strings.Cut(strings.Trim(tag, `"`), "."); timed {
+				var ok bool
+				if from, until, ok = t.window(mac, covered); !ok || at.Unix() < from || at.Unix() >= until {
 					continue
 				}
 			}

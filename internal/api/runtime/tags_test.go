@@ -1,6 +1,9 @@
 package runtime
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,7 +21,8 @@ func TestIfNoneMatch(t *testing.T) {
 	good := keys.make(question, noon, time.Time{})
 	other := keys.make(keys.digest([]byte("another")), noon, time.Time{})
 	timed := keys.make(question, noon, noon.Add(time.Minute))
-	forged := strings.Replace(timed, fmt.Sprint(noon.Add(time.Minute).Unix()), fmt.Sprint(noon.Add(time.Hour).Unix()), 1)
+	longer := keys.make(question, noon, noon.Add(time.Hour))
+	forged := timed[:strings.Index(timed, ".")] + longer[strings.Index(longer, "."):]
 	foreign := newTags()
 	for _, k := range []struct {
 		name  string
@@ -50,12 +54,29 @@ func TestIfNoneMatch(t *testing.T) {
 		{"timed, in its first second", []string{timed}, 999 * time.Millisecond, timed},
 		{"timed, prolonged", []string{forged}, 0, ""},
 		{"timed, without its window", []string{timed[:strings.Index(timed, ".")] + `"`}, 0, ""},
-		{"timed, of zeros", []string{strings.Trim(good, `"`) + `.0.0"`}, 0, ""},
-		{"timed, with a window that is none", []string{`"` + strings.Trim(good, `"`) + `.x.y"`, good}, 0, good},
+		{"timed, of zeros", []string{`"` + strings.Trim(good, `"`) + "." + strings.Repeat("A", 22) + `"`}, 0, ""},
+		{"timed, with a window that is none", []string{`"` + strings.Trim(good, `"`) + `.x.y"`, `"x` + timed[44:], good}, 0, good},
 	} {
 		if got := keys.good(k.lines, question, noon.Add(k.after)); got != k.want {
 			t.Errorf("%s: %q, want %q", k.name, got, k.want)
 		}
+	}
+}
+
+// PM 4.8: when a condition of a policy turns is for nobody to read in an ETag, nor to work out of two of them.
+func TestWindowsAreCovered(t *testing.T) {
+	keys := newTags()
+	question := keys.digest([]byte("question"))
+	covered := func(until time.Time) []byte {
+		tag := strings.Trim(keys.make(question, noon, until), `"`)
+		out, err := base64.RawURLEncoding.DecodeString(tag[strings.Index(tag, ".")+1:])
+		check(t, err)
+		return out
+	}
+	a, b := covered(noon.Add(time.Minute)), covered(noon.Add(time.Hour))
+	plain := binary.BigEndian.AppendUint64(nil, uint64(noon.Unix()))
+	if len(a) != 16 || bytes.Equal(a[:8], b[:8]) || bytes.Equal(a[:8], plain) || bytes.Equal(b[:8], plain) {
+		t.Errorf("%x and %x, from %x", a, b, plain)
 	}
 }
 
