@@ -184,3 +184,22 @@ func list(t *testing.T) []Package {
 	}
 	return packages
 }
+
+// TestClientStandsAlone: who builds a program with the client takes nothing else into it.
+func TestClientStandsAlone(t *testing.T) {
+	found := false
+	for _, p := range list(t) {
+		if p.ImportPath != module+"/client" {
+			continue
+		}
+		found = true
+		for _, path := range p.Imports {
+			if foreign(path) || strings.HasPrefix(path, module) {
+				t.Errorf("client imports %s, and may import the standard library only", path)
+			}
+		}
+	}
+	if !found {
+		t.Error("client is missing")
+	}
+}

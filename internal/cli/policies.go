@@ -10,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/open-policy-agent/opa/v1/ast"
+	"go.yaml.in/yaml/v3"
 )
 
 // workspace is the authorization workspace that a command is about.
@@ -272,16 +272,34 @@ func (c *listBlocks) Run(ctx context.Context, k *kong.Context, s Streams) error 
 	return errors.Join(out.print(list), out.end())
 }
 
-// headers are the metadata of the building blocks of a module (policy-model.md 6). The rules of a block follow each other,
+// headers are the metadata of the building blocks of a module (policy-model.md 6). The branches of a block follow each other,
 // each under the same header.
-func headers(text []byte) ([]jsontext.Value, error) {
-	module, err := ast.ParseModuleWithOpts("", string(text), ast.ParserOptions{RegoVersion: ast.RegoV1, ProcessAnnotation: true})
-	if err != nil {
-		return nil, err
-	}
+func headers(module []byte) ([]jsontext.Value, error) {
 	var out []jsontext.Value
-	for _, a := range module.Annotations {
-		row, err := json.Marshal(a.Custom["plainid"], json.Deterministic(true))
+	var header strings.Builder // what the comment lines hold
+	for line := range strings.Lines(string(module) + "\n") {
+		if comment, more := strings.CutPrefix(line, "#"); more {
+			header.WriteString(strings.TrimPrefix(comment, " "))
+			continue
+		}
+		text, opens := strings.CutPrefix(header.String(), "METADATA\n")
+		header.Reset()
+		if !opens {
+			continue
+		}
+		var m struct {
+			Custom struct {
+				PlainID map[string]yaml.Node `yaml:"plainid"`
+			} `yaml:"custom"`
+		}
+		if err := yaml.Unmarshal([]byte(text), &m); err != nil {
+			return nil, err
+		}
+		block := map[string]string{} // all are texts, one that looks like a number too
+		for key, value := range m.Custom.PlainID {
+			block[key] = value.Value
+		}
+		row, err := json.Marshal(block, json.Deterministic(true))
 		if err != nil {
 			return nil, err
 		}
