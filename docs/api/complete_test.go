@@ -104,3 +104,63 @@ func hasExample(content openapi3.Content) bool {
 	}
 	return binary
 }
+
+// TestFieldsOfOwnCallsAreDescribed: what a field of a call means that PlainID's documentation does not know is told by this
+// description, or nowhere.
+func TestFieldsOfOwnCallsAreDescribed(t *testing.T) {
+	own := 0
+	each(t, func(name, _, path string, operation *openapi3.Operation) {
+		if !strings.Contains(path, "/explain/") && !strings.HasSuffix(path, "/changes") && !strings.HasSuffix(path, "/watch") && !strings.Contains(path, "/signing-keys") {
+			return
+		}
+		own++
+		for _, p := range operation.Parameters {
+			if p.Value.In == openapi3.ParameterInPath && p.Value.Name == "envId" {
+				continue
+			}
+			if p.Value.Description == "" {
+				t.Errorf("%s: parameter %s", name, p.Value.Name)
+			}
+		}
+		var contents []openapi3.Content
+		if operation.RequestBody != nil {
+			contents = append(contents, operation.RequestBody.Value.Content)
+		}
+		for status, response := range operation.Responses.Map() {
+			if strings.HasPrefix(status, "2") {
+				contents = append(contents, response.Value.Content)
+			}
+		}
+		for _, content := range contents {
+			for _, media := range content {
+				for _, field := range undescribed(media.Schema) {
+					t.Errorf("%s: %s", name, field)
+				}
+			}
+		}
+	})
+	if own < 8 {
+		t.Errorf("found %d calls of Ambit's own", own)
+	}
+}
+
+// undescribed are the fields of a schema, which must not hold itself, that say not what they are, nor of what they are a list.
+func undescribed(ref *openapi3.SchemaRef) []string {
+	if ref == nil || ref.Value == nil {
+		return nil
+	}
+	s := ref.Value
+	var out []string
+	for name, field := range s.Properties {
+		if field.Value.Description == "" && (field.Value.Items == nil || field.Value.Items.Value.Description == "") {
+			out = append(out, name)
+		}
+		for _, below := range undescribed(field) {
+			out = append(out, name+"."+below)
+		}
+	}
+	for _, part := range slices.Concat(s.AllOf, s.AnyOf, s.OneOf, openapi3.SchemaRefs{s.Items, s.AdditionalProperties.Schema}) {
+		out = append(out, undescribed(part)...)
+	}
+	return out
+}
