@@ -61,8 +61,8 @@ func administer(t testing.TB, dir, statement string) {
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, statement); err != nil {
+	_, err = c.Exec(ctx, statement)
+	if err := errors.Join(err, c.Close(ctx)); err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
 }
@@ -93,12 +93,12 @@ func start() (*server, error) {
 		return nil, err
 	}
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres",
-		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync") //nolint:gosec // the program that this machine has; only tests call it
 	initdb.Dir, initdb.SysProcAttr = dir, owner
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	shell := exec.Command("sh", "-c", watch, "sh", bin, dir)
+	shell := exec.Command("sh", "-c", watch, "sh", bin, dir) //nolint:gosec // the script is above; only tests call it
 	shell.Dir, shell.SysProcAttr = dir, owner
 	leash, err := shell.StdinPipe()
 	if err != nil {
