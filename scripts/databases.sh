@@ -11,7 +11,7 @@ postgresql() {
 }
 
 mariadb() {
-  PATH=$PATH:/usr/sbin command -v mariadbd > /dev/null && command -v mariadb-install-db > /dev/null
+  PATH=$PATH:/usr/sbin:/usr/libexec command -v mariadbd > /dev/null && command -v mariadb-install-db > /dev/null
 }
 
 missing=()
