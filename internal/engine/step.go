@@ -201,16 +201,21 @@ func (r *Residual) Weight() int {
 	for i := range r.permutations {
 		n += 4 * each
 		for _, terms := range r.permutations[i].terms {
-			n += 2 * each
+			n += 2*each + each*len(terms)
 			for j := range terms {
-				n += each
-				for _, b := range terms[j].branches {
-					n += each
-					if b.src.fixed == nil {
-						n += 3 * each * len(b.predicates)
-					}
-				}
+				n += weigh(terms[j].branches, each)
 			}
+		}
+	}
+	return n
+}
+
+// weigh estimates the bytes of branches. What is the same for every question belongs to the snapshot.
+func weigh(branches []boundBranch, each int) int {
+	n := each * len(branches)
+	for _, b := range branches {
+		if b.src.fixed == nil {
+			n += 3 * each * len(b.predicates)
 		}
 	}
 	return n

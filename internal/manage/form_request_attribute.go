@@ -28,16 +28,6 @@ func (f *requestAttributeForm) attribute() (model.RequestAttribute, error) {
 	return a, a.Validate()
 }
 
-// ParseRequestAttribute reads the exported form of a request attribute and checks it. The workspace is the caller's to
-// set.
-func ParseRequestAttribute(body []byte) (model.RequestAttribute, error) {
-	var f requestAttributeForm
-	if err := decode(body, &f); err != nil {
-		return model.RequestAttribute{}, err
-	}
-	return f.attribute()
-}
-
 // ParseRequestAttributes reads the list of an authorization workspace's request attributes and checks them
 // (policy-model.md 3.9, management-api.md 17).
 func ParseRequestAttributes(body []byte) ([]model.RequestAttribute, error) {

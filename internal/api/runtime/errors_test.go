@@ -76,7 +76,7 @@ func TestRefusals(t *testing.T) {
 		{"RT-80 unknown format", `{` + mreyes + `,"accessTokenFormat":"XML"}`, 400, "accessTokenFormat: must be one of JSON, JWT, StandardJWT"},
 		{"RT-43 unknown template", `{"entityId":"mreyes","entityTypeId":"Crew"}`, 403, unmatched},
 		{"3.6 template before identity", `{"entityTypeId":"Crew"}`, 403, unmatched},
-		{"RT-50 unknown identity", `{"entityId":"nobody"}`, 404, "MemberNotFoundError: identity not found"},
+		{"RT-50 PM-29 unknown identity", `{"entityId":"nobody"}`, 404, "MemberNotFoundError: identity not found"},
 		{"RT-46 no id", `{"entityTypeId":"Staff"}`, 400, "entityId: required"},
 		{"RT-46 empty id", `{"entityId":"","entityTypeId":"Staff"}`, 400, "entityId: required"},
 		{"RT-52 repeated template", `{` + mreyes + `,"additionalIdentities":[{"entityId":"tokafor"}]}`, 400, "additionalIdentities: two identities of template Staff"},
