@@ -43,7 +43,8 @@ func settings(v reflect.Value, prefix string, out map[string]reflect.Value) {
 	for i := range v.NumField() {
 		key := v.Type().Field(i).Tag.Get("koanf")
 		switch {
-		case key == "-":
+		case key == "-": // from variables alone
+			out["AMBIT_KEY_NAME"] = v.Field(i)
 		case v.Field(i).Kind() == reflect.Struct:
 			settings(v.Field(i), prefix+key+".", out)
 		default:

@@ -5,6 +5,11 @@
 // opens a Call, and Call.Token. A Call is authenticated before it can ask anything: an answer without a checked
 // credential, a snapshot and, where it is required, a durable audit record does not exist.
 //
+// A file is one topic. The snapshots: directory, follow, change, read. Who calls, and for whom: scope, access, simulate,
+// question. The questions: token (with choose and sign), permit, evaluation, call (an HTTP call told by API mappers, with the
+// call_ files), users, resolution (with sql), policies, search, explain. Answers that were given: earlier gives them again;
+// past, changes, watch and live tell what became of a list.
+//
 // The package fails closed: whatever goes wrong is an error, never a shorter answer. One call sees one revision of one
 // environment. It must never put a secret or a token into an error, a log or an audit record.
 package decide
