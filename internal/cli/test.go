@@ -38,7 +38,12 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 		return err
 	}
 	defer directory.body.Close()
-	report, err := app.TestPolicies(ctx, directory.body, files)
+	report, notes, err := app.TestPolicies(ctx, directory.body, files)
+	for _, note := range notes {
+		if !strings.HasSuffix(note, " ignored") { // files of other kinds, which apply names, may well lie in a repository
+			fmt.Fprintln(s.Err, "note:", note)
+		}
+	}
 	var broken model.Errors
 	if errors.As(err, &broken) {
 		for _, e := range broken {

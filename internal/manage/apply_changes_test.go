@@ -103,11 +103,16 @@ func TestApplyAffected(t *testing.T) {
 // MG-71: the notes name everything that was left out.
 func TestApplyNotes(t *testing.T) {
 	w := newWorld(t).bare()
-	report := w.apply(backup().with(files{"environment/policy-states.json": "-", "authorization-workspaces/Docks/asset-types/notes.txt": "x", "authorization-workspaces/Piers/policies/": ""}),
+	report := w.apply(backup().with(files{
+		"environment/policy-states.json": "-", "authorization-workspaces/Docks/asset-types/notes.txt": "x",
+		"authorization-workspaces/Docks/asset-types/Crate.yaml": "x", "authorization-workspaces/Docks/assets/Crate.json": "x", "identity-workspaces/Crew people/applications/x.yaml": "x",
+		"authorization-workspaces/Piers/policies/": "",
+	}),
 		manage.ApplyOptions{AuthWs: []string{"Quays", "Quay"}, IdentityWs: []string{"Crew people"}, Rename: map[string]string{"Nowhere": "There"}})
 	want := []string{
-		"authWs Quay is not in the archive", "authorization-workspaces/Docks/asset-types/notes.txt ignored",
-		"authorization-workspaces/Piers left out, because authWs does not name it", "metadata/backup.json ignored", "rename: Nowhere is not in the archive",
+		"authWs Quay is not in the archive", "authorization-workspaces/Docks/asset-types/Crate.yaml ignored: files in asset-types end in .json",
+		"authorization-workspaces/Docks/asset-types/notes.txt ignored", "authorization-workspaces/Docks/assets/Crate.json ignored: files in assets end in .ndjson or .csv",
+		"authorization-workspaces/Piers left out, because authWs does not name it", "identity-workspaces/Crew people/applications/x.yaml ignored", "metadata/backup.json ignored", "rename: Nowhere is not in the archive",
 	}
 	if diff := cmp.Diff(want, report.Notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)

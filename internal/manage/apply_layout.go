@@ -95,8 +95,9 @@ func readLayout(a *Archive) (*layout, error) {
 	for _, f := range a.files {
 		short := strings.TrimPrefix(f.path, prefix)
 		tests := strings.HasSuffix(short, ".test.yaml") // of `ambit test`, at home beside the policies
-		if !l.place(folders, strings.Split(short, "/"), f) && !tests {
-			l.notes = append(l.notes, f.path+" ignored")
+		parts := strings.Split(short, "/")
+		if !l.place(folders, parts, f) && !tests {
+			l.notes = append(l.notes, f.path+" ignored"+wrongEnding(parts))
 		}
 	}
 	for _, dir := range a.dirs {
@@ -229,6 +230,30 @@ func workspaceFiles(top string, parts []string) (kind string, ok bool) {
 		ok = top == topIdentity && rows
 	}
 	return kind, ok
+}
+
+// wrongEnding says, of a file of data in the folder of a kind that has files of another form, how theirs end: whoever wrote an
+// asset type in YAML meant it to count. Of anything else it says nothing.
+func wrongEnding(parts []string) string {
+	if len(parts) != 4 || !isTop(parts[0]) || hidden(parts) {
+		return ""
+	}
+	name := parts[3]
+	switch name[strings.LastIndexByte(name, '.')+1:] {
+	case "json", "yaml", "yml", "rego", "ndjson", "csv":
+	default:
+		return ""
+	}
+	for _, ending := range []string{".json", ".rego", ".ndjson"} {
+		if _, ok := workspaceFiles(parts[0], []string{parts[2], baseID(name) + ending}); !ok {
+			continue
+		}
+		if ending == ".ndjson" {
+			ending += " or .csv"
+		}
+		return ": files in " + parts[2] + " end in " + ending
+	}
+	return ""
 }
 
 // baseID is the id that a file name suggests; it counts only for files that name their object in no other way.
