@@ -13,6 +13,7 @@ import (
 // whyHead is how the server understood the question.
 type whyHead struct {
 	simulated  bool
+	detail     string
 	at, ip     string
 	identities []struct {
 		EntityID     string   `json:"entityId"`
@@ -108,6 +109,8 @@ func printWhy(out io.Writer, answer io.Reader) (denied int, err error) {
 		switch name {
 		case "simulated":
 			return json.UnmarshalDecode(d, &head.simulated)
+		case "detail":
+			return json.UnmarshalDecode(d, &head.detail)
 		case "at":
 			return json.UnmarshalDecode(d, &head.at)
 		case "remoteIp":
@@ -156,6 +159,9 @@ func (h *whyHead) print(out io.Writer) {
 		if h.simulated {
 			fmt.Fprint(out, ", simulated")
 		}
+		if h.detail == "reasons" {
+			fmt.Fprint(out, ", codes only: authzenContextMax of the scope is not policies")
+		}
 		fmt.Fprintln(out)
 		ignored(out, "", id.Ignored)
 	}
@@ -172,9 +178,13 @@ func (p *whyPair) print(out io.Writer) {
 	if !p.Allowed {
 		verdict = "denied, " + p.Reason + ": " + p.Message
 	}
-	fmt.Fprintf(out, "\n%s:%s %s: %s\n", harmless(p.Template), harmless(p.Path), harmless(p.Action), verdict)
+	pair := harmless(p.Template) + ":" + harmless(p.Path)
+	if p.Action != "" { // a type that is unknown has no actions
+		pair += " " + harmless(p.Action)
+	}
+	fmt.Fprintf(out, "\n%s: %s\n", pair, verdict)
 	ignored(out, "  ", p.Ignored)
-	printPolicies(out, p.Policies, p.PoliciesLeft)
+	printPolicies(out, p.Allowed, p.Policies, p.PoliciesLeft)
 	for _, c := range p.Combinations {
 		var rows []string
 		for _, r := range c.Rows {
@@ -183,22 +193,24 @@ func (p *whyPair) print(out io.Writer) {
 			}
 		}
 		fmt.Fprintf(out, "  with %s\n", strings.Join(rows, ", "))
-		printPolicies(out, c.Policies, c.PoliciesLeft)
+		printPolicies(out, p.Allowed, c.Policies, c.PoliciesLeft)
 	}
 	if p.CombinationsLeft > 0 {
 		fmt.Fprintf(out, "  and %s more\n", plural(p.CombinationsLeft, "combination"))
 	}
 }
 
-func printPolicies(out io.Writer, list []whyPolicy, left int) {
+func printPolicies(out io.Writer, allowed bool, list []whyPolicy, left int) {
 	for i := range list {
 		p := &list[i]
 		does := "does not apply"
 		switch {
 		case p.Applies && p.Access == "Restrict":
 			does = "takes it away"
-		case p.Applies:
+		case p.Applies && allowed:
 			does = "grants it"
+		case p.Applies:
+			does = "would grant it"
 		}
 		fmt.Fprintf(out, "  %s (%s) %s\n", harmless(p.Name), harmless(p.ID), does)
 		for _, t := range p.NoGroupFor {
