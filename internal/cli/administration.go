@@ -204,8 +204,8 @@ func (o *operation) awaitReport(ctx context.Context) (*url.URL, error) {
 type whoamiCommand struct{ showing }
 
 type cachesCommand struct {
-	Identities dropIdentities `cmd:"" help:"Forget what is cached of identities, on every node." call:"POST /api/1.0/runtime/caches/identity/{env}/invalidate" example:"ambit caches identities --template Crew"`
-	Responses  dropResponses  `cmd:"" help:"Forget cached answers, on every node." call:"POST /api/1.0/runtime/caches/response/{env}/invalidate" example:"ambit caches responses"`
+	Identities dropIdentities `cmd:"" help:"Forget what is cached of identities, on every node." unchanged:"forgotten" call:"POST /api/1.0/runtime/caches/identity/{env}/invalidate" example:"ambit caches identities --template Crew"`
+	Responses  dropResponses  `cmd:"" help:"Forget cached answers, on every node." unchanged:"forgotten" call:"POST /api/1.0/runtime/caches/response/{env}/invalidate" example:"ambit caches responses"`
 }
 
 type dropIdentities struct {

@@ -280,6 +280,10 @@ func (o *operation) outcome(header http.Header) string {
 	if text == "" {
 		text = "done"
 	}
+	// what a call does beside the environment is no change of it
+	if done := o.tag("unchanged"); done != "" && text == "unchanged" && header.Get("Ambit-Dry-Run") != "true" {
+		text = done
+	}
 	if len(about) > 0 {
 		text = strings.Join(about, " ") + ": " + text
 	}
