@@ -5,7 +5,7 @@
 // opens a Call, and Call.Token. A Call is authenticated before it can ask anything: an answer without a checked
 // credential, a snapshot and, where it is required, a durable audit record does not exist.
 //
-// A file is one topic. The snapshots: directory, follow, change, read. Who calls, and for whom: scope, access, simulate,
+// A file is one topic. The snapshots: directory, follow, change, read. Who calls, and for whom: scope, authzen, access, simulate,
 // question. The questions: token (with choose and sign), permit, evaluation, call (an HTTP call told by API mappers, with the
 // call_ files), users, resolution (with sql), policies, search, explain. Answers that were given: earlier gives them again;
 // past, changes, watch and live tell what became of a list.

@@ -33,7 +33,9 @@ func decoded(t *testing.T, v jsontext.Value) (out []member) {
 		var m member
 		if v.Kind() == jsontext.KindBeginObject {
 			var name jsontext.Token
-			name, err = dec.ReadToken()
+			if name, err = dec.ReadToken(); err != nil {
+				break
+			}
 			m.name = name.String()
 		}
 		var value jsontext.Value
