@@ -209,8 +209,8 @@ func TestParserBombs(t *testing.T) {
 	}
 }
 
-// BenchmarkParserBombs prints for each family how long small questions wait beside bombs, beside harmless bodies as long and
-// beside nothing, at the 99th of 100.
+// BenchmarkParserBombs prints for each family how long small questions wait beside bombs, beside harmless bodies as long,
+// beside small questions of as many clients and beside nothing, at the 99th of 100.
 func BenchmarkParserBombs(b *testing.B) {
 	for _, f := range bombedFamilies() {
 		b.Run(strings.Trim(f.path, "/"), func(b *testing.B) {
@@ -224,16 +224,21 @@ func BenchmarkParserBombs(b *testing.B) {
 			}
 			slices.Sort(alone)
 			bombs, harmless := of(f)
-			var beside, quiet []time.Duration
+			small := slices.Repeat([]bomb{{f.path, f.head + `"x":""` + f.tail}}, 100*len(bombs))
+			var beside, quiet, busy []time.Duration
 			for b.Loop() {
 				waits, _ := s.flood(slices.Repeat(bombs, 10))
 				beside = append(beside, waits...)
 				waits, _ = s.flood(slices.Repeat(harmless, 10))
 				quiet = append(quiet, waits...)
+				waits, _ = s.flood(small)
+				busy = append(busy, waits...)
 			}
 			slices.Sort(beside)
 			slices.Sort(quiet)
+			slices.Sort(busy)
 			b.ReportMetric(float64(slowest(alone).Microseconds()), "µs-alone")
+			b.ReportMetric(float64(slowest(busy).Microseconds()), "µs-beside-small")
 			b.ReportMetric(float64(slowest(quiet).Microseconds()), "µs-beside-harmless")
 			b.ReportMetric(float64(slowest(beside).Microseconds()), "µs-beside-bombs")
 			b.ReportMetric(float64(s.peak()>>20), "MiB")

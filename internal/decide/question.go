@@ -139,7 +139,7 @@ func (c *Call) settle(ctx context.Context) error {
 	if c.scope == nil {
 		return &model.Error{Op: "decide", Err: errors.New("the call is not authenticated")}
 	}
-	if c.Revision() < c.in.MinRevision {
+	if c.Behind() {
 		wait, cancel := context.WithTimeout(ctx, c.in.Wait)
 		defer cancel()
 		if err := c.service.options.Directory.WaitRevision(wait, c.env.id, c.in.MinRevision); err != nil {
@@ -158,6 +158,18 @@ func (c *Call) settle(ctx context.Context) error {
 		return notReady(errors.New("the environment has never compiled"))
 	}
 	return nil
+}
+
+// Behind reports whether the call demands a revision that it has not seen yet: its question would wait.
+func (c *Call) Behind() bool { return c.Revision() < c.in.MinRevision }
+
+// Await waits for the revision that the caller demands, as the call's question would, and with its errors; not at all while the
+// call is not authenticated. Who takes what others wait for calls it before.
+func (c *Call) Await(ctx context.Context) error {
+	if c.scope == nil || !c.Behind() {
+		return nil
+	}
+	return c.settle(ctx)
 }
 
 // checkAgain checks at a later state what was checked before.

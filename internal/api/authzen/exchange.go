@@ -156,6 +156,9 @@ func (x *exchange) readBig(begin []byte, rest io.Reader) ([]byte, error) {
 	if _, err := b.ReadFrom(rest); err != nil {
 		return nil, err
 	}
+	if err := x.call.Await(x.r.Context()); err != nil { // else others would wait for the room
+		return nil, err
+	}
 	x.rest, err = x.h.options.Room.Work(x.r.Context(), int64(b.Len()))
 	return b.Bytes(), err
 }
@@ -163,6 +166,9 @@ func (x *exchange) readBig(begin []byte, rest io.Reader) ([]byte, error) {
 // turn waits until a call that may take seconds, however small its body, can be worked on.
 func (x *exchange) turn() (err error) {
 	x.answered() // the room of a body is less than a turn
+	if err := x.call.Await(x.r.Context()); err != nil {
+		return err
+	}
 	x.rest, err = x.h.options.Room.Turn(x.r.Context())
 	return err
 }

@@ -1,7 +1,9 @@
 package authzen
 
 import (
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,4 +46,32 @@ func TestRoomForBodies(t *testing.T) {
 	if got := w.post(pathEvaluation, big); got.status != 200 {
 		t.Errorf("with room again: %d %s", got.status, got.body)
 	}
+}
+
+// Reliability 3 (stuck peers): calls that wait for a revision, which they may choose, keep no big body and no turn from others.
+func TestWaitingHoldsNoRoom(t *testing.T) {
+	room := incoming.NewRoom(1 << 20)
+	room.Patience = 700 * time.Millisecond
+	w := newWorld(t, func(o *Options) { o.Room = room })
+	big := strings.TrimSuffix(aliceReads, "}") + `,"x":"` + strings.Repeat("x", 1<<20-1000) + `"}`
+	search := `{"subject":{"type":"user","id":"alice"},"action":{"name":"read"},"resource":{"type":"record"}}`
+	var waiting sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		for path, body := range map[string]string{pathEvaluation: big, pathResources: search} {
+			waiting.Go(func() {
+				if got := w.post(path, body, "Ambit-Min-Revision", "1000", "Ambit-Wait", "1500"); got.status != 503 {
+					t.Errorf("revision 1000: %d %s", got.status, got.body)
+				}
+			})
+		}
+	}
+	for range 20 {
+		for path, body := range map[string]string{pathEvaluation: big, pathResources: search} {
+			if got := w.post(path, body); got.status != 200 {
+				t.Errorf("%s beside calls that wait: %d %s", path, got.status, got.body)
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	waiting.Wait()
 }

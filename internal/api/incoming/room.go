@@ -30,17 +30,20 @@ type Room struct {
 	held   *semaphore.Weighted // bytes of bodies, from before they are read to the end of their calls
 	worked *semaphore.Weighted // bytes of bodies that are being turned into questions and answers
 	most   int64               // bytes of one body
+	least  int64               // what a body takes of worked, however small
 }
 
 // NewRoom makes room for bodies of at most so many bytes.
 func NewRoom(maxBytes int64) *Room {
+	others := int64(max(1, runtime.GOMAXPROCS(0)-1))
 	return &Room{
-		Patience: patience, most: maxBytes,
+		Patience: patience, most: maxBytes, least: (together()*maxBytes + others - 1) / others,
 		held: semaphore.NewWeighted(max(HeldBodies, together()) * maxBytes), worked: semaphore.NewWeighted(together() * maxBytes),
 	}
 }
 
-// together is how many of the greatest bodies are worked on at once: one half of the processors stays free for small ones.
+// together is how many of the greatest bodies are worked on at once: one half of the processors stays free for small ones. Of
+// smaller ones there may be more, up to all processors but one.
 func together() int64 { return int64(max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // Hold waits until n bytes more of a body may be in memory, and returns what gives them back. The error is 503: nothing was
@@ -49,9 +52,10 @@ func (r *Room) Hold(ctx context.Context, n int64) (release func(), err error) {
 	return r.take(ctx, r.held, n)
 }
 
-// Work waits until a body of n bytes may be worked on, as Hold does.
+// Work waits until a body of n bytes may be worked on, as Hold does. Who has such room must not wait for what a caller chooses,
+// such as a revision: others wait for the room.
 func (r *Room) Work(ctx context.Context, n int64) (release func(), err error) {
-	return r.take(ctx, r.worked, n)
+	return r.take(ctx, r.worked, max(n, r.least))
 }
 
 // Turn is Work for a question that may take seconds, however small its body.

@@ -88,7 +88,7 @@ func (x *exchange) fields() (fields, error) {
 		}
 	}
 	if len(body) > incoming.SmallBody {
-		if x.rest, err = x.h.room.Work(x.r.Context(), int64(len(body))); err != nil {
+		if err := x.work(len(body)); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +96,21 @@ func (x *exchange) fields() (fields, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f, x.call.Authenticate(x.r.Context(), f.credentials())
+	err = x.call.Authenticate(x.r.Context(), f.credentials())
+	if err == nil && x.rest != nil && x.call.Behind() { // the body's credentials were not known before
+		err = x.work(len(body))
+	}
+	return f, err
+}
+
+// work waits until a big body may be worked on: for the revision that the call demands first, so that nobody else waits for it.
+func (x *exchange) work(n int) (err error) {
+	x.answered()
+	if err := x.call.Await(x.r.Context()); err != nil {
+		return err
+	}
+	x.rest, err = x.h.room.Work(x.r.Context(), int64(n))
+	return err
 }
 
 // read gives the whole body, in a buffer of the pool that belongs to the exchange until release. A body that turns out
@@ -172,6 +186,9 @@ func (x *exchange) answered() {
 // more than one half of the processors, so that they do not hold up the others.
 func (x *exchange) turn() (err error) {
 	x.answered() // the room of a body is less than a turn
+	if err := x.call.Await(x.r.Context()); err != nil {
+		return err
+	}
 	x.rest, err = x.h.room.Turn(x.r.Context())
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -134,4 +135,31 @@ func TestWholeTypes(t *testing.T) {
 	if n := strings.Count(w.Body.String(), `"resourceType":"Loans"`); n != 300 {
 		t.Errorf("%d loans", n)
 	}
+}
+
+// Reliability 3 (stuck peers): calls that wait for a revision, which they may choose, keep no big body and no turn from others.
+func TestWaitingHoldsNoRoom(t *testing.T) {
+	h := bigHarbour(t, 700*time.Millisecond)
+	wait := []string{"Ambit-Min-Revision: 1000", "Ambit-Wait: 1500"}
+	inBody := fmt.Sprintf(`{"clientId":%q,"clientSecret":%q,`, client, h.secret) + strings.TrimPrefix(bigBody(), "{")
+	var waiting sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		for _, q := range []request{
+			{body: bigBody(), headers: wait},
+			{body: inBody[:len(inBody)-300] + `"}`, headers: wait, anonymous: true},
+			{path: "/api/runtime/explain/v1", body: `{` + mreyes + `}`, headers: wait},
+		} {
+			waiting.Go(func() {
+				if w := h.do(q); w.Code != 503 {
+					t.Errorf("revision 1000: %d %s", w.Code, w.Body)
+				}
+			})
+		}
+	}
+	for range 20 {
+		h.want(request{body: bigBody()}, 200, empty)
+		h.want(request{path: "/api/runtime/explain/v1", body: `{` + mreyes + `}`}, 200, "")
+		time.Sleep(10 * time.Millisecond)
+	}
+	waiting.Wait()
 }
