@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Session holds the access list of one identity, for an application that decides many things about it. It is safe for
-// concurrent use.
+// Session holds the access list of one identity, for an application that decides many things about it; Client.Session makes
+// it. It is safe for concurrent use.
 type Session struct {
 	client *Client
 	query  func() Query // its inside, with the user's token, is printed by no verb of fmt

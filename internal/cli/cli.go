@@ -97,7 +97,7 @@ func groups() []kong.Group {
 
 const description = `Ambit answers what a user may do: every asset, every action, in one call.
 
-Exit codes: 0 done, 1 refused or failed, 2 used wrongly.`
+Exit codes: 0 done, 1 refused or failed, 2 used wrongly; why has 3 for denied.`
 
 // exited carries an exit code through kong, which goes on after it printed help.
 type exited int
