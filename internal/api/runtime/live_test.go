@@ -133,8 +133,18 @@ func openEvents(t testing.TB, answer *http.Response) *eventStream {
 	return s
 }
 
-// next waits for an event; the zero event stands for the end of the stream.
+// next waits for an event that is no heartbeat, which come by the clock; the zero event stands for the end of the stream.
 func (s *eventStream) next() event {
+	s.t.Helper()
+	for {
+		if e := s.sign(); e.name != "" || e == (event{}) {
+			return e
+		}
+	}
+}
+
+// sign waits for an event or a heartbeat, which has an id only.
+func (s *eventStream) sign() event {
 	s.t.Helper()
 	select {
 	case e := <-s.events:

@@ -291,7 +291,7 @@ func TestWatchLimits(t *testing.T) {
 	})
 	other := "X-Client-Id: OTHER000000000000001"
 	first, ready := l.watch(askMreyes)
-	if e := first.next(); e.name != "" || e.id != ready.id || e.data != "" {
+	if e := first.sign(); e.name != "" || e.id != ready.id || e.data != "" {
 		t.Errorf("the heartbeat: %+v", e)
 	}
 	second, _ := l.watch(askMreyes)
