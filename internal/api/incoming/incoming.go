@@ -1,8 +1,8 @@
-// Package incoming reads what the families of decision calls have in common: the headers of a call, and JSON bodies with
-// exact names, without duplicates and within a depth.
+// Package incoming reads what the families of decision calls have in common: the headers of a call, JSON bodies with
+// exact names, without duplicates and within a depth, and the room that big bodies share.
 //
-// Start at Begin for the headers and at Object for a body. The package promises that numbers keep their literal text, and
-// that what is ignored costs no memory. It must never decide what a member means.
+// Start at Begin for the headers, at Object for a body and at Room. The package promises that numbers keep their literal text,
+// that what is ignored costs no memory, and that small bodies never wait for big ones. It must never decide what a member means.
 //
 // Wire: runtime-api.md 3, authzen.md 2.
 package incoming

@@ -1,9 +1,10 @@
 // Package runtime speaks the decision API on the wire: routes, request bodies and queries, coercion of values, and the
 // writer that streams answers.
 //
-// Start at Handler, then token.go and answer.go. The package promises that a request is read with exact names, without
-// duplicates and within its limits; that an answer is complete or visibly broken; and that no answer is ever built in
-// memory. It must never decide anything: package decide does, and package problem words its errors.
+// Start at Handler, then token.go and answer.go; again.go has the ETags and the kept answers, watch.go the events. The package
+// promises that a request is read with exact names, without duplicates and within its limits; that an answer is complete or
+// visibly broken; that answers are streamed and never built first; and that those which Cache keeps stay within its bound. It
+// must never decide anything: package decide does, and package problem words its errors.
 //
 // Wire: runtime-api.md.
 package runtime
