@@ -211,17 +211,12 @@ func (q *liveQuestion) stood(done <-chan struct{}, env *environment, now standin
 	if !ok || q.otherwise(m.state, now.state) != "" {
 		return out, gone
 	}
-	// the answer was given between from and to
-	from, to := m.from.Add(-slack), now.instant
-	if !m.to.IsZero() && m.to.Add(slack).Before(to) {
-		to = m.to.Add(slack)
-	}
 	out = standing{state: m.state, instant: since.Instant}
 	exact := !since.Instant.IsZero()
 	switch {
 	case !exact:
-		out.instant = from
-	case since.Instant.Before(from) || since.Instant.After(to.Add(time.Second)):
+		out.instant = m.from
+	case !m.answeredAt(since.Instant, now.instant):
 		return out, gone
 	}
 	out.residual, err = q.bind(done, out.state, out.instant)
@@ -231,8 +226,10 @@ func (q *liveQuestion) stood(done <-chan struct{}, env *environment, now standin
 	if err != nil {
 		return out, err
 	}
-	if turns, ok := out.residual.Until(); !exact && ok && !turns.After(to) {
-		return out, gone // time has changed the answers at that revision
+	if !exact && out.residual.Timed() {
+		// Nothing says at which time it was answered: perhaps by another server, or by this one before it was started again,
+		// hours before or after the revision was the newest one here.
+		return out, gone
 	}
 	return out, nil
 }

@@ -33,6 +33,15 @@ type moment struct {
 	vague bool
 }
 
+// answeredAt reports whether the state can have answered at an instant, which now is not before.
+func (m *moment) answeredAt(at, now time.Time) bool {
+	from, to := m.from.Add(-slack), now
+	if !m.to.IsZero() && m.to.Add(slack).Before(to) {
+		to = m.to.Add(slack)
+	}
+	return !at.Before(from) && !at.After(to.Add(time.Second))
+}
+
 // past is what an environment was, oldest first; the last one is what it is. It is not safe for concurrent use.
 type past struct {
 	bounds  Past

@@ -20,6 +20,19 @@ func (r *Residual) Until() (until time.Time, ok bool) {
 	return w.first, w.turns
 }
 
+// Timed reports whether a date-and-time condition was judged for the residual, be it one that never turns again. Only
+// without one are the answers at this revision the same at all times, those past included.
+func (r *Residual) Timed() bool {
+	for i := range r.permutations {
+		for c := range r.permutations[i].when {
+			if c.src.Kind == model.KindCondition && len(c.ranges) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Until is like Residual.Until. It takes every policy on the asset's type into account, whomever it speaks of.
 func (u *Users) Until() (until time.Time, ok bool) { return u.until, u.turns }
 
