@@ -155,27 +155,6 @@ func (s *Step) Touches(r *Residual) bool {
 	return false
 }
 
-// Beyond estimates the bytes that s holds and other does not share: what it costs to keep s beside it.
-func (s *Snapshot) Beyond(other *Snapshot) int {
-	const rest = 4 << 10 // maps, and the way to what changed in the tries
-	n := rest
-	for id, t := range s.assets {
-		if o, ok := other.assets[id]; !ok {
-			n += t.table.Beyond(index.New(nil))
-		} else if o.table != t.table {
-			n += t.table.Beyond(o.table)
-		}
-	}
-	for id, t := range s.identities {
-		if o, ok := other.identities[id]; !ok {
-			n += t.table.Beyond(index.New(nil))
-		} else if o.table != t.table {
-			n += t.table.Beyond(o.table)
-		}
-	}
-	return n
-}
-
 // Slim is r for keeping: without what served to bind it. Until must not be asked of it.
 func (r *Residual) Slim() *Residual {
 	out := *r
