@@ -11,7 +11,7 @@ LISTEN  ?= 127.0.0.1:8010
 # Packages in which goroutines share memory; the race detector costs too much elsewhere. Left out there: comparisons that
 # run in one goroutine for minutes, limits on time, and the killing of other processes.
 RACE      := ./internal/engine/... ./internal/store/... ./internal/decide/... ./internal/manage/... ./internal/server/... \
-             ./internal/token/... ./internal/audit/... ./internal/api/... ./internal/app/... ./internal/agree/...
+             ./internal/token/... ./internal/audit/... ./internal/api/... ./internal/app/... ./internal/agree/... ./client
 RACE_SKIP := ^(TestAllEndpointsAgree|TestRandomAgainstOPA|TestRandomAgainstReference|TestIncrementalEqualsRebuilt|TestManyRows|TestKill|TestImpactOfManyPairs|TestAssetTemplateListIsQuick)$$
 
 .PHONY: help run build test agree race bench bench-full fuzz lint generate release clean
