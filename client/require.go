@@ -20,8 +20,8 @@ type Gate struct {
 	// Ask finds who asks for what. It may trust only what the application has checked, such as its session: a header that
 	// anybody can send identifies nobody. ErrNoIdentity, also for a Query without identity, is answered with 401, every other error with 503.
 	Ask func(*http.Request) (Question, error)
-	// Refuse answers requests that are not passed on: with 401 and ErrNoIdentity, with 403 and no error, and with 503 and the
-	// error that kept the gate from deciding. The default sends the text of the status, and logs the error of a 503 to the
+	// Refuse answers requests that are not passed on: with 401 and ErrNoIdentity, with 403 and no error, or that of a user whom
+	// the server does not know, and with 503 and the error that kept the gate from deciding. The default sends the text of the status, and logs the error of a 503 to the
 	// default logger.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, err error)
 }
@@ -57,6 +57,8 @@ func (g Gate) Wrap(next http.Handler) http.Handler {
 		case errors.Is(err, ErrNoIdentity):
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			refuse(w, r, http.StatusUnauthorized, err)
+		case isStranger(err):
+			refuse(w, r, http.StatusForbidden, err)
 		case err != nil:
 			refuse(w, r, http.StatusServiceUnavailable, err)
 		case d == nil || !d.Permitted:
@@ -65,6 +67,12 @@ func (g Gate) Wrap(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), decisionKey{}, d)))
 		}
 	})
+}
+
+// isStranger reports whether the server does not know the user: that is an answer, and no failure.
+func isStranger(err error) bool {
+	refused, ok := errors.AsType[*Error](err)
+	return ok && refused.Status == http.StatusNotFound && refused.Code == "AMB-020"
 }
 
 // decide asks about a request. A panic of the application's function decides nothing.

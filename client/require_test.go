@@ -67,7 +67,7 @@ func TestRequire(t *testing.T) {
 		{"/?action=view", bank.SampleAuditor, 403},
 		{"/?action=view", "", 401},
 		{"/forgotten?action=view", "", 401},
-		{"/?action=view", "nobody", 503},
+		{"/?action=view", "nobody", 403},
 		{"/nothing", bank.SampleUser, 503},
 		{"/error", bank.SampleUser, 503},
 		{"/panic", bank.SampleUser, 503},
