@@ -11,7 +11,6 @@ import (
 // whole stands for everything.
 type change struct {
 	whole             bool
-	environment       bool
 	scopes            bool
 	signingKeys       bool
 	revocations       bool
@@ -41,7 +40,8 @@ func (c *change) add(changes []store.Change) {
 		ch := &changes[i]
 		switch ch.Collection {
 		case store.Environments:
-			c.environment = true
+			// its end says nothing of what was in it: if it was made again since, all of that is gone nevertheless
+			c.whole = c.whole || ch.Deleted
 		case store.Scopes:
 			c.scopes = true
 		case store.SigningKeys:

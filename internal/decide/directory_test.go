@@ -282,6 +282,38 @@ func TestFollowRandom(t *testing.T) {
 	})
 }
 
+// F7, PM-34: of an environment that was deleted and made again between two looks at the store nothing old is left.
+func TestFollowMadeAgain(t *testing.T) {
+	db := open(t)
+	id := env(1)
+	update(t, db, id, func(tx *store.Tx) error {
+		_, err := tx.Environments.Put(model.Environment{ID: id, Name: "one", Enabled: true})
+		_, revoked := tx.Revocations.Put(model.Revocation{TokenID: "t", ExpiresAt: noon})
+		return errors.Join(err, revoked, fill(tx), putItems(tx, "A", item("old", "A")))
+	})
+	d := directory(t, db)
+	update(t, db, "", func(tx *store.Tx) error {
+		_, err := tx.Environments.Delete(id)
+		return err
+	})
+	update(t, db, id, func(tx *store.Tx) error {
+		_, err := tx.Environments.Put(model.Environment{ID: id, Name: "two", Enabled: true})
+		_, typed := tx.AssetTemplates.Put(itemType("A"))
+		return errors.Join(err, typed, putItems(tx, "A", item("new", "A")))
+	})
+	check(t, d.CatchUp(t.Context()))
+	snapshot := d.Snapshot(id)
+	_, old := snapshot.FindAsset("A", "old")
+	_, now := snapshot.FindAsset("A", "new")
+	_, person := snapshot.FindIdentity("P", "me")
+	if old || !now || person || len(snapshot.IdentityTemplates()) > 0 {
+		t.Errorf("old asset %t, new asset %t, identity %t", old, now, person)
+	}
+	if _, _, scope := d.find(model.ClientID("client-" + id)); scope != nil {
+		t.Error("a scope of the environment that was deleted is let in")
+	}
+}
+
 // F3: what does not compile is not published; the previous revision goes on, with the scopes of the new one, and the
 // next revision that compiles holds everything.
 func TestBrokenConfiguration(t *testing.T) {

@@ -183,9 +183,9 @@ func (e *environment) gather(commits []store.Commit) *change {
 			e.pending.add(c.Changes)
 			continue
 		}
-		for _, ch := range c.Changes {
-			if ch.Collection == store.Environments && ch.Key == string(e.id) {
-				e.pending.environment = true
+		for i := range c.Changes {
+			if ch := &c.Changes[i]; ch.Collection == store.Environments && ch.Key == string(e.id) {
+				e.pending.add(c.Changes[i : i+1])
 			}
 		}
 	}
