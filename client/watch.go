@@ -196,24 +196,24 @@ func (e *events) tell(hear func(Change) bool) error {
 
 func (r reader) change(c *Change) error {
 	lists := map[string]*[]Entry{"gained": &c.Gained, "lost": &c.Lost, "changed": &c.Changed}
-	revised, told := false, 0
+	told := map[string]bool{}
 	err := r.object(func(name string) error {
+		told[name] = true
 		if name == "revision" {
-			revised = true
 			return r.number(&c.Revision)
 		}
 		list := lists[name]
 		if list == nil {
 			return r.skip()
 		}
-		told++
 		return r.array(func() error {
 			e, err := r.entry()
 			*list = append(*list, e)
 			return err
 		})
 	})
-	if err == nil && (!revised || (told == 0) != c.Reset) {
+	whole, some := told["gained"] && told["lost"], told["gained"] || told["lost"] || told["changed"]
+	if err == nil && (!told["revision"] || c.Reset && some || !c.Reset && !whole) {
 		err = malformed("a change that tells too little or too much")
 	}
 	return err

@@ -27,7 +27,7 @@ func TestWatch(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	promoted, told := person("Teller"), 0
+	promoted, told, cursor := person("Teller"), 0, ""
 	for change, err := range c.Watch(ctx, q, list.Cursor()) {
 		if told++; told == 3 {
 			if !errors.Is(err, context.Canceled) {
@@ -48,6 +48,7 @@ func TestWatch(t *testing.T) {
 		}
 		switch told {
 		case 1:
+			cursor = change.Cursor
 			if change.Revision < promoted || !seen(change.Gained) || len(change.Lost) != 0 {
 				t.Errorf("a promotion: %+v", change)
 			}
@@ -67,7 +68,7 @@ func TestWatch(t *testing.T) {
 			t.Error(change, err)
 		}
 	}
-	for change, err := range c.Watch(t.Context(), q, fmt.Sprint(promoted)) { // of a reader that has enough
+	for change, err := range c.Watch(t.Context(), q, cursor) { // of a reader that has enough
 		if err != nil || len(change.Lost) == 0 {
 			t.Error(change, err)
 		}
@@ -107,6 +108,7 @@ func TestWatchHostile(t *testing.T) {
 		{"twice", ready + strings.Replace(change, `"lost":[]`, `"lost":[],"lost":[]`, 1), 0, client.ErrAnswer},
 		{"lost in a reset", ready + strings.Replace(change, `change`, `reset`, 1), 0, client.ErrAnswer},
 		{"empty change", ready + "event: change\nid: 9\ndata: {\"revision\":9}\n\n", 0, client.ErrAnswer},
+		{"nothing of what is lost", ready + strings.Replace(change, `,"lost":[]`, ``, 1), 0, client.ErrAnswer},
 		{"no JSON", ready + "event: change\nid: 9\ndata: gained\n\n", 0, client.ErrAnswer},
 		{"large", ready + strings.Repeat("x", 1<<20), 0, client.ErrTooLarge},
 	}
