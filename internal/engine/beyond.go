@@ -9,7 +9,7 @@ import (
 // proportion to what differs.
 func (s *Snapshot) Beyond(other *Snapshot) int {
 	const rest = 4 << 10 // maps, and the way to what changed in the tries
-	n := rest + s.policiesBeyond(other)
+	n := rest + s.policiesBeyond(other) + s.groupsBeyond(other)
 	for id, t := range s.assets {
 		if o, ok := other.assets[id]; !ok {
 			n += t.table.Beyond(index.New(nil))
@@ -60,6 +60,41 @@ func (s *Snapshot) policiesBeyond(other *Snapshot) int {
 	for b := range blocks {
 		list, _ := s.users.get(b)
 		n += pointer * cap(list)
+	}
+	return n
+}
+
+// groupsBeyond is the part of Beyond that the ways from values to groups have: a changed group makes the lists anew that it
+// stands in, and a change of any group the list of those without an equality.
+func (s *Snapshot) groupsBeyond(other *Snapshot) int {
+	const pointer = 8
+	n := 0
+	for t, w := range s.who {
+		if w != other.who[t] {
+			n += pointer * cap(w.rest)
+		}
+	}
+	type place struct {
+		template model.TemplateID
+		anchor   anchor
+	}
+	seen := map[place]bool{}
+	for _, side := range [2][2]*Snapshot{{s, other}, {other, s}} {
+		for b := range apart(&side[0].blocks, &side[1].blocks) {
+			w := s.who[b.src.Template]
+			if b.src.Kind != model.KindDynamicGroup || w == nil {
+				continue
+			}
+			for _, br := range b.branches {
+				for _, a := range br.anchors() {
+					if at := (place{b.src.Template, a}); !seen[at] {
+						seen[at] = true
+						list, _ := w.anchored.get(a)
+						n += pointer * cap(list)
+					}
+				}
+			}
+		}
 	}
 	return n
 }

@@ -49,6 +49,21 @@ func TestBeyondCountsPolicies(t *testing.T) {
 	for n := range 10_000 {
 		many = append(many, model.Literal{Text: fmt.Sprint("team ", n)})
 	}
+	// groups that stand in one list, of a value or of those that are tried always
+	lists := func(op model.Operator) *engine.Snapshot {
+		var groups []model.Block
+		for n := range policies {
+			b := group(model.Literal{Text: "a"})
+			b.ID, b.Branches[0].Rules[0].Op = model.BlockID(fmt.Sprint("g-", n)), op
+			groups = append(groups, b)
+		}
+		return next(s, engine.Delta{Blocks: engine.Change[model.BlockID, model.Block]{Put: groups}})
+	}
+	another := group(model.Literal{Text: "a"})
+	another.ID = "another"
+	always := another
+	always.Branches = []model.Branch{{}}
+	same, tried := lists(model.OpIn), lists(model.OpNotIn)
 	renamed := policy(7)
 	renamed.Name = "another name"
 	large := next(s, put(group(many...)))
@@ -56,9 +71,11 @@ func TestBeyondCountsPolicies(t *testing.T) {
 		a, b      *engine.Snapshot
 		low, high int
 	}{
-		"nothing":        {s, next(s, engine.Delta{Revision: 2}), 0, 8 << 10},
-		"a group of all": {s, next(s, put(group(model.Literal{Text: "b"}))), policies * 100, policies * 1000},
-		"its values":     {large, next(large, put(group(model.Literal{Text: "b"}))), policies*100 + 10_000*32, policies*1000 + 10_000*256},
+		"nothing":                          {s, next(s, engine.Delta{Revision: 2}), 0, 8 << 10},
+		"a group of all":                   {s, next(s, put(group(model.Literal{Text: "b"}))), policies * 100, policies * 1000},
+		"its values":                       {large, next(large, put(group(model.Literal{Text: "b"}))), policies*100 + 10_000*32, policies*1000 + 10_000*256},
+		"a new group of the same value":    {same, next(same, put(another)), policies * pointer, policies*pointer*10 + 16<<10},
+		"a new group that is tried always": {tried, next(tried, put(always)), policies * pointer, policies*pointer*10 + 16<<10},
 		"one policy": {
 			s, next(s, engine.Delta{Policies: engine.Change[model.PolicyID, model.Policy]{Put: []model.Policy{renamed}}}),
 			policies * pointer, policies*pointer*10 + 16<<10,
