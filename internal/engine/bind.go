@@ -50,10 +50,7 @@ func (s *Snapshot) Bind(q Question) (*Residual, error) {
 	if len(q.Identities) == 0 || len(q.Identities) > 3 {
 		return nil, model.Invalidf("a question has 1 to 3 identities, not %d", len(q.Identities))
 	}
-	reachable := s.reachable(q.Applications)
-	if q.Types != nil {
-		maps.DeleteFunc(reachable, func(t model.TemplateID, _ bool) bool { return !slices.Contains(q.Types, t) })
-	}
+	reachable := s.reachable(q.Applications, q.Types)
 	return s.bindWithin(&q, reachable, s.takingPart(reachable))
 }
 
@@ -134,10 +131,14 @@ func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool, 
 	return r, nil
 }
 
-func (s *Snapshot) reachable(applications []model.ApplicationID) map[model.TemplateID]bool {
-	out := map[model.TemplateID]bool{}
+// reachable are the types of some applications (E2); with types, those among them.
+func (s *Snapshot) reachable(applications []model.ApplicationID, types []model.TemplateID) map[model.TemplateID]bool {
+	out := make(map[model.TemplateID]bool, len(types))
 	for _, id := range applications {
 		for _, t := range s.applications[id].AssetTemplateIDs {
+			if types != nil && !slices.Contains(types, t) {
+				continue
+			}
 			if _, ok := s.assets[t]; ok {
 				out[t] = true
 			}
@@ -178,13 +179,13 @@ func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool,
 				found[pol] |= 1 << i
 			}
 		}
-		seen := map[*block]bool{}
+		var seen map[*block]bool // of groups that may have very many policies
+		if part == nil {
+			seen = map[*block]bool{}
+		}
 		w.groups(sub, part, func(g *block) {
-			if seen[g] {
-				return
-			}
-			seen[g] = true
-			if part == nil {
+			if part == nil && !seen[g] {
+				seen[g] = true
 				users, _ := s.users.get(g.src.ID)
 				find(users)
 			}
@@ -251,6 +252,9 @@ func (p *permutation) bindRuleset(b *block) []boundBranch {
 	var out []boundBranch
 	for _, br := range b.branches {
 		if bound, ok := p.bindBranch(br); ok {
+			if out == nil {
+				out = make([]boundBranch, 0, min(len(b.branches), 4))
+			}
 			out = append(out, bound)
 		}
 	}

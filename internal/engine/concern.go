@@ -56,7 +56,7 @@ func (r *Residual) Concerns(a *Asset, actions []string) []Concern {
 // ConcernsAsset lists the counting policies, by id, that may speak of an asset for one of the actions, whoever asks: lines
 // that compare with an identity are taken to hold. q has no identities.
 func (s *Snapshot) ConcernsAsset(q Question, a Asset, actions []string) []Concern {
-	r := &Residual{snapshot: s, question: &q, reachable: s.reachable(q.Applications)}
+	r := &Residual{snapshot: s, question: &q, reachable: s.reachable(q.Applications, nil)}
 	nobody := unasked(&q)
 	r.permutations = []permutation{nobody}
 	full, ok := s.complete(&a)

@@ -134,7 +134,7 @@ func newComparison(before, after *Snapshot, q *ImpactQuestion) *comparison {
 		if apps == nil {
 			apps = c.sides[i].Applications()
 		}
-		c.reach[i] = c.sides[i].reachable(apps)
+		c.reach[i] = c.sides[i].reachable(apps, nil)
 	}
 	c.changed = changedPolicies(before, after)
 	concerned := c.concerned()

@@ -123,7 +123,7 @@ func (q *UserQuestion) described(e userEntry) model.Identity {
 func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 	out := &Users{q: &q}
 	t, ok := s.assets[q.Asset.Template]
-	reach := s.reachable(q.Applications)
+	reach := s.reachable(q.Applications, nil)
 	if !ok || !reach[t.def.ID] {
 		return out, nil
 	}
