@@ -230,15 +230,12 @@ func (f *feed) round(st *state) (next time.Time) {
 	if end == "" && f.live.directory.Ready() != nil {
 		end = endNotReady
 	}
-	ways := map[*state]*way{}
-	for _, w := range ready {
-		if w.at.state != st && ways[w.at.state] == nil && end == "" {
-			ways[w.at.state] = newWay(w.at.state, st)
-		}
-	}
-	for _, w := range ready { // what they all share, before they are judged side by side
-		if way := ways[w.at.state]; way != nil {
-			way.prepare(w.question)
+	var ways map[*state]*way
+	if end == "" {
+		var err error
+		f.guard(&err, func() { ways = waysTo(st, ready) })
+		if err != nil {
+			end = endNotReady
 		}
 	}
 	f.sideBySide(ready, func(w *Watch) { f.judge(w, ways[w.at.state], st, now, end) })
@@ -248,6 +245,21 @@ func (f *feed) round(st *state) (next time.Time) {
 		}
 	}
 	return next
+}
+
+// waysTo works out what all watches share, before they are judged side by side.
+func waysTo(st *state, watches []*Watch) map[*state]*way {
+	ways := map[*state]*way{}
+	for _, w := range watches {
+		if w.at.state == st {
+			continue
+		}
+		if ways[w.at.state] == nil {
+			ways[w.at.state] = newWay(w.at.state, st)
+		}
+		ways[w.at.state].prepare(w.question)
+	}
+	return ways
 }
 
 // sideBySide calls do for every watch, on at most as many processors as there are, letting others have their turn.
