@@ -9,7 +9,7 @@ MODELS  ?= 100000
 LISTEN  ?= 127.0.0.1:8010
 
 # Packages in which goroutines share memory; the race detector costs too much elsewhere. Left out there: comparisons that
-# run in one goroutine for minutes, limits on time, and the killing of other processes.
+# run in one goroutine for minutes, limits on time, and the killing of other processes. Random properties have fewer rounds.
 RACE      := ./internal/engine/... ./internal/store/... ./internal/decide/... ./internal/manage/... ./internal/server/... \
              ./internal/token/... ./internal/audit/... ./internal/api/... ./internal/app/... ./internal/agree/... ./client
 RACE_SKIP := ^(TestAllEndpointsAgree|TestRandomAgainstOPA|TestRandomAgainstReference|TestIncrementalEqualsRebuilt|TestManyRows|TestKill|TestImpactOfManyPairs|TestAssetTemplateListIsQuick)$$
@@ -39,7 +39,7 @@ agree: ## ask every endpoint in MODELS random states of an environment, 100,000 
 
 race: ## test the concurrent packages with the race detector
 	scripts/databases.sh
-	$(GO) test -race -timeout 15m -skip '$(RACE_SKIP)' $(RACE)
+	AMBIT_CHECKS=300 AMBIT_COMPARISONS=2000 $(GO) test -race -short -timeout 15m -skip '$(RACE_SKIP)' $(RACE)
 
 bench: ## the small workloads beside their peers, a few minutes
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./report

@@ -159,7 +159,7 @@ func TestMappersFollow(t *testing.T) {
 	mappers := func(d *Directory) apiMappers { return d.routes.Load().environments[env(1)].state.Load().mappers }
 	apps := []model.ApplicationID{"p", "q", "r"}
 	held := map[model.ApplicationID]model.APIMapperSet{}
-	hits := 0
+	asked, hits := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		app := rapid.SampledFrom(apps).Draw(rt, "application")
 		set := randomSet(rt, app)
@@ -192,6 +192,7 @@ func TestMappersFollow(t *testing.T) {
 			want := firstFit(sets, call)
 			for _, d := range []*Directory{followed, whole} {
 				got, request := "none", 0
+				asked++
 				if m := mappers(d).find(apps, call); m != nil {
 					got, request = fmt.Sprintf("%s %s", m.application, m.id), len(m.request)
 					hits++
@@ -205,8 +206,8 @@ func TestMappersFollow(t *testing.T) {
 			}
 		}
 	})
-	if hits < 100 {
-		t.Errorf("%d hits: the comparison says little", hits)
+	if hits*20 < asked {
+		t.Errorf("%d hits among %d: the comparison says little", hits, asked)
 	}
 }
 
