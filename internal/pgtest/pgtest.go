@@ -92,12 +92,14 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	//nolint:gosec // G204: the directories are those of packages, or ours
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", //nolint:gosec,noctx // the program that this machine has
 		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 	initdb.Dir, initdb.SysProcAttr = dir, owner
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
+	//nolint:gosec // G204: as above
 	shell := exec.Command("sh", "-c", watch, "sh", bin, dir) //nolint:gosec,noctx // the script is above; the server lives as long as the test binary
 	shell.Dir, shell.SysProcAttr = dir, owner
 	leash, err := shell.StdinPipe()
