@@ -42,7 +42,7 @@ func TestRandomRenames(t *testing.T) {
 		}
 	})
 	t.Logf("calls that succeeded: %v", done)
-	if len(done) < 8 {
+	if len(done) < 4 || runs >= 100 && len(done) < 8 {
 		t.Error("hardly a call succeeds")
 	}
 }
