@@ -225,10 +225,16 @@ func (t *assetType) next(d Records[model.Asset]) (*assetType, error) {
 	return &out, nil
 }
 
+// pathType is the type of the built-in path, which a definition may or may not declare.
+func (t *assetType) pathType() model.AttributeType {
+	path, _ := t.def.Attribute(model.AttributePath)
+	return path.Type
+}
+
 // redefine moves the records to a new definition of the type.
 func (t *assetType) redefine(def model.AssetTemplate) (out *assetType, err error) {
 	out = newAssetType(def)
-	same := t.calculated.equal(out.calculated) && !slices.ContainsFunc(def.Attributes, func(a model.AssetAttribute) bool {
+	same := t.calculated.equal(out.calculated) && t.pathType() == out.pathType() && !slices.ContainsFunc(def.Attributes, func(a model.AssetAttribute) bool {
 		before, known := t.def.Attribute(a.ID)
 		return !known || before.Type != a.Type
 	})

@@ -292,13 +292,13 @@ func (m *maker) changeBlock(d *engine.Delta) {
 }
 
 // changeAssetTemplate adds an attribute or an action, drops one that no rule or policy uses (its stored values go with
-// it), turns a flag, turns REQUEST into PLAINID, or calculates otherwise.
+// it), turns a flag, turns REQUEST into PLAINID, calculates otherwise, or declares the path otherwise.
 func (m *maker) changeAssetTemplate(d *engine.Delta) {
 	t := m.w.assetTemplates[pick(m, m.assetTypes())]
 	if _, done := d.Assets[t.ID]; done || len(d.AssetTemplates.Put) > 0 {
 		return
 	}
-	switch m.number(0, 5) {
+	switch m.number(0, 6) {
 	case 0:
 		m.toggleAttribute(&t, d)
 	case 1:
@@ -324,6 +324,8 @@ func (m *maker) changeAssetTemplate(d *engine.Delta) {
 	case 5:
 		t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a model.AssetAttribute) bool { return isCalculated(a.ID) })
 		t.Attributes = append(t.Attributes, m.calculatedAssetAttributes()...)
+	case 6:
+		m.togglePath(&t)
 	}
 	m.w.assetTemplates[t.ID] = t
 	d.AssetTemplates.Put = append(d.AssetTemplates.Put, t)
@@ -340,18 +342,38 @@ func (m *maker) actionUsed(id model.ActionID) bool {
 	return false
 }
 
+// attributeUsed reports whether a ruleset has a line on an attribute of a type.
+func (m *maker) attributeUsed(t model.TemplateID, id model.AttributeID) bool {
+	for _, b := range m.w.blocks {
+		for _, branch := range b.Branches {
+			if b.Template == t && slices.ContainsFunc(branch.Rules, func(r model.Rule) bool { return r.Left.Attribute == id }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// togglePath turns the paths of a type into numbers, or back into texts, where no line is on them.
+func (m *maker) togglePath(t *model.AssetTemplate) {
+	if m.attributeUsed(t.ID, model.AttributePath) {
+		return
+	}
+	n := len(t.Attributes)
+	t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a model.AssetAttribute) bool { return a.ID == model.AttributePath })
+	if len(t.Attributes) == n {
+		t.Attributes = append(t.Attributes, model.AssetAttribute{ID: model.AttributePath, Type: model.Numeric})
+	}
+}
+
 func (m *maker) toggleAttribute(t *model.AssetTemplate, d *engine.Delta) {
 	const extra model.AttributeID = "s2"
 	if i := slices.IndexFunc(t.Attributes, func(a model.AssetAttribute) bool { return a.ID == extra }); i < 0 {
 		t.Attributes = append(slices.Clip(t.Attributes), model.AssetAttribute{ID: extra, Type: model.String, IsMultiValue: true})
 		return
 	}
-	for _, b := range m.w.blocks {
-		for _, branch := range b.Branches {
-			if b.Template == t.ID && slices.ContainsFunc(branch.Rules, func(r model.Rule) bool { return r.Left.Attribute == extra }) {
-				return
-			}
-		}
+	if m.attributeUsed(t.ID, extra) {
+		return
 	}
 	t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a model.AssetAttribute) bool { return a.ID == extra })
 	var all []model.Asset

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,6 +74,67 @@ func TestManyPoliciesOfFewTypes(t *testing.T) {
 					t.Fatalf("asked about %v: %s %d: %+v, want %v", asked, id, j, got, want)
 				}
 			}
+		}
+	}
+}
+
+// TestPathChangesItsType: the list and the check agree after a definition that declares the path, or declares it no more, though
+// nothing else of the type changes.
+func TestPathChangesItsType(t *testing.T) {
+	def := func(numeric bool) model.AssetTemplate {
+		out := model.AssetTemplate{ID: "T", Source: model.SourcePlainID, Actions: []model.Action{{ID: "read", Value: "read"}}}
+		if numeric {
+			out.Attributes = []model.AssetAttribute{{ID: model.AttributePath, Type: model.Numeric}}
+		}
+		return out
+	}
+	ruleset := func(numeric bool) model.Block {
+		unlike := model.Rule{Left: model.Ref{Side: model.SideAsset, Attribute: model.AttributePath}, Op: model.OpNotEqual, Literals: []model.Literal{{Text: "5", Number: numeric}}}
+		return model.Block{ID: "what", Kind: model.KindRuleset, Template: "T", Branches: []model.Branch{{Rules: []model.Rule{unlike}}}}
+	}
+	w := newWorld()
+	w.assetTemplates["T"] = def(true)
+	w.assets["T"] = []model.Asset{{Path: "5"}, {Path: "5.0"}, {Path: "6"}, {Path: "five"}}
+	w.identityTemplates["I"] = model.IdentityTemplate{ID: "I", Attributes: []model.IdentityAttribute{{ID: model.AttributeUID, Type: model.String}}}
+	w.applications["app"] = model.Application{ID: "app", AssetTemplateIDs: []model.TemplateID{"T"}}
+	w.blocks["who"] = model.Block{ID: "who", Kind: model.KindDynamicGroup, Template: "I", Branches: []model.Branch{{}}}
+	w.blocks["what"] = ruleset(true)
+	w.policies["p"] = model.Policy{
+		ID: "p", Access: model.Allow, DynamicGroups: []model.BlockID{"who"}, Rulesets: []model.RulesetUse{{BlockID: "what", AllActions: true}},
+	}
+	s := build(t, w, 1)
+	q := engine.Question{Applications: []model.ApplicationID{"app"}, Identities: []engine.Identity{{Template: "I", EntityID: "x"}}}
+	for i, want := range [][]string{{"6"}, {"5.0", "6", "five"}, {"6"}} {
+		if i > 0 {
+			var err error
+			s, err = s.Next(engine.Delta{
+				Revision:       model.Revision(i + 1),
+				AssetTemplates: engine.Change[model.TemplateID, model.AssetTemplate]{Put: []model.AssetTemplate{def(i == 2)}},
+				Blocks:         engine.Change[model.BlockID, model.Block]{Put: []model.Block{ruleset(i == 2)}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := s.Bind(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		access, err := r.Select(engine.Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var listed, checked []string
+		for e := range access.Entries() {
+			listed = append(listed, e.Path())
+		}
+		for _, a := range w.assets["T"] {
+			if r.Evaluate(engine.Asset{Template: "T", Path: a.Path}, "read").Allowed {
+				checked = append(checked, a.Path)
+			}
+		}
+		if !slices.Equal(listed, want) || !slices.Equal(checked, want) {
+			t.Errorf("definition %d: the list has %q, checks allow %q, want %q", i+1, listed, checked, want)
 		}
 	}
 }

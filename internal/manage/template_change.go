@@ -20,7 +20,12 @@ type templateChange struct {
 
 func assetTemplateChange(before, after *model.AssetTemplate) templateChange {
 	c := templateChange{side: model.SideAsset, id: after.ID, lost: map[model.AttributeID]error{}}
-	for _, old := range before.Attributes {
+	attributes := before.Attributes
+	if !slices.ContainsFunc(attributes, func(a model.AssetAttribute) bool { return a.ID == model.AttributePath }) {
+		path, _ := before.Attribute(model.AttributePath) // rules may be on it though it is not declared
+		attributes = append(slices.Clip(attributes), path)
+	}
+	for _, old := range attributes {
 		now, still := after.Attribute(old.ID)
 		_, err := after.Calculation(&now)
 		c.attribute(old.ID, still, now.Type != old.Type, [2]bool{old.IsCalculated, now.IsCalculated}, err)

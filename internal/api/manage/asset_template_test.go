@@ -106,6 +106,7 @@ func TestAssetTemplateRefused(t *testing.T) {
 	}
 	h.put(regoPolicy("p1", "3", "A"))
 	h.put(regoPolicy("p2", "3", "B"))
+	h.put(strings.NewReplacer(`asset["berth"] == "C"`, `startswith(asset["path"], "C")`).Replace(regoPolicy("p3", "3", "C")))
 	for _, tt := range []struct {
 		name, target, body string
 		status             int
@@ -122,7 +123,8 @@ func TestAssetTemplateRefused(t *testing.T) {
 		{"other source", "", strings.Replace(cargo(""), "PLAINID", "REQUEST", 1), 400, []string{"/source: PLAINID cannot become REQUEST"}},
 		{"attribute in use", "", strings.Replace(cargo(""), `{"attributeId":"berth","displayName":"Berth","type":"STRING"}`, "", 1), 409, []string{"MGT-009", "Attribute: [berth] is used by building block: [Berth A, Berth B]"}},
 		{"type of an attribute in use", "", strings.Replace(cargo(""), `"STRING"`, `"NUMERIC"`, 1), 409, []string{"MGT-009", "berth"}},
-		{"action in use", "", strings.Replace(cargo(""), `{"actionId":"Load","value":"load"},`, "", 1), 409, []string{"MGT-009", "Action: [Load] is used by policy: [p1, p2]"}},
+		{"type of the path that was not declared", "", strings.Replace(cargo(""), `"attributes":[`, `"attributes":[{"attributeId":"path","displayName":"Asset ID","type":"NUMERIC"},`, 1), 409, []string{"MGT-009", "Attribute: [path] is used by building block: [Berth C]"}},
+		{"action in use", "", strings.Replace(cargo(""), `{"actionId":"Load","value":"load"},`, "", 1), 409, []string{"MGT-009", "Action: [Load] is used by policy: [p1, p2, p3]"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			target := tt.target
