@@ -79,7 +79,7 @@ func TestGuideGoClient(t *testing.T) {
 		{"mreyes", "of-the-demo", "acc/PT/001251", 200},
 		{"mreyes", "of-the-demo", "acc/GH/000036", 403},
 		{"mreyes", "", "acc/PT/001251", 401},
-		{"nobody", "of-the-demo", "acc/PT/001251", 503},
+		{"nobody", "of-the-demo", "acc/PT/001251", 403},
 	} {
 		status, body := getPatiently(t, fmt.Sprintf("http://%s/accounts/%s", address, c.account), c.user, c.password)
 		if status != c.status || strings.Contains(body, "decided at revision") != (status == 200) {
