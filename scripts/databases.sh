@@ -10,13 +10,14 @@ postgresql() {
     compgen -G '/usr/local/opt/postgresql@*/bin/initdb' > /dev/null
 }
 
+# mariadb-install-db is a script that calls my_print_defaults, which Debian's server package does not depend on.
 mariadb() {
-  PATH=$PATH:/usr/sbin:/usr/libexec command -v mariadbd > /dev/null && command -v mariadb-install-db > /dev/null
+  PATH=$PATH:/usr/sbin:/usr/libexec command -v mariadbd > /dev/null && command -v mariadb-install-db > /dev/null && command -v my_print_defaults > /dev/null
 }
 
 missing=()
 postgresql || missing+=(postgresql)
-mariadb || missing+=(mariadb-server-core)
+mariadb || missing+=(mariadb-server-core mariadb-client-core)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 as_root=()
@@ -33,7 +34,7 @@ if command -v apt-get > /dev/null && "${as_root[@]}" true 2> /dev/null; then
 fi
 if ! postgresql || ! mariadb; then
   echo "The tests start servers of their own and need PostgreSQL 14 or later and MariaDB 10.6 or later:" >&2
-  echo "  Debian, Ubuntu:  apt-get install postgresql mariadb-server-core" >&2
+  echo "  Debian, Ubuntu:  apt-get install postgresql mariadb-server-core mariadb-client-core" >&2
   echo "  Fedora:          dnf install postgresql-server mariadb-server" >&2
   echo "  macOS:           brew install postgresql@17 mariadb" >&2
   exit 1
