@@ -83,6 +83,9 @@ func (v *Incoming) Verify(ctx context.Context, text string, s *model.JWTSettings
 	if err != nil {
 		return nil, err
 	}
+	if !datedByNumbers(claims) {
+		return nil, ErrRefused
+	}
 	if err := v.validate(text, s); err != nil {
 		return nil, err
 	}
@@ -180,6 +183,18 @@ func algorithms(key jwk.Key) []jwa.SignatureAlgorithm {
 		out = slices.DeleteFunc(slices.Clone(out), func(a jwa.SignatureAlgorithm) bool { return a.String() != stated.String() })
 	}
 	return out
+}
+
+// datedByNumbers refuses times that are no numbers (RFC 7519, 2): texts, which the library reads in several forms.
+func datedByNumbers(claims map[string]any) bool {
+	for _, name := range []string{jwt.ExpirationKey, jwt.NotBeforeKey, jwt.IssuedAtKey} {
+		if at, stated := claims[name]; stated {
+			if _, ok := at.(stdjson.Number); !ok {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // validate checks issuer, audience and times.

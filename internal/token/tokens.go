@@ -43,6 +43,10 @@ const (
 
 const ownerTenant = "tenant"
 
+// clockLeeway is by how much the clock of the node that signed a token may be ahead of that of the node that checks it. It
+// is for the token's beginning only: no token is good a moment longer for it.
+const clockLeeway = time.Minute
+
 // maxToken bounds the text that is looked at, in bytes. Own tokens have about 500.
 const maxToken = 4096
 
@@ -208,8 +212,11 @@ func (t *Tokens) verify(text, audience string) (Claims, error) {
 		jwt.WithIssuer(t.issuer), jwt.WithAudience(audience),
 		jwt.WithRequiredClaim(jwt.ExpirationKey), jwt.WithRequiredClaim(jwt.IssuedAtKey),
 		jwt.WithRequiredClaim(jwt.SubjectKey), jwt.WithRequiredClaim(jwt.JwtIDKey),
-		jwt.WithClock(jwt.ClockFunc(t.now)))
+		jwt.WithClock(jwt.ClockFunc(t.now)), jwt.WithAcceptableSkew(clockLeeway))
 	if err != nil {
+		return Claims{}, ErrRefused
+	}
+	if end, ok := token.Expiration(); !ok || !t.now().Before(end) { // to which the leeway does not apply
 		return Claims{}, ErrRefused
 	}
 	return readClaims(token, audience)

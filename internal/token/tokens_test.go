@@ -93,6 +93,31 @@ func TestIssueVerify(t *testing.T) {
 	}
 }
 
+// The clock of the node that signs may be ahead of that of the node that checks, by a minute; for that no token is good a moment
+// longer.
+func TestVerifyLeeway(t *testing.T) {
+	tokens, _, c := newTokens(t)
+	text, err := tokens.Issue(credential())
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime, err := tokens.IssueRuntime(&model.Scope{ClientID: "S", EnvironmentID: "e"}, "s1", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, good := range map[time.Duration]bool{
+		-time.Minute - time.Second: false, -time.Minute: true, -time.Second: true,
+		time.Hour - time.Millisecond: true, time.Hour: false, time.Hour + time.Second: false,
+	} {
+		c.at = now.Add(at)
+		_, err := tokens.Verify(text)
+		_, runtimeErr := tokens.VerifyRuntime(runtime)
+		if good != (err == nil) || good != (runtimeErr == nil) {
+			t.Errorf("%s after it was signed: %v, %v", at, err, runtimeErr)
+		}
+	}
+}
+
 // RFC 8725, RFC 9068: everything but our own access token is refused.
 func TestVerifyRefuses(t *testing.T) {
 	tokens, key, _ := newTokens(t)
@@ -146,7 +171,8 @@ func TestVerifyRefuses(t *testing.T) {
 		"no signature":   parts[0] + "." + parts[1] + ".",
 		"other issuer":   set1("iss", "https://evil.example.org"),
 		"other audience": set1("aud", []string{token.AudienceRuntime(issuer)}),
-		"future":         set1("iat", now.Add(time.Minute)),
+		"future":         set1("iat", now.Add(time.Minute+time.Second)),
+		"not yet":        set1("nbf", now.Add(time.Minute+time.Second)),
 		"other subject":  set1("sub", "someone"),
 		"too long":       set1("x", strings.Repeat("x", 5000)),
 		"no iss":         remove("iss"), "no aud": remove("aud"), "no exp": remove("exp"), "no iat": remove("iat"),

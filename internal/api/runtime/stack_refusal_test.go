@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,6 +65,14 @@ func forgedTokens(t *testing.T, i *issuer, secret string) map[string]string {
 		"expired":                       with("exp", noon.Add(-time.Minute-time.Second).Unix()),
 		"without exp":                   with("exp", nil),
 		"exp as a text":                 with("exp", "tomorrow"),
+		"exp as digits in a text":       with("exp", strconv.FormatInt(noon.Add(time.Hour).Unix(), 10)),
+		"exp as a date":                 with("exp", noon.Add(time.Hour).Format(time.RFC3339)),
+		"exp as a list":                 with("exp", []int64{noon.Add(time.Hour).Unix()}),
+		"exp beyond all numbers":        i.sign(t, []byte(strings.Replace(string(i.claims("exp", nil)), "{", `{"exp":1e400,`, 1))),
+		"exp of twenty digits":          i.sign(t, []byte(strings.Replace(string(i.claims("exp", nil)), "{", `{"exp":99999999999999999999,`, 1))),
+		"exp at the end of integers":    with("exp", int64(math.MaxInt64)),
+		"nbf as a text":                 with("nbf", noon.Format(time.RFC3339)),
+		"iat as a text":                 with("iat", "0"),
 		"not yet":                       with("nbf", noon.Add(time.Minute+time.Second).Unix()),
 		"made later":                    with("iat", noon.Add(time.Minute+time.Second).Unix()),
 		"another issuer":                with("iss", "https://evil.example.org"),
