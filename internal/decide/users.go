@@ -32,6 +32,7 @@ type UsersAnswer struct {
 	Signature     *Signature // of a signed answer
 	snapshot      *engine.Snapshot
 	asset         engine.Asset
+	foreign       bool // no application of the scope holds the asset's type
 }
 
 // Template is the definition of an identity's template.
@@ -40,8 +41,11 @@ func (a *UsersAnswer) Template(id model.TemplateID) *model.IdentityTemplate {
 	return t
 }
 
-// AppendAttributes appends the JSON object of the asset's attributes, {} when it is not known.
+// AppendAttributes appends the JSON object of the asset's attributes, {} when it is not known, or not to this scope.
 func (a *UsersAnswer) AppendAttributes(dst []byte) []byte {
+	if a.foreign {
+		return append(dst, "{}"...)
+	}
 	return a.snapshot.AppendAttributes(dst, a.asset)
 }
 
@@ -56,6 +60,7 @@ func (c *Call) Users(ctx context.Context, req UsersRequest) (*UsersAnswer, error
 	snapshot := c.state.snapshot
 	answer := &UsersAnswer{
 		Revision: snapshot.Revision(), TokenValidity: c.scope.TokenValidity, snapshot: snapshot, asset: req.Asset.asset(snapshot),
+		foreign: !snapshot.Reaches(c.scope.ApplicationIDs, req.Asset.Template),
 	}
 	if answer.Outcome, err = c.earlier(&req.Situation, nil); err != nil {
 		return nil, err

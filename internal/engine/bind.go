@@ -147,6 +147,11 @@ func (s *Snapshot) reachable(applications []model.ApplicationID, types []model.T
 	return out
 }
 
+// Reaches reports whether any of the applications holds an asset type (E2).
+func (s *Snapshot) Reaches(applications []model.ApplicationID, t model.TemplateID) bool {
+	return s.reachable(applications, []model.TemplateID{t})[t]
+}
+
 func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool, part []grouped) permutation {
 	p := permutation{subjects: subjects, when: map[*block]bool{}, what: map[*block][]boundBranch{}, terms: map[model.TemplateID][]term{}}
 	for _, pol := range s.applying(&p, reachable, part) {

@@ -68,6 +68,26 @@ func TestUserList(t *testing.T) {
 	}
 }
 
+// RT-100, PM E2: an asset of a type that no application of the scope holds is shown as one that is not known.
+func TestUserListOfForeignAsset(t *testing.T) {
+	h := newHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		apart := model.AssetTemplate{
+			ID: "Apart", WorkspaceID: "a0", DisplayName: "Apart", Source: model.SourcePlainID,
+			Attributes: []model.AssetAttribute{{ID: "secret", Type: model.String}}, Actions: []model.Action{{ID: "View", Value: "View"}},
+		}
+		if err := put(tx.AssetTemplates, apart); err != nil {
+			return err
+		}
+		_, err := tx.Assets("Apart").Put(model.Asset{Path: "a", Attributes: model.Attributes{"secret": {"told"}}})
+		return err
+	})
+	for _, path := range []string{"a", "b"} {
+		h.want(request{path: usersPath, body: `{"includeAsset":true,"asset":{"resourceType":"Apart","path":"` + path + `"}}`}, 200,
+			`{"tokenValidity":0,"response":[],"asset":{"path":"`+path+`","attributes":{},"resourceType":"Apart"},"contextData":null}`)
+	}
+}
+
 // RT-100: values of the request count for every identity; refusals name their field.
 func TestUserListRefusals(t *testing.T) {
 	h := newHarbour(t)
