@@ -159,7 +159,10 @@ func (h *whyHead) print(out io.Writer) {
 		if h.simulated {
 			fmt.Fprint(out, ", simulated")
 		}
-		if h.detail == "reasons" {
+		switch h.detail {
+		case "none":
+			fmt.Fprint(out, ", verdicts only: authzenContextMax of the scope is none")
+		case "reasons":
 			fmt.Fprint(out, ", codes only: authzenContextMax of the scope is not policies")
 		}
 		fmt.Fprintln(out)
@@ -176,7 +179,10 @@ func ignored(out io.Writer, indent string, names []string) {
 func (p *whyPair) print(out io.Writer) {
 	verdict := "allowed"
 	if !p.Allowed {
-		verdict = "denied, " + p.Reason + ": " + p.Message
+		verdict = "denied"
+	}
+	if p.Reason != "" {
+		verdict += ", " + p.Reason + ": " + p.Message
 	}
 	pair := harmless(p.Template) + ":" + harmless(p.Path)
 	if p.Action != "" { // a type that is unknown has no actions

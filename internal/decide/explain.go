@@ -3,6 +3,7 @@ package decide
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -34,22 +35,36 @@ type Explained struct {
 	engine.Account
 }
 
-// ExplainAnswer says why, at one revision. It is for one goroutine. What it says once the context of Explain has ended is of no
-// account.
+// ExplainAnswer says why, at one revision. It does not change.
 type ExplainAnswer struct {
-	Simulated  bool // no decision: asked with a management token
-	Told       bool // policies may be told of; else only codes
+	Simulated  bool         // no decision: asked with a management token
+	Detail     model.Detail // how much may be told beside the verdict
 	Instant    time.Time
 	SourceIP   netip.Addr
 	ZoneOffset time.Duration
 	Identities []Identity
-	Pairs      []Explained    // in the order of the request
-	Access     *engine.Access // the list; nil = the question was about pairs
-	residual   *engine.Residual
+	Pairs      []Explained // in the order of the request
+	// Of a question about the list, else nil. Grounds and Standing are there only where policies may be told of.
+	Access   *engine.Access
+	Grounds  *engine.Grounds
+	Standing []engine.PolicyTrace // WHO and WHEN of the policies that grant anything in the list, by id
+	// Combinations is how many combinations of identity rows are judged.
+	Combinations int
 }
 
-// maxExplained is how many pairs one call explains.
-const maxExplained = 1000
+// TellsPolicies reports whether policies may be told of.
+func (a *ExplainAnswer) TellsPolicies() bool { return a.Detail.Tells(model.DetailPolicies) }
+
+// TellsReasons reports whether more than the verdicts may be told.
+func (a *ExplainAnswer) TellsReasons() bool { return a.Detail.Tells(model.DetailReasons) }
+
+// One call explains so many pairs, or a list of so many entries. All that is told of a list is found before the answer
+// begins, so that a list that takes too long is an error and no broken answer: there is room for so many different grounds.
+const (
+	maxExplained        = 1000
+	maxExplainedEntries = 100_000
+	maxGrounds          = 1_000_000
+)
 
 // told is how much of an explanation is kept: a pair is explained by its nearest policies. Of a value there are more bytes
 // than are shown of it, so that it shows that it goes on.
@@ -79,9 +94,9 @@ func (c *Call) Explain(ctx context.Context, req ExplainRequest) (*ExplainAnswer,
 	}
 	defer cancel()
 	answer := &ExplainAnswer{
-		Simulated: c.manager != nil, Told: c.manager != nil || c.Detail(model.DetailPolicies) == model.DetailPolicies,
+		Simulated: c.manager != nil, Detail: c.explainedDetail(),
 		Instant: c.instant(&req.Situation), SourceIP: c.source(req.RemoteIP), ZoneOffset: req.ZoneOffset,
-		Identities: b.identities, residual: b.residual,
+		Identities: b.identities, Combinations: b.residual.Combinations(),
 	}
 	var result string
 	if req.Pairs {
@@ -95,21 +110,34 @@ func (c *Call) Explain(ctx context.Context, req ExplainRequest) (*ExplainAnswer,
 	return answer, c.keep(ctx, 200, result)
 }
 
+// explainedDetail is how much an explanation tells: all that the scope may be told at all, and everything to a manager.
+func (c *Call) explainedDetail() model.Detail {
+	if c.manager != nil {
+		return model.DetailPolicies
+	}
+	return c.Detail(model.DetailPolicies)
+}
+
 func (c *Call) explainPairs(ctx context.Context, req *ExplainRequest, b *binding, answer *ExplainAnswer) (string, error) {
 	if pairsOf(b.snapshot, req.Resources) > maxExplained {
 		return "", model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxExplained)
 	}
+	reached := b.residual.Types()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		asset := r.asset(b.snapshot)
 		t, _ := b.snapshot.AssetTemplate(r.Template)
-		ignored := ignoredValues(t, r.Attributes)
+		taking := t
+		if !answer.TellsPolicies() && !slices.Contains(reached, r.Template) {
+			taking = nil // what a type takes is not for scopes that do not have it
+		}
+		ignored := ignoredValues(taking, r.Attributes)
 		for _, action := range asked(t, r.Action) {
 			if err := context.Cause(ctx); err != nil {
 				return "", err
 			}
 			e := Explained{Template: r.Template, Path: r.Path, Action: action, Ignored: ignored}
-			if answer.Told {
+			if answer.TellsPolicies() {
 				e.Account = b.residual.Account(asset, action, told)
 			} else {
 				e.Decision = b.residual.Evaluate(asset, action)
@@ -122,8 +150,8 @@ func (c *Call) explainPairs(ctx context.Context, req *ExplainRequest, b *binding
 	return fmt.Sprintf("explained %d pairs", len(answer.Pairs)), nil
 }
 
-func (c *Call) explainList(_ context.Context, req *ExplainRequest, b *binding, answer *ExplainAnswer) (_ string, err error) {
-	selection := engine.Selection{Policies: answer.Told}
+func (c *Call) explainList(ctx context.Context, req *ExplainRequest, b *binding, answer *ExplainAnswer) (_ string, err error) {
+	selection := engine.Selection{Policies: answer.TellsPolicies()}
 	if req.Types != nil {
 		selection.Templates, _ = chooseTypes(b.snapshot, req.Types)
 	}
@@ -135,7 +163,35 @@ func (c *Call) explainList(_ context.Context, req *ExplainRequest, b *binding, a
 	if answer.Access, err = b.residual.Select(selection); err != nil {
 		return "", err
 	}
+	if answer.Access.Len() > maxExplainedEntries {
+		return "", model.Invalidf("resourceTypes: the list has more than %d entries; name fewer types, or some of the assets", maxExplainedEntries)
+	}
+	if answer.TellsPolicies() {
+		if err := answer.explainGrants(ctx, b.residual); err != nil {
+			return "", err
+		}
+	}
 	return fmt.Sprintf("explained a list of %d assets", answer.Access.Len()), nil
+}
+
+// explainGrants finds by what the entries of the list are allowed, and how the policies stand that grant them.
+func (a *ExplainAnswer) explainGrants(ctx context.Context, residual *engine.Residual) (err error) {
+	a.Grounds, err = residual.Grounds(a.Access, maxGrounds)
+	if errors.Is(err, engine.ErrTooManyGrounds) {
+		return model.Invalidf("resourceTypes: the list has too many different grounds; name fewer types, or some of the assets")
+	}
+	if err != nil {
+		return err
+	}
+	for _, id := range a.granting() {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if trace, ok := residual.Standing(id, told); ok {
+			a.Standing = append(a.Standing, trace)
+		}
+	}
+	return nil
 }
 
 // messageOf says what the reason of a denial means for this pair.
@@ -168,11 +224,8 @@ func ignoredValues(t *model.AssetTemplate, sent map[string][]string) []string {
 	return out
 }
 
-// Grounds finds by what the entries of the list are allowed.
-func (a *ExplainAnswer) Grounds() *engine.Grounds { return a.residual.Grounds(a.Access) }
-
-// Granting are the policies that grant anything in the list, by id.
-func (a *ExplainAnswer) Granting() []model.PolicyID {
+// granting are the policies that grant anything in the list, by id.
+func (a *ExplainAnswer) granting() []model.PolicyID {
 	known := map[model.PolicyID]bool{}
 	for _, set := range a.Access.ActionSets() {
 		for _, granted := range set {
@@ -183,11 +236,3 @@ func (a *ExplainAnswer) Granting() []model.PolicyID {
 	}
 	return slices.Sorted(maps.Keys(known))
 }
-
-// Standing shows WHO and WHEN of a policy in the situation that was asked about.
-func (a *ExplainAnswer) Standing(id model.PolicyID) (engine.PolicyTrace, bool) {
-	return a.residual.Standing(id, told)
-}
-
-// Combinations is how many combinations of identity rows are judged.
-func (a *ExplainAnswer) Combinations() int { return a.residual.Combinations() }

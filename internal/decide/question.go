@@ -35,7 +35,6 @@ type Situation struct {
 	// Earlier may have the answer already; nil = it is always found anew.
 	Earlier Earlier
 	meaning []byte             // of a described call, for Earlier
-	done    <-chan struct{}    // ends comparisons in place of the decision's end; nil = that
 	types   []model.TemplateID // all that the question is about; nil = any
 }
 
@@ -63,26 +62,18 @@ func (c *Call) open(ctx context.Context) (context.Context, context.CancelFunc, e
 
 // question is what the engine is asked in a situation, still without identities.
 func (c *Call) question(ctx context.Context, s *Situation) engine.Question {
-	done := s.done
-	if done == nil {
-		done = ctx.Done()
-	}
 	return engine.Question{
 		Applications: c.scope.ApplicationIDs, Environment: s.Environment,
 		SourceIP: c.source(s.RemoteIP), Instant: c.instant(s), ZoneOffset: s.ZoneOffset,
-		CombinedMultiValue: s.CombinedMultiValue, Types: s.types, Done: done,
+		CombinedMultiValue: s.CombinedMultiValue, Types: s.types, Done: ctx.Done(),
 	}
 }
 
 // bind opens the call, finds the identities and, unless there is an earlier answer, binds them.
 func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cancel context.CancelFunc, b binding, err error) {
-	asked := ctx
 	ctx, cancel, err = c.open(ctx)
 	if err != nil {
 		return ctx, nil, b, err
-	}
-	if s.explained {
-		s.done, cancel = outlast(asked, ctx, cancel)
 	}
 	defer func() {
 		if err != nil {
@@ -100,17 +91,6 @@ func (c *Call) bind(ctx context.Context, s *Situation) (_ context.Context, cance
 		b.outcome.Until, _ = b.residual.Until()
 	}
 	return ctx, cancel, b, err
-}
-
-// outlast gives what ends with the time for a decision and with the call, but not with cancel: what an explanation says is
-// found while it is written, after the decision.
-func outlast(asked, decision context.Context, cancel context.CancelFunc) (done <-chan struct{}, end context.CancelFunc) {
-	lasting, leave := context.WithCancel(asked)
-	stay := context.AfterFunc(decision, leave)
-	return lasting.Done(), func() {
-		stay()
-		cancel()
-	}
 }
 
 // residual is what the policies say once the identities and the circumstances are known.
@@ -233,7 +213,7 @@ func (c *Call) whoAsks(ctx context.Context, s *Situation) ([]identity.Choice, er
 	}
 	matchers, request := c.state.matchers, identity.Request{
 		Matching: c.scope.IdentityMatching, Primary: s.Primary, Additional: s.Additional, Evidence: evidence, Described: told,
-		Explain: s.explained,
+		Explain: s.explained, ExplainMapped: s.explained && c.explainedDetail().Tells(model.DetailPolicies),
 	}
 	if c.manager != nil { // says who the user is: his token is not the user's
 		matchers, request.Matching = nil, model.MatchRequest

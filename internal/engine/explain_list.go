@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
+	"errors"
+	"iter"
 	"slices"
 	"strings"
 
@@ -16,28 +19,65 @@ type Ground struct {
 	Combination int    // from 1
 }
 
-// Grounds finds the grounds of entries that a selection with policies found. It is for one goroutine.
+// Grounds are the grounds of the entries of an answer: all of them, found at once. They do not change.
 type Grounds struct {
 	residual *Residual
-	sets     []ActionSet
+	access   *Access
+	lists    [][]ground // the different ones
+	of       []uint32   // which of them each entry has
 }
 
-// Grounds is for the entries of an answer of this residual.
-func (r *Residual) Grounds(a *Access) *Grounds { return &Grounds{residual: r, sets: a.ActionSets()} }
+// ground tells where the ground of a policy lies in the residual.
+type ground struct{ combination, term, branch int32 } // the first two from 0, the branch from 1
 
-// Of gives for each action of the entry's set one ground for each of its policies, in their order.
-func (g *Grounds) Of(e *Entry) [][]Ground {
-	set := g.sets[e.Actions]
-	out, missing := make([][]Ground, len(set)), 0
-	for n := range set {
-		out[n] = make([]Ground, len(set[n].Policies))
-		missing += len(out[n])
+// ErrTooManyGrounds is the error of grounds for which there is not enough room. They are never cut off.
+var ErrTooManyGrounds = errors.New("engine: an answer has too many grounds")
+
+// Grounds finds the grounds of an answer of this residual, which was selected with policies. Entries share equal ones, of
+// which there is room for most. Errors: ErrTooManyGrounds, ErrStopped.
+func (r *Residual) Grounds(a *Access, most int) (*Grounds, error) {
+	out := &Grounds{residual: r, access: a, of: make([]uint32, 0, a.Len())}
+	known := map[string]uint32{}
+	var list []ground
+	var key []byte
+	for e := range a.Entries() {
+		list, key = out.find(list[:0], &e), key[:0]
+		if r.question.stopped() {
+			return nil, ErrStopped // what was compared since says nothing
+		}
+		for _, g := range list {
+			key = binary.AppendUvarint(key, uint64(g.combination))
+			key = binary.AppendUvarint(key, uint64(g.term))
+			key = binary.AppendUvarint(key, uint64(g.branch))
+		}
+		at, ok := known[string(key)]
+		if !ok {
+			if most -= len(list); most < 0 {
+				return nil, ErrTooManyGrounds
+			}
+			at = uint32(len(out.lists))
+			known[string(key)] = at
+			out.lists = append(out.lists, slices.Clone(list))
+		}
+		out.of = append(out.of, at)
 	}
+	return out, nil
+}
+
+// find adds to the list one ground for each policy of each action of the entry's set.
+func (g *Grounds) find(list []ground, e *Entry) []ground {
+	set := g.access.sets[e.Actions]
+	first := make([]int, len(set)) // where the grounds of an action begin
+	for n := range set {
+		first[n] = len(list)
+		list = append(list, make([]ground, len(set[n].Policies))...)
+	}
+	missing := len(list)
 	asset := e.described
 	if asset == nil {
 		asset = new(e.asset.asset(e.record))
 	}
-	for i := 0; missing > 0 && i < len(g.residual.permutations); i++ { // there may be very many
+	for i := 0; missing > 0 && i < len(g.residual.permutations) && !g.residual.question.stopped(); i++ { // there may be very many
 		terms := g.residual.permutations[i].terms[e.asset.def.ID]
 		restricted := restrictedActions(terms, asset, set)
 		for j := range terms {
@@ -48,18 +88,46 @@ func (g *Grounds) Of(e *Entry) [][]Ground {
 			branch := -1 // not looked for
 			for n := range set {
 				at, ok := slices.BinarySearchFunc(set[n].Policies, t.policy.src.ID, comparePolicyRef)
-				if !ok || restricted[n] || out[n][at].Branch > 0 || !t.use.covers(set[n].Action.ID) {
+				if !ok || restricted[n] || list[first[n]+at].branch > 0 || !t.use.covers(set[n].Action.ID) {
 					continue
 				}
 				if branch < 0 {
 					branch = t.branch(asset)
 				}
 				if branch > 0 {
-					out[n][at] = Ground{set[n].Policies[at], t.use.ruleset.src.ID, t.use.ruleset.src.Name, branch, i + 1}
+					list[first[n]+at] = ground{int32(i), int32(j), int32(branch)}
 					missing--
 				}
 			}
 		}
+	}
+	return list
+}
+
+// Entries yields the entries of the answer, and for each action of an entry's set one ground for each of its policies, in
+// their order.
+func (g *Grounds) Entries() iter.Seq2[Entry, [][]Ground] {
+	return func(yield func(Entry, [][]Ground) bool) {
+		i := 0
+		for e := range g.access.Entries() {
+			if !yield(e, g.tell(&e, g.lists[g.of[i]])) {
+				return
+			}
+			i++
+		}
+	}
+}
+
+// tell says what the grounds of an entry are.
+func (g *Grounds) tell(e *Entry, list []ground) [][]Ground {
+	set := g.access.sets[e.Actions]
+	out := make([][]Ground, len(set))
+	for n := range set {
+		for at, p := range set[n].Policies {
+			use := g.residual.permutations[list[at].combination].terms[e.asset.def.ID][list[at].term].use
+			out[n] = append(out[n], Ground{p, use.ruleset.src.ID, use.ruleset.src.Name, int(list[at].branch), int(list[at].combination) + 1})
+		}
+		list = list[len(set[n].Policies):]
 	}
 	return out
 }

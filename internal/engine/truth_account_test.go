@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -50,5 +51,41 @@ func TestAccountHoldsLittle(t *testing.T) {
 		if l.Left[0] != strings.Repeat("É", 50) || l.Left[1] != "0"+strings.Repeat("W", 100) || l.Right[19] != "never 19" {
 			t.Errorf("%s: %q, %q", p.Policy.ID, l.Left[:2], l.Right)
 		}
+	}
+}
+
+// TestGroundsEnd: PM E10: the grounds of a list are found while somebody waits, within their room, or not at all; entries with
+// equal grounds share them.
+func TestGroundsEnd(t *testing.T) {
+	done := make(chan struct{})
+	r := bind(t, build(t, edgeWorld(edgeAssets(100)), 1), engine.Question{
+		Applications: []model.ApplicationID{"app"}, Identities: []engine.Identity{{Template: "I", EntityID: "i"}}, Done: done,
+	})
+	a, err := r.Select(engine.Selection{Policies: true})
+	if err != nil || a.Len() != 100 {
+		t.Fatal(a.Len(), err)
+	}
+	const different = 2 + 1 // reading and writing of even assets, reading of odd ones
+	if _, err := r.Grounds(a, different-1); !errors.Is(err, engine.ErrTooManyGrounds) {
+		t.Errorf("without enough room: %v", err)
+	}
+	g, err := r.Grounds(a, different)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for e, grounds := range g.Entries() {
+		if e.Path() != edgeAsset(n).Path || len(grounds) != 2-n%2 || len(grounds[0]) != 1 || grounds[0][0] != (engine.Ground{
+			Policy: engine.PolicyRef{ID: "allow"}, Ruleset: "everything", Name: "everything", Branch: 1, Combination: 1,
+		}) {
+			t.Fatalf("entry %d: %s %+v", n, e.Path(), grounds)
+		}
+		n++
+	}
+	if close(done); n != 100 {
+		t.Errorf("%d entries", n)
+	}
+	if _, err := r.Grounds(a, different); !errors.Is(err, engine.ErrStopped) {
+		t.Errorf("when nobody waits: %v", err)
 	}
 }

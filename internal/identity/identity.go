@@ -39,8 +39,9 @@ type Request struct {
 	Additional []Claim
 	Evidence   Evidence
 	Described  Evidence // of the call that the request describes, looked at first; zero = none
-	// Explain lists in Bound.Ignored what does not count.
-	Explain bool
+	// Explain lists in Bound.Ignored what was sent and does not count; ExplainMapped also what a matcher maps: names that the
+	// caller may not know.
+	Explain, ExplainMapped bool
 	// Simulated lets the request speak of every declared attribute but uid. Such an answer is no decision.
 	Simulated bool
 }
@@ -62,7 +63,7 @@ type Bound struct {
 	Template *model.IdentityTemplate
 	model.Identity
 	// Ignored are the names that the request, or the mapping of its matcher, has values for although they do not count, in
-	// their order. Only an explained request has them.
+	// their order. Only an explained request has them, as far as it asks for them.
 	Ignored []string
 }
 
@@ -95,6 +96,7 @@ type Choice struct {
 	matched  map[model.AttributeID][]string
 	free     bool
 	explain  bool
+	mapped   bool // is explained, too
 }
 
 // Choose is the first half of Resolve: all but looking the identities up.
@@ -115,7 +117,7 @@ func Choose(dir Directory, matchers []Matcher, req Request) ([]Choice, error) {
 		}
 		out[i] = Choice{
 			Template: c.template.ID, EntityID: c.entityID, claim: c.claim, matched: c.matched,
-			free: req.Simulated, explain: req.Explain,
+			free: req.Simulated, explain: req.Explain, mapped: req.ExplainMapped,
 		}
 	}
 	return out, nil
@@ -136,7 +138,7 @@ func BindAll(dir Directory, choices []Choice) ([]Bound, error) {
 		}
 		out[i] = c.bind(record)
 		if from.explain {
-			out[i].Ignored = c.ignored()
+			out[i].Ignored = c.ignored(from.mapped)
 		}
 	}
 	return out, nil
@@ -288,8 +290,8 @@ func (c choice) counts(a *model.IdentityAttribute) bool {
 	return (a.IsUsedInAccessRequest || c.free) && !a.IsCalculated && a.ID != model.AttributeUID
 }
 
-// ignored are the names of values that do not count, each once.
-func (c choice) ignored() []string {
+// ignored are the names of values that do not count, each once; those that the matcher maps only with mapped.
+func (c choice) ignored(mapped bool) []string {
 	counted := map[string]bool{}
 	for i := range c.template.Attributes {
 		a := &c.template.Attributes[i]
@@ -303,7 +305,9 @@ func (c choice) ignored() []string {
 	}
 	names := map[string]bool{}
 	for id := range c.matched {
-		names[string(id)] = true
+		if mapped {
+			names[string(id)] = true
+		}
 	}
 	for _, from := range []map[string][]string{c.claim.Attributes, c.claim.Context} {
 		for name := range from {

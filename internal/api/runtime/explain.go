@@ -2,12 +2,10 @@ package runtime
 
 import (
 	"maps"
-	"net/http"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/api/incoming"
 	"github.com/ambit-authz/ambit/internal/decide"
-	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -31,29 +29,19 @@ func (x *exchange) explain() error {
 	if err != nil {
 		return err
 	}
+	x.answered()
 	incoming.SetRevision(x.w, x.call)
 	*req = decide.ExplainRequest{}
 	s := x.openStream()
 	s.explanationHead(answer)
 	if answer.Access == nil {
-		x.answered()
 		s.explanations(answer)
 	} else {
-		x.explainedList(s, answer)
-		x.answered()
+		s.explainedList(answer)
 	}
 	s.buf = append(s.buf, '}')
-	x.awaited()
 	x.closeStream(s)
 	return nil
-}
-
-// awaited ends a call for which nobody waits any more: what was compared since says nothing, and what was sent must stay
-// visibly incomplete.
-func (x *exchange) awaited() {
-	if x.r.Context().Err() != nil {
-		panic(http.ErrAbortHandler)
-	}
 }
 
 // maxOffset is how far from UTC a time zone is (README ruling 2).
@@ -96,57 +84,4 @@ func readExplain(f fields, errs model.Errors) (*decide.ExplainRequest, error) {
 		return nil, noAssetContext()
 	}
 	return req, nil
-}
-
-// explainedList writes the list. Finding the grounds of an entry is work: it is done in turns with other calls, and no turn
-// is held while a client reads.
-func (x *exchange) explainedList(s *stream, a *decide.ExplainAnswer) {
-	room := func() {
-		if len(s.buf) <= bufferSize-roomForEntry {
-			return
-		}
-		x.answered()
-		x.awaited()
-		s.send()
-		for x.turn() != nil {
-			x.awaited()
-		}
-	}
-	if a.Told {
-		s.buf = append(s.buf, `,"policies":[`...)
-		for i, id := range a.Granting() {
-			s.comma(i)
-			if standing, ok := a.Standing(id); ok {
-				s.standing(&standing)
-			}
-			room()
-		}
-		s.buf = append(s.buf, ']')
-	}
-	s.buf = append(s.buf, `,"access":[`...)
-	sets, grounds, first := a.Access.ActionSets(), a.Grounds(), true
-	for e := range a.Access.Entries() {
-		if !first {
-			s.buf = append(s.buf, ',')
-		}
-		first = false
-		s.member(`{"path":`, e.Path())
-		s.member(`,"resourceType":`, string(e.Template()))
-		s.buf = append(s.buf, `,"actions":[`...)
-		var found [][]engine.Ground
-		if a.Told {
-			found = grounds.Of(&e)
-		}
-		for n, granted := range sets[e.Actions] {
-			s.comma(n)
-			s.member(`{"action":`, granted.Action.Value)
-			if a.Told {
-				s.grounds(found[n], a.Combinations() > 1)
-			}
-			s.buf = append(s.buf, '}')
-		}
-		s.buf = append(s.buf, `]}`...)
-		room()
-	}
-	s.buf = append(s.buf, ']')
 }

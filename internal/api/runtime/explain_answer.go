@@ -23,12 +23,8 @@ func (s *stream) comma(i int) {
 
 // explanationHead writes what the question was understood to be.
 func (s *stream) explanationHead(a *decide.ExplainAnswer) {
-	detail := model.DetailReasons
-	if a.Told {
-		detail = model.DetailPolicies
-	}
 	s.buf = strconv.AppendBool(append(s.buf, `{"simulated":`...), a.Simulated)
-	s.member(`,"detail":`, string(detail))
+	s.member(`,"detail":`, string(a.Detail))
 	s.member(`,"at":`, a.Instant.UTC().Format(time.RFC3339))
 	source := ""
 	if a.SourceIP.IsValid() {
@@ -42,10 +38,12 @@ func (s *stream) explanationHead(a *decide.ExplainAnswer) {
 		s.comma(i)
 		s.member(`{"entityId":`, id.EntityID)
 		s.member(`,"entityTypeId":`, string(id.Template.ID))
-		if a.Told {
+		if a.TellsPolicies() {
 			s.buf = strconv.AppendBool(append(s.buf, `,"isActive":`...), !id.Inactive)
 		}
-		s.ignored(id.Ignored)
+		if a.TellsReasons() {
+			s.ignored(id.Ignored)
+		}
 		s.buf = append(s.buf, '}')
 	}
 	s.buf = append(s.buf, ']')
@@ -96,18 +94,69 @@ func (s *stream) explanations(a *decide.ExplainAnswer) {
 		s.member(`,"action":`, e.Action)
 		s.member(`,"template":`, string(e.Template))
 		s.buf = strconv.AppendBool(append(s.buf, `,"allowed":`...), e.Allowed)
-		if !e.Allowed {
-			s.member(`,"reason":`, e.Reason)
-			s.member(`,"message":`, e.Message)
+		if a.TellsReasons() {
+			if !e.Allowed {
+				s.member(`,"reason":`, e.Reason)
+				s.member(`,"message":`, e.Message)
+			}
+			s.ignored(e.Ignored)
 		}
-		s.ignored(e.Ignored)
-		if a.Told {
+		if a.TellsPolicies() {
 			s.account(&e.Account)
 		}
 		s.buf = append(s.buf, '}')
 		s.full()
 	}
 	s.buf = append(s.buf, ']')
+}
+
+// explainedList writes the list.
+func (s *stream) explainedList(a *decide.ExplainAnswer) {
+	if a.TellsPolicies() {
+		s.buf = append(s.buf, `,"policies":[`...)
+		for i := range a.Standing {
+			s.comma(i)
+			s.standing(&a.Standing[i])
+			s.full()
+		}
+		s.buf = append(s.buf, ']')
+	}
+	s.buf = append(s.buf, `,"access":[`...)
+	first := true
+	write := func(e *engine.Entry, grounds [][]engine.Ground) {
+		if !first {
+			s.buf = append(s.buf, ',')
+		}
+		first = false
+		s.explainedEntry(e, a, grounds)
+		s.full()
+	}
+	if a.Grounds != nil {
+		for e, grounds := range a.Grounds.Entries() {
+			write(&e, grounds)
+		}
+	} else {
+		for e := range a.Access.Entries() {
+			write(&e, nil)
+		}
+	}
+	s.buf = append(s.buf, ']')
+}
+
+// explainedEntry writes an entry, with the grounds of each of its actions where policies may be told of.
+func (s *stream) explainedEntry(e *engine.Entry, a *decide.ExplainAnswer, grounds [][]engine.Ground) {
+	s.member(`{"path":`, e.Path())
+	s.member(`,"resourceType":`, string(e.Template()))
+	s.buf = append(s.buf, `,"actions":[`...)
+	for n, granted := range a.Access.ActionSets()[e.Actions] {
+		s.comma(n)
+		s.member(`{"action":`, granted.Action.Value)
+		if grounds != nil {
+			s.grounds(grounds[n], a.Combinations > 1)
+		}
+		s.buf = append(s.buf, '}')
+	}
+	s.buf = append(s.buf, `]}`...)
 }
 
 // account writes what is told of policies.

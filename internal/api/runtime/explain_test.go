@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,9 +110,13 @@ func TestExplainTellsNoPolicies(t *testing.T) {
 	secrets = append(secrets, `"grade"`, `"jobTitle"`, "Porto", "Teller", "198.51.100", "isActive", "policies\":", "grantedBy", "Left")
 	for _, level := range []model.Detail{"", model.DetailNone, model.DetailReasons} {
 		h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = level })
+		secrets := secrets
+		if level == model.DetailNone {
+			secrets = append(slices.Clip(secrets), "PID", "reason", "message", "ignored", "bogus")
+		}
 		for _, rest := range []string{
 			``, `,"assetList":[{"template":"Accounts"}],"includeAccessPolicy":true,"includeAccessPolicyId":true,"includeIdentity":true`,
-			`,"combinedMultiValue":true,"includeAccessPolicy":true,"listOfResources":[` + accounts(`{"path":"acc-1"},{"path":"acc-2"},{"path":"acc-3"},{"path":"x"},{}`) + `,` + loans + `]`,
+			`,"combinedMultiValue":true,"includeAccessPolicy":true,"entityAttributes":{"bogus":"1"},"listOfResources":[` + accounts(`{"path":"acc-1"},{"path":"acc-2"},{"path":"acc-3"},{"path":"x"},{}`) + `,` + loans + `]`,
 		} {
 			w := h.want(request{path: explainPath, body: `{` + mreyes + rest + `}`}, 200, "")
 			for _, secret := range secrets {
@@ -175,6 +180,20 @@ func TestExplainIgnored(t *testing.T) {
 	if d := cmp.Diff([][]string{{"bogus", "path"}, {"level"}}, [][]string{got.Explanations[0].Ignored, got.Explanations[1].Ignored}); d != "" {
 		t.Error(d)
 	}
+	h.update(func(tx *store.Tx) error {
+		return put(tx.AssetTemplates, model.AssetTemplate{
+			ID: "Apart", WorkspaceID: "a0", DisplayName: "Apart", Source: model.SourceRequest, Actions: []model.Action{{ID: "View", Value: "View"}},
+			Attributes: []model.AssetAttribute{{ID: "hidden", Type: model.String}},
+		})
+	})
+	const apart = `{"resourceType":"Apart","resources":{"path":"c","action":"View","assetAttributes":{"hidden":"x","none":"x"}}}`
+	if e := h.why(apart).Explanations[0]; e.Reason != "PID001" || !slices.Equal(e.Ignored, []string{"none"}) {
+		t.Errorf("a type of no application: %+v", e)
+	}
+	h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = "" })
+	if e := h.why(apart).Explanations[0]; e.Reason != "PID001" || !slices.Equal(e.Ignored, []string{"hidden", "none"}) {
+		t.Errorf("what a type takes is told to a scope that does not have it: %+v", e)
+	}
 	names := map[string]string{}
 	for i := range 200 {
 		names[fmt.Sprintf("name %03d %s", i, strings.Repeat("é", 1000))] = "x"
@@ -184,6 +203,25 @@ func TestExplainIgnored(t *testing.T) {
 	w := h.want(request{path: explainPath, body: `{` + mreyes + `,"entityAttributes":` + string(text) + `}`}, 200, "")
 	if got := w.Body.String(); !strings.Contains(got, `"ignoredLeft":150`) || strings.Count(got, "name ") != 50 || len(got) > 60_000 {
 		t.Errorf("%d bytes: %.300s", len(got), got)
+	}
+}
+
+// TestExplainIgnoredOfMatcher: PM E13: the attributes that a matcher maps are named only to who may be told of policies.
+func TestExplainIgnoredOfMatcher(t *testing.T) {
+	i := newIssuer(t)
+	h := newHarbour(t)
+	h.trust(i)
+	ask := request{path: explainPath, headers: []string{"Authorization: Bearer " + i.sign(t, i.claims("branch", "Lagos"))}, body: `{"contextData":{"bogus":"1"}}`}
+	for level, want := range map[model.Detail]string{
+		model.DetailNone:     `"entityTypeId":"Staff"}],"access":`,
+		model.DetailReasons:  `"entityTypeId":"Staff","ignored":["bogus"]}],"access":`,
+		model.DetailPolicies: `"entityTypeId":"Staff","isActive":true,"ignored":["bogus","branch","uid"]}],"policies":`,
+	} {
+		h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = level })
+		w := h.want(ask, 200, "")
+		if !strings.Contains(w.Body.String(), `"detail":"`+string(level)+`"`) || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: lacks %s: %.400s", level, want, w.Body)
+		}
 	}
 }
 
@@ -315,7 +353,7 @@ func TestExplainListOfManyValues(t *testing.T) {
 			t.Errorf("lacks %s: %s", want, w.Body)
 		}
 	}
-	// nobody waits any more once the answer is found: what would be written now is of no account, and is not sent
+	// once the answer is found nothing is compared any more, though the decision has ended and nobody waits
 	r := httptest.NewRequest(http.MethodPost, explainPath, strings.NewReader(body))
 	ctx, leave := context.WithCancel(r.Context())
 	r.Header = http.Header{"X-Client-Id": {string(client)}, "X-Client-Secret": {h.secret}}
@@ -324,12 +362,10 @@ func TestExplainListOfManyValues(t *testing.T) {
 	})
 	h.handler = Handler(Options{Service: h.service, Directory: h.directory})
 	left := httptest.NewRecorder()
-	defer func() {
-		if broken := recover(); broken != http.ErrAbortHandler || left.Body.Len() > 0 { //nolint:errorlint // as net/http compares it
-			t.Errorf("ended with %v, sent %s", broken, left.Body)
-		}
-	}()
 	h.handler.ServeHTTP(left, r.WithContext(ctx))
+	if got := left.Body.String(); got != w.Body.String() || ctx.Err() == nil {
+		t.Errorf("sent %s", got)
+	}
 }
 
 // TestExplainRows: PM E20, RT-82: with rows judged by themselves the combination that grants is told, or the nearest one.
@@ -403,8 +439,8 @@ func TestExplainRefusals(t *testing.T) {
 	}
 }
 
-// TestExplainStreams: a list that is larger than the buffer is written in turns, complete and valid; clients that do not read
-// theirs keep nobody else from being answered.
+// TestExplainStreams: a list that is larger than the buffer is complete and valid, and one that is larger than a call explains
+// is an error; clients that do not read theirs keep nobody else from being answered.
 func TestExplainStreams(t *testing.T) {
 	h := toldHarbour(t)
 	h.update(func(tx *store.Tx) error {
@@ -428,6 +464,15 @@ func TestExplainStreams(t *testing.T) {
 	if len(paths) != 3002 {
 		t.Error("entries come twice")
 	}
+	for level := range map[model.Detail]bool{model.DetailReasons: true, model.DetailPolicies: true} {
+		h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = level })
+		h.want(request{path: explainPath, body: `{` + mreyes + `,"assetList":[` + strings.Repeat(`{"template":"Accounts"},`, 33) + `{"template":"Accounts"}]}`}, 400,
+			"resourceTypes: the list has more than 100000 entries; name fewer types, or some of the assets")
+		if got := h.records.last(); got.Status != 400 {
+			t.Errorf("the record is %+v", got)
+		}
+	}
+	h.changeScope(func(s *model.Scope) { s.AuthZEN.DetailMax = model.DetailPolicies })
 	resume := make(chan struct{})
 	var done []chan struct{}
 	var stopped []*stuck
