@@ -196,6 +196,32 @@ func (r *report) slowPeers(ctx context.Context, w *workload.World, want peers.An
 	return out, timed("cedar-go, Authorize loop", 3, func() (peers.Answer, error) { c.Loop(ignore); return byLoop, nil })
 }
 
+// servedPeers asks W1 of the peers that are servers and whose programs are given; base is Ambit's median over HTTP.
+func (r *report) servedPeers(ctx context.Context, w *workload.World, want peers.Answer, base time.Duration) (err error) {
+	if r.openFGA == "" {
+		return nil
+	}
+	o, err := peers.StartOpenFGA(ctx, r.openFGA, w, want)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	got, err := o.Answer(ctx)
+	if err != nil {
+		return err
+	}
+	if d := want.Differs(got); d != "" {
+		return fmt.Errorf("OpenFGA: %s", d)
+	}
+	all, err := measure.InTurn(20, r.limit, func() error { _, err := o.List(ctx); return err })
+	if err != nil {
+		return err
+	}
+	r.note("OpenFGA, in memory, %d ListObjects calls: median %s in %d runs", len(workload.Actions()), short(all[0].Median()), len(all[0]))
+	r.atLeast(all[0].Median(), base, 40, "OpenFGA")
+	return nil
+}
+
 // casbin answers a tenth of W1, since all of it takes minutes, and prints ten times the time.
 func (r *report) casbin(base time.Duration) error {
 	p := workload.W1().Parameters

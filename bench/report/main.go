@@ -29,6 +29,8 @@ type settings struct {
 	limit  time.Duration
 	slow   bool
 	only   []string
+
+	openFGA string
 }
 
 func main() {
@@ -39,6 +41,7 @@ func main() {
 	flag.IntVar(&s.runs, "runs", 300, "timed runs of each contender")
 	flag.DurationVar(&s.limit, "limit", 10*time.Second, "end of the runs of one group of contenders")
 	flag.BoolVar(&s.slow, "slow", true, "also the peers that need seconds for one list")
+	flag.StringVar(&s.openFGA, "openfga", "", "program of OpenFGA, which is asked W1 when it is given")
 	flag.StringVar(&only, "only", "", "workloads to run, comma-separated")
 	flag.Parse()
 	if only != "" {
@@ -70,6 +73,7 @@ func run(ctx context.Context, s settings) error {
 		{"W5", r.w5},
 		{"W6", func(ctx context.Context) error { return r.w6(ctx, big) }},
 		{"W7", func(ctx context.Context) error { return r.w7(ctx, big) }},
+		{"W8", func(ctx context.Context) error { return r.w8(ctx, big) }},
 	}
 	for _, step := range steps {
 		if len(s.only) > 0 && !slices.Contains(s.only, step.name) {

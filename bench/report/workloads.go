@@ -50,6 +50,9 @@ func (r *report) w1(ctx context.Context) error {
 		r.verdict(base <= time.Millisecond, "≤ 1.0 ms median", "%s", short(base))
 		r.atLeast(series[2].Median(), base, 5, "the plain loop and encoding/json")
 		r.atLeast(medians["OPA, best form"], base, 250, "OPA's best form in process")
+		if err := r.servedPeers(ctx, w, want, base); err != nil {
+			return err
+		}
 		perSecond, err := r.rate(ctx, s, stand.Ambit, stand.Memory, stand.Loop)
 		r.verdict(perSecond >= 1500, "≥ 1,500 lists/s at concurrency 4", "%.0f", perSecond)
 		return err
@@ -66,8 +69,8 @@ func (r *report) atMost(base, other time.Duration, factor float64, name string) 
 	r.verdict(x <= factor, "≤ "+times(factor)+" "+name, "%s", times(x))
 }
 
-// served measures a world over HTTP against its own bytes from memory.
-func (r *report) served(ctx context.Context, w *workload.World, then func(*stand.Stand, []measure.Series) error) error {
+// overHTTP measures a world over HTTP against its own bytes from memory.
+func (r *report) overHTTP(ctx context.Context, w *workload.World, then func(*stand.Stand, []measure.Series) error) error {
 	expected := peers.NewExpected(w)
 	want := expected.Answer()
 	return http(ctx, w, nil, expected, func(s *stand.Stand) error {
@@ -85,7 +88,7 @@ func (r *report) served(ctx context.Context, w *workload.World, then func(*stand
 
 // w2 is a session start in a large company.
 func (r *report) w2(ctx context.Context, assets int) error {
-	return r.served(ctx, workload.W2(assets), func(s *stand.Stand, series []measure.Series) error {
+	return r.overHTTP(ctx, workload.W2(assets), func(s *stand.Stand, series []measure.Series) error {
 		r.atMost(series[0].Median(), series[1].Median(), 2, "the same bytes from memory")
 		r.atMost(series[0].Percentile(99), series[0].Median(), 5, "p99 against p50")
 		if _, err := r.rate(ctx, s, stand.Ambit, stand.Memory); err != nil {
@@ -99,7 +102,7 @@ func (r *report) w2(ctx context.Context, assets int) error {
 
 // w3 is a huge answer.
 func (r *report) w3(ctx context.Context, assets int) error {
-	return r.served(ctx, workload.W3(assets), func(s *stand.Stand, series []measure.Series) error {
+	return r.overHTTP(ctx, workload.W3(assets), func(s *stand.Stand, series []measure.Series) error {
 		r.atMost(series[0].Median(), series[1].Median(), 1.5, "the same bytes from memory")
 		bytes, objects, err := measure.Allocated(over(ctx, s, stand.Ambit))
 		r.verdict(bytes <= 32<<20, "≤ 32 MiB while streaming", "one answer allocates %.1f MiB in %d objects, client included, an upper bound", float64(bytes)/(1<<20), objects)
@@ -134,7 +137,7 @@ func (r *report) w4(ctx context.Context) error {
 		if n > 1_000_000 {
 			break
 		}
-		err := r.served(ctx, workload.W4(n), func(_ *stand.Stand, series []measure.Series) error {
+		err := r.overHTTP(ctx, workload.W4(n), func(_ *stand.Stand, series []measure.Series) error {
 			if first == 0 {
 				first = series[0].Median()
 			}

@@ -76,16 +76,17 @@ type Stand struct {
 	Stored time.Duration // writing the world into the store
 	Loaded time.Duration // from an open store to the first answer that could be given
 
-	store    *sqlite.Store
-	server   *server.Server
-	client   *http.Client
-	secret   string
-	path     string
-	question []byte
-	recorded http.Header
-	answer   []byte
-	buffers  sync.Pool // of *[]byte, of the client
-	stop     func() error
+	store     *sqlite.Store
+	directory *decide.Directory
+	server    *server.Server
+	client    *http.Client
+	secret    string
+	path      string
+	question  []byte
+	recorded  http.Header
+	answer    []byte
+	buffers   sync.Pool // of *[]byte, of the client
+	stop      func() error
 }
 
 // Open writes a world into a store in dir, loads it and serves it. loop may be nil: then nothing serves Loop.
@@ -107,14 +108,14 @@ func Open(ctx context.Context, dir string, w *workload.World, loop *peers.Plain)
 	}
 	s.Stored = time.Since(start)
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
-	directory := decide.NewDirectory(decide.DirectoryOptions{Store: s.store, Clock: time.Now, Log: log, MaxStaleness: time.Hour})
+	s.directory = decide.NewDirectory(decide.DirectoryOptions{Store: s.store, Clock: time.Now, Log: log, MaxStaleness: time.Hour})
 	start = time.Now()
-	if err := directory.CatchUp(ctx); err != nil {
+	if err := s.directory.CatchUp(ctx); err != nil {
 		return nil, errors.Join(err, s.store.Close())
 	}
 	s.Loaded = time.Since(start)
-	service := decide.New(decide.Options{Directory: directory, Secrets: secrets, Clock: time.Now, Log: log})
-	handlers := []http.Handler{runtime.Handler(runtime.Options{Service: service, Directory: directory, Log: log}), http.HandlerFunc(s.fromMemory), empty(service), runtime.Handler(runtime.Options{Service: service, Directory: directory, Log: log, Cache: runtime.NewCache(256 << 20)})}
+	service := decide.New(decide.Options{Directory: s.directory, Secrets: secrets, Clock: time.Now, Log: log})
+	handlers := []http.Handler{runtime.Handler(runtime.Options{Service: service, Directory: s.directory, Log: log}), http.HandlerFunc(s.fromMemory), empty(service), runtime.Handler(runtime.Options{Service: service, Directory: s.directory, Log: log, Cache: runtime.NewCache(256 << 20)})}
 	if loop != nil {
 		handlers = append(handlers, looping(loop))
 	}
