@@ -1,10 +1,11 @@
 package authzencheck
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const evaluation = "/access/v1/evaluation"
@@ -38,17 +39,28 @@ func singles() []single {
 	}
 }
 
-// decision is one Decision; what is no boolean and no object cannot be read into it.
+// decision is one Decision; what is no boolean cannot be read into it.
 type decision struct {
-	Decision *bool                      `json:"decision"`
-	Context  map[string]json.RawMessage `json:"context"`
+	Decision *bool          `json:"decision"`
+	Context  jsontext.Value `json:"context"`
 }
 
-func (d *decision) is(want bool) error {
+// check wants what every Decision has.
+func (d *decision) check() error {
 	switch {
 	case d.Decision == nil:
 		return errors.New("the decision is missing")
-	case *d.Decision != want:
+	case d.Context != nil && d.Context.Kind() != jsontext.KindBeginObject:
+		return fmt.Errorf("the context is no object: %s", beginning(d.Context))
+	}
+	return nil
+}
+
+func (d *decision) is(want bool) error {
+	if err := d.check(); err != nil {
+		return err
+	}
+	if *d.Decision != want {
 		return fmt.Errorf("the decision is %t, want %t", *d.Decision, want)
 	}
 	return nil

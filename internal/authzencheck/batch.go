@@ -1,10 +1,11 @@
 package authzencheck
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const evaluations = "/access/v1/evaluations"
@@ -46,8 +47,8 @@ func severals() []several {
 
 // batchAnswer is the answer to a batch.
 type batchAnswer struct {
-	Decision    json.RawMessage `json:"decision"`
-	Evaluations *[]decision     `json:"evaluations"`
+	Decision    jsontext.Value `json:"decision"`
+	Evaluations *[]decision    `json:"evaluations"`
 }
 
 func (s *session) batch(body string) (*batchAnswer, error) {
@@ -75,8 +76,8 @@ func (s *session) batchDecides(body string, want []bool) error {
 		return fmt.Errorf("%d answers, want %d", len(*a.Evaluations), len(want))
 	}
 	var errs []error
-	for i, d := range *a.Evaluations {
-		if err := d.is(want[i]); err != nil {
+	for i, decision := range want {
+		if err := (*a.Evaluations)[i].is(decision); err != nil {
 			errs = append(errs, fmt.Errorf("evaluations[%d]: %w", i, err))
 		}
 	}
@@ -122,8 +123,8 @@ func batch() []test {
 		}},
 		test{"c-3-3-3", levelBatch, "every element has a boolean decision", each(func(a *batchAnswer, _ several) error {
 			for i, d := range *a.Evaluations {
-				if d.Decision == nil {
-					return fmt.Errorf("evaluations[%d] has none", i)
+				if err := d.check(); err != nil {
+					return fmt.Errorf("evaluations[%d]: %w", i, err)
 				}
 			}
 			return nil

@@ -9,12 +9,13 @@ package authzencheck
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Options say whom to ask. URL is the base URL, without a slash at the end.
@@ -64,11 +65,15 @@ const (
 	properties     = " Properties"
 )
 
-// Run runs every test, one after the other. The error is that of ctx.
+// Run runs every test, one after the other. The error is that of ctx, or tells that there is no server: then no test could
+// say anything.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	s := &session{options: o, ctx: ctx}
 	if o.Client == nil {
 		s.options.Client = http.DefaultClient
+	}
+	if _, err := s.send(http.MethodGet, "", "", nil, false); err != nil {
+		return nil, err
 	}
 	report := &Report{URL: o.URL}
 	for _, list := range [][]test{basic(), batch(), searches(), transport(), discovery()} {
@@ -129,7 +134,7 @@ func (s *session) post(path, body string) (*answer, error) {
 	return s.send(http.MethodPost, path, body, http.Header{"Content-Type": {"application/json"}}, true)
 }
 
-// decode wants a success and reads its JSON.
+// decode wants a success and reads its JSON, with exact names: a member Decision is none that a caller would find.
 func (a *answer) decode(out any) error {
 	if a.status != http.StatusOK {
 		return fmt.Errorf("status %d, want 200: %s", a.status, beginning(a.body))

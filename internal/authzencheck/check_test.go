@@ -30,6 +30,15 @@ func TestCanFail(t *testing.T) {
 	}
 }
 
+// TestNoServer: where nobody listens there is no report of failed tests but one error.
+func TestNoServer(t *testing.T) {
+	server := httptest.NewServer(nil)
+	server.Close()
+	if report, err := Run(t.Context(), Options{URL: server.URL}); err == nil {
+		t.Errorf("%d tests failed", report.Failed())
+	}
+}
+
 // TestTakesNoWrongDecision: a server that permits everything, or denies everything, fails what tells them apart.
 func TestTakesNoWrongDecision(t *testing.T) {
 	for answer, ids := range map[string][]string{

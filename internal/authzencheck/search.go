@@ -1,11 +1,12 @@
 package authzencheck
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Paths of the searches.
@@ -48,8 +49,8 @@ func findings() []finding {
 // found is the answer to a search.
 type found struct {
 	Page *struct {
-		Token *string      `json:"next_token"`
-		Count *json.Number `json:"count"`
+		Token *string `json:"next_token"`
+		Count *int    `json:"count"`
 	} `json:"page"`
 	Results *[]struct {
 		Type string `json:"type"`
@@ -124,12 +125,16 @@ func searches() []test {
 	first := with(who, `"page":{"limit":1}`)
 	return append(
 		out,
-		test{"c-4-5-1", levelSearch, "a page of one", func(s *session) error { _, err := s.page(first); return err }},
+		test{"c-4-5-1", levelSearch, "a page of one", func(s *session) error { _, _, err := s.page(first); return err }},
 		test{"c-4-5-2", levelSearch, "the next page, without limit", func(s *session) error {
-			token, err := s.page(first)
-			if err == nil && token != "" {
-				_, err = s.page(with(who, `"page":{"token":`+quote(token)+`}`))
+			_, token, err := s.page(first)
+			switch {
+			case err != nil:
+				return err
+			case token == "":
+				return errors.New("next_token is empty on the first page of one, though alice and bob are to be found")
 			}
+			_, _, err = s.page(with(who, `"page":{"token":`+quote(token)+`}`))
 			return err
 		}},
 		test{"c-4-5-3", levelSearch, "every page has next_token and a count that is right", func(s *session) error { return s.walk(who) }},
@@ -151,36 +156,51 @@ func quote(text string) string {
 	return string(quoted)
 }
 
-// page wants a page of subjects and gives its next_token.
-func (s *session) page(body string) (string, error) {
+// page wants a page of at most one subject and gives what is on it, and its next_token.
+func (s *session) page(body string) (names []string, token string, err error) {
 	f, names, err := s.search(subjects, body)
 	switch {
 	case err != nil:
-		return "", err
+		return nil, "", err
 	case f.Page == nil:
-		return "", errors.New("page is missing")
+		return nil, "", errors.New("page is missing")
 	case f.Page.Token == nil:
-		return "", errors.New("page.next_token is no string")
-	case f.Page.Count != nil && f.Page.Count.String() != fmt.Sprint(len(names)):
-		return "", fmt.Errorf("page.count is %s, there are %d results", f.Page.Count, len(names))
+		return nil, "", errors.New("page.next_token is no string")
+	case f.Page.Count != nil && *f.Page.Count != len(names):
+		return nil, "", fmt.Errorf("page.count is %d, there are %d results", *f.Page.Count, len(names))
+	case len(names) > 1:
+		return nil, "", fmt.Errorf("%d results, the limit is 1", len(names))
 	}
-	return *f.Page.Token, nil
+	return names, *f.Page.Token, nil
 }
 
 // maxPages is how far walk goes: a server whose pages never end has failed.
 const maxPages = 1000
 
-// walk goes through all pages of one.
+// walk goes through all pages of one, which together are what the search finds without pages.
 func (s *session) walk(body string) error {
+	var all []string
 	token := ""
 	for range maxPages {
-		next, err := s.page(with(body, `"page":{"limit":1,"token":`+quote(token)+`}`))
-		if err != nil || next == "" {
+		names, next, err := s.page(with(body, `"page":{"limit":1,"token":`+quote(token)+`}`))
+		if err != nil {
 			return err
+		}
+		all = append(all, names...)
+		if next == "" {
+			return s.foundInPages(body, all)
 		}
 		token = next
 	}
 	return fmt.Errorf("no end after %d pages", maxPages)
+}
+
+func (s *session) foundInPages(body string, paged []string) error {
+	_, names, err := s.search(subjects, body)
+	if err == nil && !sameSet(names, paged) {
+		err = fmt.Errorf("found %s, page by page %s", strings.Join(names, ", "), strings.Join(paged, ", "))
+	}
+	return err
 }
 
 func withAndWithoutPage(s *session) error {

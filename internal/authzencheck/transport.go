@@ -2,13 +2,15 @@ package authzencheck
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // routes are the five routes, each with a request that it takes.
@@ -20,6 +22,18 @@ func routes() []struct{ path, body string } {
 		{resources, object(alice, read, anyRecord)},
 		{actions, object(alice, record1)},
 	}
+}
+
+// right wants the answer that the request of a route has, whatever else is in the request.
+func (s *session) right(path, body string) error {
+	switch path {
+	case evaluation:
+		return s.decides(path, body, true)
+	case evaluations:
+		return s.batchDecides(body, []bool{true})
+	}
+	want := map[string][]string{subjects: {"alice", "bob"}, resources: {"record-1"}, actions: {"read", "write"}}
+	return s.finds(finding{path: path, body: body, want: want[path]})
 }
 
 // everywhere runs a check on each route.
@@ -41,8 +55,7 @@ func transport() []test {
 			if !strings.HasPrefix(s.options.URL, "https://") {
 				return fmt.Errorf("%s is not HTTPS", s.options.URL)
 			}
-			_, err := s.post(path, body)
-			return err
+			return s.right(path, body)
 		})},
 		{"c-5-2", levelBasic, "answers are application/json", everywhere(func(s *session, path, body string) error {
 			a, err := s.post(path, body)
@@ -62,21 +75,13 @@ func transport() []test {
 			return s.echoes(path, body, http.StatusOK)
 		})},
 		{"c-5-5", levelBasic, "unknown members are ignored", everywhere(func(s *session, path, body string) error {
-			plain, err := s.post(path, body)
-			if err != nil {
-				return err
-			}
-			more, err := s.post(path, with(body, `"foo":"bar"`, `"futureField":{"nested":true}`))
-			if err == nil && (more.status != http.StatusOK || string(more.body) != string(plain.body)) {
-				err = fmt.Errorf("status %d: %s", more.status, beginning(more.body))
-			}
-			return err
+			return s.right(path, with(body, `"foo":"bar"`, `"futureField":{"nested":true}`))
 		})},
 	}
 }
 
 // document asks for the metadata, at the place that the base URL's path has in it.
-func (s *session) document() (map[string]json.RawMessage, error) {
+func (s *session) document() (map[string]jsontext.Value, error) {
 	u, err := url.Parse(s.options.URL)
 	if err != nil {
 		return nil, err
@@ -87,7 +92,7 @@ func (s *session) document() (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]json.RawMessage{}
+	out := map[string]jsontext.Value{}
 	if err := a.decode(&out); err != nil {
 		return nil, err
 	}
@@ -98,7 +103,7 @@ func (s *session) document() (map[string]json.RawMessage, error) {
 }
 
 func discovery() []test {
-	reads := func(check func(s *session, d map[string]json.RawMessage) error) func(*session) error {
+	reads := func(check func(s *session, d map[string]jsontext.Value) error) func(*session) error {
 		return func(s *session) error {
 			d, err := s.document()
 			if err == nil && check != nil {
@@ -110,15 +115,15 @@ func discovery() []test {
 	return []test{
 		{"c-6-1", levelDiscovery, "there is metadata", reads(nil)},
 		{"c-6-2", levelDiscovery, "the metadata is a JSON object", reads(nil)},
-		{"c-6-3", levelDiscovery, "policy_decision_point is the base URL", reads(func(s *session, d map[string]json.RawMessage) error {
+		{"c-6-3", levelDiscovery, "policy_decision_point is the base URL", reads(func(s *session, d map[string]jsontext.Value) error {
 			if got := textOf(d["policy_decision_point"]); got != s.options.URL {
 				return fmt.Errorf("it is %q, the base URL is %q", got, s.options.URL)
 			}
 			return isHTTPS(d, "access_evaluation_endpoint", true)
 		})},
-		{"c-6-4", levelDiscovery, "capabilities and signed_metadata have the right form", reads(func(_ *session, d map[string]json.RawMessage) error {
+		{"c-6-4", levelDiscovery, "capabilities and signed_metadata have the right form", reads(func(_ *session, d map[string]jsontext.Value) error {
 			var list []string
-			if raw, ok := d["capabilities"]; ok && json.Unmarshal(raw, &list) != nil {
+			if raw, ok := d["capabilities"]; ok && (raw.Kind() != jsontext.KindBeginArray || json.Unmarshal(raw, &list) != nil) {
 				return errors.New("capabilities is no list of strings")
 			}
 			raw, ok := d["signed_metadata"]
@@ -127,7 +132,7 @@ func discovery() []test {
 			}
 			return hasIssuer(textOf(raw))
 		})},
-		{"c-6-5", levelDiscovery, "the endpoints are https URLs", reads(func(_ *session, d map[string]json.RawMessage) error {
+		{"c-6-5", levelDiscovery, "the endpoints are https URLs", reads(func(_ *session, d map[string]jsontext.Value) error {
 			errs := []error{isHTTPS(d, "policy_decision_point", true), isHTTPS(d, "access_evaluation_endpoint", true)}
 			for _, name := range []string{"access_evaluations_endpoint", "search_subject_endpoint", "search_resource_endpoint", "search_action_endpoint"} {
 				errs = append(errs, isHTTPS(d, name, false))
@@ -154,20 +159,20 @@ func hasIssuer(text string) error {
 		return errors.New("signed_metadata is no JWT")
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	claims := map[string]json.RawMessage{}
+	claims := map[string]jsontext.Value{}
 	if err != nil || json.Unmarshal(payload, &claims) != nil || textOf(claims["iss"]) == "" {
 		return errors.New("signed_metadata is no JWT with iss")
 	}
 	return nil
 }
 
-func textOf(raw json.RawMessage) string {
+func textOf(raw jsontext.Value) string {
 	var text string
 	_ = json.Unmarshal(raw, &text) // what is no text is ""
 	return text
 }
 
-func isHTTPS(d map[string]json.RawMessage, name string, required bool) error {
+func isHTTPS(d map[string]jsontext.Value, name string, required bool) error {
 	raw, ok := d[name]
 	if !ok && !required {
 		return nil
