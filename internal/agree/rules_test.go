@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -42,9 +43,9 @@ func endpoints() []endpoint {
 func isAuthZEN(path string) bool { return strings.HasPrefix(path, "/access/") }
 
 // small fills the environment of a stack.
-func small(t *testing.T) *stack {
+func small(t *testing.T, change ...func(*decide.Options)) *stack {
 	t.Helper()
-	s := newStack(t)
+	s := newStack(t, change...)
 	w := &world{}
 	docs := model.AssetTemplate{
 		ID: docs, WorkspaceID: "a0", DisplayName: "Docs", Source: model.SourcePlainID,

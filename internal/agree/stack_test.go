@@ -49,7 +49,7 @@ func storeDir(t *testing.T) string {
 	return t.TempDir()
 }
 
-func newStack(t *testing.T) *stack {
+func newStack(t *testing.T, change ...func(*decide.Options)) *stack {
 	t.Helper()
 	s, dir := &stack{}, storeDir(t)
 	var err error
@@ -64,7 +64,11 @@ func newStack(t *testing.T) *stack {
 	check(t, err)
 	quiet := slog.New(slog.DiscardHandler)
 	s.directory = decide.NewDirectory(decide.DirectoryOptions{Store: s.store, Clock: clock, Log: quiet, MaxStaleness: time.Hour})
-	service := decide.New(decide.Options{Directory: s.directory, Secrets: secrets, Clock: clock, Keys: s.keys, Issuer: issuer, Log: quiet})
+	options := decide.Options{Directory: s.directory, Secrets: secrets, Clock: clock, Keys: s.keys, Issuer: issuer, Log: quiet}
+	for _, c := range change {
+		c(&options)
+	}
+	service := decide.New(options)
 	s.runtime = runtime.Handler(runtime.Options{Service: service, Directory: s.directory, Log: quiet})
 	s.authzen = authzen.Handler(authzen.Options{Service: service, Sealer: secrets, Clock: clock, Log: quiet, PublicURL: issuer})
 

@@ -245,6 +245,9 @@ func (a *App) measure(r *prometheus.Registry) {
 			func() float64 { return oneIf(a.directory.Ready() == nil) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ambit_store_up", Help: "1 while the store can be read."},
 			func() float64 { return oneIf(a.directory.StorageUp()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ambit_store_stale_seconds", Help: "Since when the store cannot be read; 0 while it can be."},
+			func() float64 { return a.directory.Stale(time.Now()).Seconds() }),
+		newRevisions(a.directory),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "ambit_audit_lost_total", Help: "Decision records that could not be kept."},
 			func() float64 {
 				if a.audit == nil {
@@ -252,6 +255,26 @@ func (a *App) measure(r *prometheus.Registry) {
 				}
 				return float64(a.audit.Lost())
 			}))
+}
+
+// revisions measures at which revision each environment is answered.
+type revisions struct {
+	directory *decide.Directory
+	desc      *prometheus.Desc
+}
+
+func newRevisions(d *decide.Directory) revisions {
+	return revisions{d, prometheus.NewDesc("ambit_environment_revision", "Revision that an environment is answered at.", []string{"environment"}, nil)}
+}
+
+// Describe is of prometheus.Collector.
+func (r revisions) Describe(out chan<- *prometheus.Desc) { out <- r.desc }
+
+// Collect is of prometheus.Collector.
+func (r revisions) Collect(out chan<- prometheus.Metric) {
+	for id, revision := range r.directory.Revisions() {
+		out <- prometheus.MustNewConstMetric(r.desc, prometheus.GaugeValue, float64(revision), string(id))
+	}
 }
 
 // dropResponses forgets answers that are kept (runtime-api.md 14.3).

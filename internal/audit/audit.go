@@ -20,13 +20,17 @@ type Decision struct {
 	ClientID    model.ClientID
 	Environment model.EnvironmentID // "" = the scope is not known
 	Endpoint    string              // method and path
+	RequestType string              // of AuthZEN calls, such as "AuthZEN Evaluation" (authzen.md 11.5); else ""
 	Subjects    []Subject
 	SourceIP    string
 	Status      int    // HTTP status
 	Result      string // what was answered, such as "12 assets" or the error's code
-	Revision    model.Revision
-	Start       time.Time
-	Duration    time.Duration // kept in whole milliseconds
+	// Policies are those that an AuthZEN evaluation was decided by: that grant, or that restrict. They are recorded whatever
+	// the caller is told.
+	Policies []model.PolicyID
+	Revision model.Revision
+	Start    time.Time
+	Duration time.Duration // kept in whole milliseconds
 	// SimulatedBy is the API credential that asked what a scope would be told, perhaps at another time or with other
 	// attributes: no decision was made. "" = a real question.
 	SimulatedBy model.ClientID

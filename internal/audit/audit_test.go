@@ -41,6 +41,13 @@ func TestRecordLine(t *testing.T) {
 	if diff := cmp.Diff(simulated, string(appendDecision(nil, &d))); diff != "" {
 		t.Error(diff)
 	}
+	d = sample(1) // authzen.md 11.5
+	d.RequestType, d.Policies = "AuthZEN Evaluation", []model.PolicyID{"p\"1", "p2"}
+	authZEN := strings.Replace(want, `"endpoint":"POST /t",`, `"endpoint":"POST /t","requestType":"AuthZEN Evaluation",`, 1)
+	authZEN = strings.Replace(authZEN, `"result":"2 assets",`, `"result":"2 assets","policies":["p\"1","p2"],`, 1)
+	if diff := cmp.Diff(authZEN, string(appendDecision(nil, &d))); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // Every record that was accepted is in the file, whole, once; the file is its owner's alone.

@@ -199,6 +199,9 @@ func appendDecision(b []byte, d *Decision) []byte {
 	b = member(b, "clientId", string(d.ClientID))
 	b = member(b, "environmentId", string(d.Environment))
 	b = member(b, "endpoint", d.Endpoint)
+	if d.RequestType != "" {
+		b = member(b, "requestType", d.RequestType)
+	}
 	b = append(b, `,"identities":[`...)
 	for i, s := range d.Subjects {
 		if i > 0 {
@@ -211,12 +214,27 @@ func appendDecision(b []byte, d *Decision) []byte {
 	b = member(append(b, ']'), "sourceIp", d.SourceIP)
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(d.Status), 10)
 	b = member(b, "result", d.Result)
+	b = appendPolicies(b, d.Policies)
 	b = strconv.AppendInt(append(b, `,"revision":`...), int64(d.Revision), 10)
 	b = strconv.AppendInt(append(b, `,"durationMs":`...), int64(d.Duration/time.Millisecond), 10)
 	if d.SimulatedBy != "" {
 		b = member(append(b, `,"simulated":true`...), "simulatedBy", string(d.SimulatedBy))
 	}
 	return append(b, '}', '\n')
+}
+
+func appendPolicies(b []byte, ids []model.PolicyID) []byte {
+	if len(ids) == 0 {
+		return b
+	}
+	b = append(b, `,"policies":[`...)
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = quote(b, string(id))
+	}
+	return append(b, ']')
 }
 
 func member(b []byte, name, value string) []byte {

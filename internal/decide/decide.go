@@ -18,6 +18,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -89,6 +90,7 @@ func New(o Options) *Service {
 // Incoming is what a call's transport says, before its body is read.
 type Incoming struct {
 	Endpoint    string // for the audit: method and path
+	RequestType string // for the audit, of AuthZEN calls
 	ID          string // own request id, a uuid
 	ExternalID  string // X-Request-ID of the caller; "" = none
 	Peer        netip.Addr
@@ -133,7 +135,7 @@ func (s *Service) Begin(in Incoming) *Call {
 	c.address = identity.Source(in.Peer, in.Forwarded, s.options.Trust)
 	c.record = audit.Decision{
 		ID: in.ID, ExternalID: firstRunes(in.ExternalID, 128), ClientID: in.ClientID,
-		Endpoint: in.Endpoint, Start: c.started,
+		Endpoint: in.Endpoint, RequestType: in.RequestType, Start: c.started,
 	}
 	c.setSource(c.address)
 	return c
@@ -146,6 +148,9 @@ func (c *Call) Revision() model.Revision {
 	}
 	return c.state.snapshot.Revision()
 }
+
+// Stale is how long before the call the store was read, 0 while it can be.
+func (c *Call) Stale() time.Duration { return c.service.options.Directory.Stale(c.started) }
 
 // Environment and Client say whose call it is; both are empty before it is authenticated.
 func (c *Call) Environment() model.EnvironmentID { return c.record.Environment }
@@ -168,6 +173,9 @@ func (c *Call) Refused(ctx context.Context, status int, result string) {
 		c.service.options.Log.Error("no audit record of a refused call", "request_id", c.in.ID, "error", err)
 	}
 }
+
+// End records a call that nobody has recorded: one that ended in a defect of the program. It is to be deferred.
+func (c *Call) End(ctx context.Context) { c.Refused(ctx, http.StatusInternalServerError, "panic") }
 
 // finish keeps the record of an answer.
 func (c *Call) finish(ctx context.Context, o Outcome) error { return c.keep(ctx, o.status, o.Result) }

@@ -112,7 +112,7 @@ func (d *Directory) Ready() error {
 	}
 	limit := d.options.MaxStaleness
 	if !c.failing {
-		limit += max(answerTime, 2*d.options.Poll)
+		limit += d.patience()
 	}
 	if age := d.options.Clock().Sub(c.at); age > limit {
 		return notReady(fmt.Errorf("the store has been away for %s", age))
@@ -124,10 +124,33 @@ func (d *Directory) Ready() error {
 // takes its time, a store that hangs takes forever.
 const answerTime = time.Minute
 
+func (d *Directory) patience() time.Duration { return max(answerTime, 2*d.options.Poll) }
+
 // StorageUp reports whether the last contact with the store succeeded.
 func (d *Directory) StorageUp() bool {
 	c := d.contact.Load()
 	return !c.failing && !c.at.IsZero()
+}
+
+// Stale is how long before now the store was read, 0 while it can be (F5).
+func (d *Directory) Stale(now time.Time) time.Duration {
+	c := d.contact.Load()
+	age := now.Sub(c.at)
+	if c.at.IsZero() || !c.failing && age <= d.patience() {
+		return 0
+	}
+	return max(age, 1)
+}
+
+// Revisions are the revisions that environments are answered at. One that never compiled has none.
+func (d *Directory) Revisions() map[model.EnvironmentID]model.Revision {
+	out := map[model.EnvironmentID]model.Revision{}
+	for id, e := range d.routes.Load().environments {
+		if snapshot := e.state.Load().snapshot; snapshot != nil {
+			out[id] = snapshot.Revision()
+		}
+	}
+	return out
 }
 
 // Revision is the revision that an environment is answered at; ok is false when it is not known or did not compile.

@@ -402,13 +402,14 @@ func TestReadiness(t *testing.T) {
 		after   time.Duration
 		ready   bool
 		storage bool
+		stale   time.Duration
 	}{
-		{"never loaded", true, 0, false, false},
-		{"loaded", false, 0, true, true},
-		{"long without changes", false, 3 * time.Hour, true, true},
-		{"away", true, time.Hour, true, false},
-		{"away too long", true, time.Second, false, false},
-		{"back", false, time.Hour, true, true},
+		{"never loaded", true, 0, false, false, 0},
+		{"loaded", false, 0, true, true, 0},
+		{"long without changes", false, 3 * time.Hour, true, true, 0},
+		{"away", true, time.Hour, true, false, time.Hour},
+		{"away too long", true, time.Second, false, false, time.Hour + time.Second},
+		{"back", false, time.Hour, true, true, 0},
 	}
 	for _, s := range steps {
 		source.away.Store(s.away)
@@ -419,6 +420,9 @@ func TestReadiness(t *testing.T) {
 		err := d.Ready()
 		if (err == nil) != s.ready || d.StorageUp() != s.storage || err != nil && model.KindOf(err) != model.KindUnavailable {
 			t.Errorf("%s: ready %v, storage %v", s.name, err, d.StorageUp())
+		}
+		if stale := d.Stale(now); stale != s.stale {
+			t.Errorf("%s: stale for %v", s.name, stale)
 		}
 	}
 	update(t, db, env(1), func(tx *store.Tx) error { return putItems(tx, "A", item("a", "A")) })
@@ -454,6 +458,9 @@ func TestHangingStore(t *testing.T) {
 		passed.Store(int64(after))
 		if err := d.Ready(); (err == nil) != ready || err != nil && model.KindOf(err) != model.KindUnavailable {
 			t.Errorf("after %v: %v", after, err)
+		}
+		if stale := d.Stale(noon.Add(after)); stale != after {
+			t.Errorf("after %v: stale for %v", after, stale)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"context"
 	"iter"
 
@@ -33,13 +34,14 @@ type Batch struct {
 	// Last ends the batch after the first verdict for which it is true; nil = never.
 	Last func(allowed bool) bool
 	// Detail is the level that the request asks for. Of a denial that restrictive policies are the cause of, the verdict
-	// names these where the level in force tells policies.
+	// names these where the level in force tells policies, or the audit wants to know.
 	Detail model.Detail
 }
 
 // Evaluate judges questions in their order at one revision and one reading of the clock, as Permit would judge each
-// alone. The call must be authenticated. One audit record a verdict is written before it returns. Errors: those of Token
-// and AdmitAuthZEN, but that an identity or its template is not known is a verdict.
+// alone. The call must be authenticated. One audit record a verdict is written before it returns, which names the policies
+// whatever may be told. Errors: those of Token and AdmitAuthZEN, but that an identity or its template is not known is a
+// verdict.
 func (c *Call) Evaluate(ctx context.Context, b Batch) ([]Verdict, error) {
 	ctx, cancel, err := c.open(ctx)
 	if err != nil {
@@ -51,21 +53,21 @@ func (c *Call) Evaluate(ctx context.Context, b Batch) ([]Verdict, error) {
 	}
 	var verdicts []Verdict
 	var records []audit.Decision
-	named := c.Detail(b.Detail).Tells(model.DetailPolicies)
+	_, off := c.service.options.Audit.(audit.Off)
+	named, opened := !off || c.Detail(b.Detail).Tells(model.DetailPolicies), c.record
 	for q, problem := range b.Questions {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
 		v := Verdict{Err: problem}
-		record := c.record
+		c.record = opened // nothing of the question before
 		if problem == nil {
 			if v, err = c.verdict(ctx, q, named); err != nil {
 				return nil, err
 			}
-			record.Subjects, record.SourceIP = []audit.Subject{subjectOf(&q.Primary)}, c.record.SourceIP
 		}
-		record.Result = v.result()
-		verdicts, records = append(verdicts, v), append(records, record)
+		c.record.Result, c.record.Policies = v.result(q), idsOf(v.Policies)
+		verdicts, records = append(verdicts, v), append(records, c.record)
 		if b.Last != nil && b.Last(v.Allowed) {
 			break
 		}
@@ -120,6 +122,7 @@ func (c *Call) stated(ctx context.Context, s *Situation) (residual *engine.Resid
 		found, err = identity.Resolve(c.state.snapshot, nil, identity.Request{Matching: model.MatchRequest, Primary: s.Primary})
 	}
 	if e, ok := err.(*model.Error); ok && (e.Kind == model.KindForbidden || e.Kind == model.KindNotFound) { //nolint:errorlint // of Resolve itself
+		c.source(s.RemoteIP) // for the record
 		return nil, e, nil
 	}
 	if err != nil {
@@ -135,17 +138,34 @@ func subjectOf(claim *Claim) audit.Subject {
 	}
 }
 
-// result is the verdict in the audit.
-func (v *Verdict) result() string {
+// result is the verdict on q in the audit.
+func (v *Verdict) result(q *Evaluation) string {
+	outcome := "PERMIT"
 	switch {
-	case v.Allowed:
-		return "PERMIT"
 	case v.Err != nil && v.Err.Code != "":
-		return "DENY " + v.Err.Code
+		outcome = "DENY " + v.Err.Code
 	case v.Err != nil:
 		return "DENY, not a question"
+	case !v.Allowed:
+		outcome = "DENY " + v.Reason
 	}
-	return "DENY " + v.Reason
+	return outcome + " for " + q.wanted()
+}
+
+// wanted says in the audit what is asked for.
+func (q *Evaluation) wanted() string {
+	return firstRunes(cmp.Or(q.Action, "any action")+" "+string(q.Resource.Template)+" "+q.Resource.Path, 256)
+}
+
+func idsOf(policies []engine.PolicyRef) []model.PolicyID {
+	if len(policies) == 0 {
+		return nil
+	}
+	out := make([]model.PolicyID, len(policies))
+	for i := range policies {
+		out[i] = policies[i].ID
+	}
+	return out
 }
 
 // keepAll writes the records of a call with several, each under an id of its own: the first has the call's.

@@ -49,10 +49,10 @@ func (c *Call) Policies(ctx context.Context, objects []PolicyObject) (*PolicyLis
 		subjects := c.record.Subjects
 		c.record.Subjects = nil
 		found, err := c.concerned(ctx, &objects[i])
+		c.record.Subjects = append(subjects, c.record.Subjects...)
 		if err != nil {
 			return nil, err
 		}
-		c.record.Subjects = append(subjects, c.record.Subjects...)
 		answer.Objects = append(answer.Objects, found)
 		if err := context.Cause(ctx); err != nil {
 			return nil, err

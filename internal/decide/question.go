@@ -164,12 +164,15 @@ func (c *Call) checkAgain(ctx context.Context, st *state, scope *model.Scope) er
 }
 
 // identify finds out who is asking and notes it for the audit.
-func (c *Call) identify(ctx context.Context, s *Situation) ([]Identity, error) {
+func (c *Call) identify(ctx context.Context, s *Situation) (found []Identity, err error) {
 	who, err := c.whoAsks(ctx, s)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		found, err = c.lookUp(who)
 	}
-	return c.lookUp(who)
+	if err != nil {
+		c.source(s.RemoteIP) // so that the record of a refusal tells it
+	}
+	return found, err
 }
 
 // lookUp finds the identities that a call is about and notes them for the audit.

@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -182,6 +181,7 @@ func (c *Call) search(ctx context.Context, s *Search, find func(context.Context,
 	if err := c.AdmitAuthZEN(true); err != nil {
 		return nil, err
 	}
+	c.source(s.RemoteIP) // for the record, also of a search that asks nobody
 	out := &Found{}
 	if err := find(ctx, out); err != nil && !errors.Is(err, engine.ErrStopped) {
 		return nil, err
@@ -189,6 +189,5 @@ func (c *Call) search(ctx context.Context, s *Search, find func(context.Context,
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	return out, c.keep(ctx, 200, fmt.Sprintf("%d found for %s", len(out.Names),
-		firstRunes(cmp.Or(s.Action, "any action")+" "+string(s.Resource.Template)+" "+s.Resource.Path, 256)))
+	return out, c.keep(ctx, 200, fmt.Sprintf("%d found for %s", len(out.Names), s.wanted()))
 }

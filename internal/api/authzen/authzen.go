@@ -90,16 +90,16 @@ type handler struct {
 // Handler answers the routes of AuthZEN and, for every other path, 404. It is safe for concurrent use.
 func Handler(o Options) http.Handler {
 	h := &handler{options: o.withDefaults(), routes: map[string]map[string]http.HandlerFunc{}}
-	post := func(path string, endpoint func(*exchange, fields) error) {
-		search := path != pathEvaluation && path != pathEvaluations
-		h.routes[path] = map[string]http.HandlerFunc{http.MethodPost: h.call(endpoint, search)}
+	post := func(path, requestType string, serve func(*exchange, fields) error) {
+		e := endpoint{serve: serve, requestType: requestType, search: path != pathEvaluation && path != pathEvaluations}
+		h.routes[path] = map[string]http.HandlerFunc{http.MethodPost: h.call(e)}
 	}
-	post(pathEvaluation, (*exchange).evaluation)
-	post(pathEvaluations, (*exchange).evaluations)
+	post(pathEvaluation, "AuthZEN Evaluation", (*exchange).evaluation)
+	post(pathEvaluations, "AuthZEN Evaluations", (*exchange).evaluations)
 	if !o.NoSearch {
-		post(pathSubjects, search{find: (*decide.Call).SearchSubjects, target: "subject"}.serve)
-		post(pathResources, search{find: (*decide.Call).SearchResources, target: "resource"}.serve)
-		post(pathActions, search{find: (*decide.Call).SearchActions, target: "action"}.serve)
+		post(pathSubjects, "AuthZEN Subject Search", search{find: (*decide.Call).SearchSubjects, target: "subject"}.serve)
+		post(pathResources, "AuthZEN Resource Search", search{find: (*decide.Call).SearchResources, target: "resource"}.serve)
+		post(pathActions, "AuthZEN Action Search", search{find: (*decide.Call).SearchActions, target: "action"}.serve)
 	}
 	m := newMetadata(&h.options)
 	get := map[string]http.HandlerFunc{http.MethodGet: h.metadata(m), http.MethodHead: h.metadata(m)}

@@ -39,20 +39,28 @@ func known(name string) bool {
 	return false
 }
 
-// call makes an HTTP handler of an endpoint, with the checks of authzen.md 3 in their order. The endpoint returns an error
-// before it has written anything.
-func (h *handler) call(endpoint func(*exchange, fields) error, search bool) http.HandlerFunc {
+// endpoint is one of the five routes. serve returns an error before it has written anything.
+type endpoint struct {
+	serve       func(*exchange, fields) error
+	requestType string // in the audit
+	search      bool
+}
+
+// call makes an HTTP handler of an endpoint, with the checks of authzen.md 3 in their order.
+func (h *handler) call(e endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var errs model.Errors
 		in := incoming.Begin(w, r, &errs)
+		in.RequestType = e.requestType
 		err := prove(&in, r)
 		x := &exchange{h: h, w: w, r: r, call: h.options.Service.Begin(in)}
 		defer x.release()
+		defer x.call.End(r.Context())
 		if err == nil {
-			err = x.admit(&in, search)
+			err = x.admit(&in, e.search)
 		}
 		if err == nil {
-			err = x.serve(endpoint, errs)
+			err = x.serve(e.serve, errs)
 		}
 		if err == nil {
 			return

@@ -69,9 +69,13 @@ func SetID(w http.ResponseWriter, r *http.Request) (id, external string) {
 	return id, external
 }
 
-// SetRevision states the revision that was read (management-api.md 1.7).
+// SetRevision states the revision that was read (management-api.md 1.7) and, while the store cannot be read, for how many
+// seconds it could not: later revisions may be there.
 func SetRevision(w http.ResponseWriter, c *decide.Call) {
 	if revision := c.Revision(); revision > 0 {
 		w.Header().Set("Ambit-Revision", strconv.FormatInt(int64(revision), 10))
+		if stale := c.Stale(); stale > 0 {
+			w.Header().Set("Ambit-Stale", strconv.FormatInt(int64(math.Ceil(stale.Seconds())), 10))
+		}
 	}
 }

@@ -36,6 +36,7 @@ func (h *handler) call(endpoint func(*exchange) error) http.HandlerFunc {
 		x := &exchange{h: h, w: w, r: r, parse: parseBody}
 		defer x.release()
 		x.begin()
+		defer x.call.End(r.Context())
 		err := endpoint(x)
 		if err == nil {
 			return

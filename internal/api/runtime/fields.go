@@ -39,7 +39,7 @@ func nested(name string) bool {
 	switch name {
 	case "entityId", "entityTypeId", "entityAttributes", "contextData", "template", "path", "assetAttributes", "name",
 		"attributeList", "actions", "resourceType", "resources", "action", "type", "data", "asset", "environment",
-		"remoteIp", "remoteIP", "timeZoneOffset", "combinedMultiValue", "additionalIdentities":
+		"remoteIp", "remoteIP", "timeZoneOffset", "combinedMultiValue", "additionalIdentities", "assetContext":
 		return true
 	}
 	return false

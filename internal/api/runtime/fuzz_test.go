@@ -54,7 +54,7 @@ func FuzzBody(f *testing.F) {
 		if err == nil && users.Asset.Template == "" || err != nil && model.KindOf(err) != model.KindInvalid {
 			t.Fatalf("users of %+v, %v", users, err)
 		}
-		objects, err := readObjects(got, nil)
+		objects, _, err := readObjects(got, nil)
 		if err == nil && (len(objects) == 0 || len(objects) > maxObjects) || err != nil && model.KindOf(err) != model.KindInvalid {
 			t.Fatalf("policies of %d objects, %v", len(objects), err)
 		}

@@ -26,7 +26,10 @@ func (x *exchange) policyList() error {
 	if err != nil {
 		return err
 	}
-	objects, err := readObjects(f, x.errs)
+	objects, narrowed, err := readObjects(f, x.errs)
+	if err == nil && narrowed {
+		err = noAssetContext()
+	}
 	x.decoded()
 	if err != nil {
 		return err
@@ -53,18 +56,19 @@ func (x *exchange) policyList() error {
 	return nil
 }
 
-func readObjects(f fields, errs model.Errors) ([]decide.PolicyObject, error) {
+// readObjects reads what is asked about. narrowed tells that an assetContext, which is not offered, stands anywhere.
+func readObjects(f fields, errs model.Errors) (out []decide.PolicyObject, narrowed bool, err error) {
 	c := &coercer{fields: f, errs: &errs}
+	narrowed = isSent(f["assetContext"])
 	if list := f["objects"]; list.Kind() == jsontext.KindBeginArray && len(errs) == 0 {
 		n := 0
 		for range incoming.Elements(list) {
 			if n++; n > maxObjects { // before they are read: a body may hold very many
 				c.fail("objects", fmt.Sprintf("more than %d", maxObjects))
-				return nil, errs
+				return nil, narrowed, errs
 			}
 		}
 	}
-	var out []decide.PolicyObject
 	c.objects("objects", func(c *coercer) {
 		o := decide.PolicyObject{Identity: c.choice("type", objectIdentity, objectAsset) == objectIdentity}
 		if c.text("type") == "" {
@@ -73,6 +77,7 @@ func readObjects(f fields, errs model.Errors) ([]decide.PolicyObject, error) {
 		n := 0
 		c.objects("data", func(c *coercer) {
 			n++
+			narrowed = narrowed || isSent(c.fields["assetContext"])
 			c.policyData(&o)
 		}, nil)
 		if n != 1 {
@@ -83,7 +88,7 @@ func readObjects(f fields, errs model.Errors) ([]decide.PolicyObject, error) {
 	if len(errs) == 0 && len(out) == 0 {
 		c.fail("objects", "required, and not empty")
 	}
-	return out, errs.OrNil()
+	return out, narrowed, errs.OrNil()
 }
 
 // policyData reads the data of an object.

@@ -144,7 +144,7 @@ func TestPolicyListOfManyObjects(t *testing.T) {
 	check(t, err)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err = readObjects(f, nil)
+	_, _, err = readObjects(f, nil)
 	runtime.ReadMemStats(&after)
 	if made := (after.TotalAlloc - before.TotalAlloc) >> 20; err == nil || err.Error() != "objects: more than 100" || made > 20 {
 		t.Errorf("%v, %d MiB", err, made)

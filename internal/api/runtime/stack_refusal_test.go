@@ -188,13 +188,19 @@ func TestFailuresAreNoAnswers(t *testing.T) {
 	if err := d.CatchUp(t.Context()); err == nil {
 		t.Error("a store that is away was followed")
 	}
+	now = noon.Add(time.Minute - time.Millisecond)
+	if w := h.want(request{body: `{` + mreyes + `}`}, 200, document(acc1, acc2)); w.Header().Get("Ambit-Stale") != "60" || w.Header().Get("Ambit-Revision") != "1" {
+		t.Errorf("F5: headers of a stale answer %v", w.Header())
+	}
 	now = noon.Add(time.Minute)
 	h.want(request{body: `{` + mreyes + `}`}, 200, document(acc1, acc2))
 	now = noon.Add(time.Minute + 1)
 	notReady("stale")
 	source.away.Store(false)
 	check(t, d.CatchUp(t.Context()))
-	h.want(request{body: `{` + mreyes + `}`}, 200, document(acc1, acc2))
+	if w := h.want(request{body: `{` + mreyes + `}`}, 200, document(acc1, acc2)); w.Header().Get("Ambit-Stale") != "" {
+		t.Errorf("F5: headers of a fresh answer %v", w.Header())
+	}
 
 	// a revision that does not compile: the one before it goes on; who starts with it has none
 	h.directory = nil
