@@ -21,10 +21,10 @@ func TestResolutionSQL(t *testing.T) {
 		"postgresql": `(CAST(\"country\" AS TEXT) COLLATE \"C\" = $1 AND (` + finite + ` AND \"risk\" <= CAST($2 AS NUMERIC)) AND CAST(\"segment\" AS TEXT) COLLATE \"C\" <> $3)`,
 		"sqlite": "((typeof(`country`) = 'text' AND `country` COLLATE BINARY = ?) AND (typeof(`risk`) IN ('integer', 'real') AND " +
 			"`risk` BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308 AND `risk` <= CAST(? AS NUMERIC)) AND (typeof(`segment`) = 'text' AND `segment` COLLATE BINARY <> ?))",
-		"mysql": "(CAST(CONVERT(`country` USING utf8mb4) AS BINARY) = CAST(CONVERT(? USING utf8mb4) AS BINARY) AND (CONVERT(`risk` USING utf8mb4) REGEXP '^-?[0-9]+([.][0-9]+)?$' AND " +
+		"mysql": "(CAST(CONVERT(`country` USING utf8mb4) AS BINARY) = CAST(CONVERT(? USING utf8mb4) AS BINARY) AND (CONVERT(`risk` USING utf8mb4) REGEXP '^-{0,1}[0-9]+([.][0-9]+){0,1}$' AND " +
 			"`risk` <= CAST(? AS DECIMAL(65,30))) AND CAST(CONVERT(`segment` USING utf8mb4) AS BINARY) <> CAST(CONVERT(? USING utf8mb4) AS BINARY))",
-		"sqlserver": "(CAST([country] AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 + N'.' = CAST(@p1 AS NVARCHAR(MAX)) + N'.' AND [risk] <= CAST(@p2 AS DECIMAL(38, 19)) AND " +
-			"CAST([segment] AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 + N'.' <> CAST(@p3 AS NVARCHAR(MAX)) + N'.')",
+		"sqlserver": "(([country] IS NOT NULL AND CAST([country] AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 + N'.' = CAST(@p1 AS NVARCHAR(MAX)) + N'.') AND [risk] <= CAST(@p2 AS DECIMAL(38, 19)) AND " +
+			"([segment] IS NOT NULL AND CAST([segment] AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 + N'.' <> CAST(@p3 AS NVARCHAR(MAX)) + N'.'))",
 	}
 	for dialect, sql := range dialects {
 		t.Run(dialect, func(t *testing.T) {

@@ -94,7 +94,8 @@ func postgresql() *grammar {
 }
 
 // mysql: only binary strings compare without padding in every version; they are of one character set before. A text that
-// is no number would count as 0.
+// is no number would count as 0. The pattern for numbers has no ? of its own: clients that put values into the text by
+// themselves take every ? for a placeholder, also one inside quotes.
 func mysql() *grammar {
 	return &grammar{
 		open: "`", shut: "`", nameUnits: utf8.RuneCountInString, nameLength: 64,
@@ -102,7 +103,7 @@ func mysql() *grammar {
 		text:            "CAST(CONVERT(%s USING utf8mb4) AS BINARY)",
 		textParameter:   "CAST(CONVERT(%s USING utf8mb4) AS BINARY)",
 		numberParameter: "CAST(%s AS DECIMAL(65,30))",
-		numberGuard:     "CONVERT(%s USING utf8mb4) REGEXP '^-?[0-9]+([.][0-9]+)?$'",
+		numberGuard:     "CONVERT(%s USING utf8mb4) REGEXP '^-{0,1}[0-9]+([.][0-9]+){0,1}$'",
 		numbers:         "35 digits before the point and 30 after it", holds: digits(35, 30),
 	}
 }
@@ -134,13 +135,15 @@ func sqlite() *grammar {
 
 // sqlserver: = pads the shorter text with blanks under every collation, so both sides end in a point. Drivers send a
 // statement through sp_executesql, which takes two of the 2,100 parameters. Two decimals are compared as a third type,
-// which must not lose digits: 19 on both sides of the point leave room.
+// which must not lose digits: 19 on both sides of the point leave room. NULL and a text are a text where
+// CONCAT_NULL_YIELDS_NULL is off.
 func sqlserver() *grammar {
 	return &grammar{
 		open: "[", shut: "]", nameUnits: units, nameLength: 128,
 		placeholder: "@p", numbered: true, parameters: 2098,
 		text:            "CAST(%s AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 + N'.'",
 		textParameter:   "CAST(%s AS NVARCHAR(MAX)) + N'.'",
+		textGuard:       "%s IS NOT NULL",
 		numberParameter: "CAST(%s AS DECIMAL(38, 19))",
 		numbers:         "19 digits before the point and 19 after it", holds: digits(19, 19),
 		pattern: 1900, // half of what LIKE takes: every character may have to be escaped
@@ -158,6 +161,8 @@ func (g *grammar) name(column string) (string, error) {
 		return "", errors.New("has no column that can be named")
 	case g.nameUnits(column) > g.nameLength:
 		return "", fmt.Errorf("the name of its column is longer than %d", g.nameLength)
+	case !g.numbered && strings.Contains(column, g.placeholder):
+		return "", fmt.Errorf("the name of its column holds a %s, which clients take for a placeholder", g.placeholder)
 	}
 	return g.open + strings.ReplaceAll(column, g.shut, g.shut+g.shut) + g.shut, nil
 }

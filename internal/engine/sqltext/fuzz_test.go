@@ -35,6 +35,9 @@ func FuzzPrint(f *testing.F) {
 			if same, err := repeated(d, other, int(branches)); value != "" && (err != nil || same.Text != c.Text) {
 				t.Errorf("%v: the value shows in %s, not in %s %v", d, c.Text, same.Text, err)
 			}
+			if n := strings.Count(c.Text, "?"); (d == sqltext.MySQL || d == sqltext.SQLite) && n != len(c.Parameters) {
+				t.Errorf("%v: %d values for %d question marks in %s", d, len(c.Parameters), n, c.Text)
+			}
 			if d == sqltext.SQLite && branches > 0 {
 				prepare(t, name, c)
 			}

@@ -3,8 +3,8 @@
 //
 // It promises that a row is selected only when the filter fits it (policy-model.md 4.1), whatever the collation of the
 // column and of the database: texts are equal byte by byte, trailing blanks and case included, a row whose column is NULL
-// is never selected, and what a dialect cannot compare exactly is refused. No value ever becomes part of the text. A
-// printed text is one operand: it may stand beside AND, OR and NOT without parentheses of its own.
+// is never selected, and what a dialect cannot compare exactly is refused. No value ever becomes part of the text, and no ?
+// is in it that is not a placeholder. A printed text is one operand: it may stand beside AND, OR and NOT without parentheses of its own.
 //
 // What it asks of the table: the column of a STRING attribute holds texts that are not padded, that of a NUMERIC attribute
 // is of an exact numeric type (integer, decimal); in SQLite, which has none, of whole numbers of 64 bit or of 15 digits.
@@ -91,12 +91,15 @@ func (p *printer) leaf(l *engine.Leaf) (string, error) {
 		}
 	}
 	before := len(p.parameters)
+	if before+len(l.Values) > p.grammar.parameters { // a request may bring a million values: nothing is printed of them
+		return "", p.tooMany()
+	}
 	text, err := p.compare(l, name)
 	if err != nil {
 		return "", fmt.Errorf("attribute %s: %w", l.Attribute, err)
 	}
-	if len(p.parameters) > p.grammar.parameters {
-		return "", fmt.Errorf("the filter has more values than the %d parameters that a statement of %s may have", p.grammar.parameters, p.dialect)
+	if len(p.parameters) > p.grammar.parameters { // a value may need two
+		return "", p.tooMany()
 	}
 	*p.room -= len(text)
 	for _, v := range p.parameters[before:] {
@@ -106,6 +109,10 @@ func (p *printer) leaf(l *engine.Leaf) (string, error) {
 		return "", ErrTooLong
 	}
 	return text, nil
+}
+
+func (p *printer) tooMany() error {
+	return fmt.Errorf("the filter has more values than the %d parameters that a statement of %s may have", p.grammar.parameters, p.dialect)
 }
 
 // check refuses values that the dialect cannot hold, or not exactly.

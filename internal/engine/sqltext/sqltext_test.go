@@ -46,10 +46,10 @@ func TestTexts(t *testing.T) {
 		pgFinite = `"n" > CAST('-Infinity' AS NUMERIC) AND "n" < CAST('Infinity' AS NUMERIC)`
 		my       = "CAST(CONVERT(`c` USING utf8mb4) AS BINARY)"
 		myValue  = "CAST(CONVERT(? USING utf8mb4) AS BINARY)"
-		myNumber = "CONVERT(`n` USING utf8mb4) REGEXP '^-?[0-9]+([.][0-9]+)?$'"
+		myNumber = "CONVERT(`n` USING utf8mb4) REGEXP '^-{0,1}[0-9]+([.][0-9]+){0,1}$'"
 		lite     = "typeof(`c`) = 'text' AND "
 		liteReal = "typeof(`n`) IN ('integer', 'real') AND `n` BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308"
-		ms       = "CAST([c] AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 + N'.'"
+		ms       = "([c] IS NOT NULL AND CAST([c] AS NVARCHAR(MAX)) COLLATE Latin1_General_100_BIN2 + N'.'"
 	)
 	msValue := func(n int) string { return fmt.Sprintf("CAST(@p%d AS NVARCHAR(MAX)) + N'.'", n) }
 	cases := []struct {
@@ -59,26 +59,26 @@ func TestTexts(t *testing.T) {
 		parameters [4][]sqltext.Parameter
 	}{
 		{name: "==", filter: filter([]engine.Leaf{text(model.OpEqual, "o'x")}), texts: [4]string{
-			pg + " = $1", my + " = " + myValue, "(" + lite + "`c` COLLATE BINARY = ?)", ms + " = " + msValue(1),
+			pg + " = $1", my + " = " + myValue, "(" + lite + "`c` COLLATE BINARY = ?)", ms + " = " + msValue(1) + ")",
 		}, parameters: [4][]sqltext.Parameter{values("o'x"), values("o'x"), values("o'x"), values("o'x")}},
 		{name: "!=", filter: filter([]engine.Leaf{text(model.OpNotEqual, "x")}), texts: [4]string{
-			pg + " <> $1", my + " <> " + myValue, "(" + lite + "`c` COLLATE BINARY <> ?)", ms + " <> " + msValue(1),
+			pg + " <> $1", my + " <> " + myValue, "(" + lite + "`c` COLLATE BINARY <> ?)", ms + " <> " + msValue(1) + ")",
 		}, parameters: [4][]sqltext.Parameter{values("x"), values("x"), values("x"), values("x")}},
 		{name: "in", filter: filter([]engine.Leaf{text(model.OpIn, "x", "y")}), texts: [4]string{
-			pg + " IN ($1, $2)", my + " IN (" + myValue + ", " + myValue + ")", "(" + lite + "`c` COLLATE BINARY IN (?, ?))", ms + " IN (" + msValue(1) + ", " + msValue(2) + ")",
+			pg + " IN ($1, $2)", my + " IN (" + myValue + ", " + myValue + ")", "(" + lite + "`c` COLLATE BINARY IN (?, ?))", ms + " IN (" + msValue(1) + ", " + msValue(2) + "))",
 		}, parameters: [4][]sqltext.Parameter{values("x", "y"), values("x", "y"), values("x", "y"), values("x", "y")}},
 		{name: "not in", filter: filter([]engine.Leaf{text(model.OpNotIn, "x", "y")}), texts: [4]string{
-			pg + " NOT IN ($1, $2)", my + " NOT IN (" + myValue + ", " + myValue + ")", "(" + lite + "`c` COLLATE BINARY NOT IN (?, ?))", ms + " NOT IN (" + msValue(1) + ", " + msValue(2) + ")",
+			pg + " NOT IN ($1, $2)", my + " NOT IN (" + myValue + ", " + myValue + ")", "(" + lite + "`c` COLLATE BINARY NOT IN (?, ?))", ms + " NOT IN (" + msValue(1) + ", " + msValue(2) + "))",
 		}, parameters: [4][]sqltext.Parameter{values("x", "y"), values("x", "y"), values("x", "y"), values("x", "y")}},
 		{name: "contains", filter: filter([]engine.Leaf{text(model.OpContains, "5%[_!")}), texts: [4]string{
-			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'", "(" + lite + "instr(`c`, ?) > 0)", ms + " LIKE " + msValue(1) + " ESCAPE '!'",
+			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'", "(" + lite + "instr(`c`, ?) > 0)", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
 		}, parameters: [4][]sqltext.Parameter{values("%5!%![!_!!%"), values("%5!%![!_!!%"), values("5%[_!"), values("%5!%![!_!!%")}},
 		{name: "startswith", filter: filter([]engine.Leaf{text(model.OpStartsWith, "x")}), texts: [4]string{
-			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'", "(" + lite + "instr(`c`, ?) = 1)", ms + " LIKE " + msValue(1) + " ESCAPE '!'",
+			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'", "(" + lite + "instr(`c`, ?) = 1)", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
 		}, parameters: [4][]sqltext.Parameter{values("x%"), values("x%"), values("x"), values("x%")}},
 		{name: "endswith", filter: filter([]engine.Leaf{text(model.OpEndsWith, "x")}), texts: [4]string{
 			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'",
-			"(" + lite + "substr(CAST(`c` AS BLOB), -length(CAST(? AS BLOB))) = CAST(? AS BLOB))", ms + " LIKE " + msValue(1) + " ESCAPE '!'",
+			"(" + lite + "substr(CAST(`c` AS BLOB), -length(CAST(? AS BLOB))) = CAST(? AS BLOB))", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
 		}, parameters: [4][]sqltext.Parameter{values("%x"), values("%x"), values("x", "x"), values("%x")}},
 		{name: "the empty text", filter: filter([]engine.Leaf{text(model.OpContains, "")}), texts: [4]string{
 			`"c" IS NOT NULL`, "`c` IS NOT NULL", "typeof(`c`) = 'text'", "[c] IS NOT NULL",
@@ -100,7 +100,7 @@ func TestTexts(t *testing.T) {
 			"((" + pg + ` = $1 AND "n" = CAST($2 AS NUMERIC)) OR ` + pg + " = $3)",
 			"((" + my + " = " + myValue + " AND (" + myNumber + " AND `n` = CAST(? AS DECIMAL(65,30)))) OR " + my + " = " + myValue + ")",
 			"(((" + lite + "`c` COLLATE BINARY = ?) AND (" + liteReal + " AND `n` = CAST(? AS NUMERIC))) OR (" + lite + "`c` COLLATE BINARY = ?))",
-			"((" + ms + " = " + msValue(1) + " AND [n] = CAST(@p2 AS DECIMAL(38, 19))) OR " + ms + " = " + msValue(3) + ")",
+			"((" + ms + " = " + msValue(1) + ") AND [n] = CAST(@p2 AS DECIMAL(38, 19))) OR " + ms + " = " + msValue(3) + "))",
 		}, parameters: func() (out [4][]sqltext.Parameter) {
 			for i := range out {
 				out[i] = []sqltext.Parameter{{Value: "x"}, {Value: "1", Numeric: true}, {Value: "y"}}
@@ -117,6 +117,9 @@ func TestTexts(t *testing.T) {
 				got, err := sqltext.Print(d, c.filter, own, &room)
 				if err != nil {
 					t.Fatal(err)
+				}
+				if n := strings.Count(got.Text, "?"); (d == sqltext.MySQL || d == sqltext.SQLite) && n != len(got.Parameters) {
+					t.Errorf("%d values for %d question marks, which clients replace also inside quotes: %s", len(got.Parameters), n, got.Text)
 				}
 				if diff := cmp.Diff(sqltext.Condition{Text: c.texts[i], Parameters: c.parameters[i]}, got); diff != "" {
 					t.Error(diff)
@@ -176,6 +179,7 @@ func TestRefusals(t *testing.T) {
 		{"SQL Server patterns", sqltext.SQLServer, leaves(text(model.OpContains, digits(1900))), leaves(text(model.OpContains, digits(1901))), "", "1900 characters"},
 		{"PostgreSQL names", sqltext.PostgreSQL, nil, leaves(text(model.OpEqual, "a")), strings.Repeat("é", 32), "longer than 63"},
 		{"NUL in a name", sqltext.SQLite, nil, leaves(text(model.OpEqual, "a")), "a\x00b", "no column that can be named"},
+		{"a placeholder in a name", sqltext.MySQL, nil, leaves(text(model.OpEqual, "a")), "paid?", "attribute c: the name of its column holds a ?"},
 		{"no values", sqltext.SQLite, nil, leaves(text(model.OpNotIn)), "", "0 values"},
 		{"two values", sqltext.SQLite, nil, leaves(text(model.OpNotEqual, "a", "b")), "", "2 values"},
 		{"order of texts", sqltext.SQLite, nil, leaves(text(model.OpLess, "a")), "", "no such comparison"},
@@ -198,6 +202,26 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("%+v, %v; want an error with %q", got, err, c.says)
 			}
 		})
+	}
+}
+
+// A request may bring a million values. Those that no statement takes are refused before anything is made of them.
+func TestManyValuesAreNotPrinted(t *testing.T) {
+	values := make([]string, 1_000_000)
+	for i := range values {
+		values[i] = "x"
+	}
+	f := filter([]engine.Leaf{text(model.OpIn, values...)})
+	for _, d := range dialects {
+		n := testing.AllocsPerRun(1, func() {
+			room := 64 << 20
+			if got, err := sqltext.Print(d, f, own, &room); err == nil || got.Text != "" {
+				t.Errorf("%v: %d bytes, %v", d, len(got.Text), err)
+			}
+		})
+		if n > 1000 {
+			t.Errorf("%v: %v allocations", d, n)
+		}
 	}
 }
 
