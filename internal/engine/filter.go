@@ -56,12 +56,9 @@ func (r *Residual) Filters(want TemplateSelection, policies bool, room *FilterRo
 				return nil, err
 			}
 		}
+		room.Bytes -= b.kept
 		for _, p := range b.order() {
-			set := b.found[p]
-			if room.Bytes -= set.bytes; room.Bytes < 0 {
-				return nil, ErrTooManyBranches
-			}
-			f := Filter{Action: action, Branches: set.branches()}
+			f := Filter{Action: action, Branches: b.found[p].branches()}
 			if p != nil {
 				f.Policy = PolicyRef{p.src.ID, p.src.Name}
 			}
@@ -78,6 +75,7 @@ type filterBuilder struct {
 	policies bool
 	room     FilterRoom
 	found    map[*policy]*branchSet
+	kept     int // bytes of what was found, for all policies together
 }
 
 func (b *filterBuilder) order() []*policy {
@@ -127,28 +125,48 @@ func (b *filterBuilder) add(terms []term, action model.ActionID) error {
 	return nil
 }
 
-// taken are the branches that Restrict policies take away; all is true when one of them takes every asset.
+// taken are, for each branch that Restrict policies take away, the negations of its leaves: one of them holds of every
+// asset that is left. all is true when nothing can be left: a branch takes every asset, or no leaf of it has a negation.
 func (b *filterBuilder) taken(terms []term, action model.ActionID) (out [][]Leaf, all bool, err error) {
+	room := b.room.Bytes // of digits, of which each line has its own
 	for i := range terms {
 		t := &terms[i]
 		if !t.policy.restrict || !t.use.covers(action) {
 			continue
 		}
 		for j := range t.branches {
-			predicates := t.branches[j].predicates
-			branch := make([]Leaf, len(predicates))
-			for k := range predicates {
-				if branch[k], err = b.leaf(&predicates[k]); err != nil {
+			var negations []Leaf
+			for k := range t.branches[j].predicates {
+				p := &t.branches[j].predicates[k]
+				if !b.hasNegation(p) {
+					continue
+				}
+				not, err := b.leaf(p)
+				if err != nil {
 					return nil, false, err
 				}
+				if not.Op = negation(not.Op); not.Numeric {
+					room -= bytesOf(not.Values)
+				}
+				if room < 0 {
+					return nil, false, ErrTooManyBranches
+				}
+				negations = append(negations, not)
 			}
-			if len(branch) == 0 {
+			if len(negations) == 0 {
 				return nil, true, nil
 			}
-			out = append(out, branch)
+			out = append(out, negations)
 		}
 	}
 	return out, false, nil
+}
+
+func bytesOf(texts []string) (n int) {
+	for _, t := range texts {
+		n += len(t)
+	}
+	return n
 }
 
 func (b *filterBuilder) keep(p *policy, branches [][]Leaf) error {
@@ -163,25 +181,25 @@ func (b *filterBuilder) keep(p *policy, branches [][]Leaf) error {
 		set = b.newSet()
 		b.found[p] = set
 	}
+	b.kept -= set.bytes
 	for _, branch := range branches {
 		if err := set.add(branch); err != nil {
 			return err
 		}
 	}
+	if b.kept += set.bytes; b.kept > b.room.Bytes {
+		return ErrTooManyBranches
+	}
 	return nil
 }
 
-// subtract multiplies a branch by the negations of what is taken: one alternative for every leaf that has a negation.
+// subtract multiplies a branch by the negations of what is taken: one alternative for every negation.
 func (b *filterBuilder) subtract(branch []Leaf, taken [][]Leaf) ([][]Leaf, error) {
 	out := [][]Leaf{branch}
 	for _, minus := range taken {
 		next := b.newSet()
 		for _, leaves := range out {
-			for i := range minus {
-				not, ok := b.negate(&minus[i])
-				if !ok {
-					continue
-				}
+			for _, not := range minus {
 				left := leaves
 				if !slices.ContainsFunc(leaves, not.equals) {
 					left = append(slices.Clip(leaves), not)
@@ -196,39 +214,38 @@ func (b *filterBuilder) subtract(branch []Leaf, taken [][]Leaf) ([][]Leaf, error
 	return out, nil
 }
 
-// negation is the operator that holds of the values of an attribute when another does not (10.4 rule 5). The text
-// operators have none.
-func negation(op model.Operator) (model.Operator, bool) {
-	switch op {
-	case model.OpEqual:
-		return model.OpNotEqual, true
-	case model.OpNotEqual:
-		return model.OpEqual, true
-	case model.OpIn:
-		return model.OpNotIn, true
-	case model.OpNotIn:
-		return model.OpIn, true
-	case model.OpLess:
-		return model.OpGreaterEqual, true
-	case model.OpGreaterEqual:
-		return model.OpLess, true
-	case model.OpLessEqual:
-		return model.OpGreater, true
-	case model.OpGreater:
-		return model.OpLessEqual, true
+// hasNegation reports whether there is a leaf that holds of the values of an attribute when the predicate does not (10.4
+// rule 5).
+func (b *filterBuilder) hasNegation(p *predicate) bool {
+	if p.rule.calculated != nil || p.op.IsText() {
+		return false
 	}
-	return 0, false
+	a, _ := b.asset.def.Attribute(p.attribute)
+	several := a.IsMultiValue || b.asset.table.HasLists(b.asset.columns[p.attribute])
+	return !p.op.IsOrder() || !several // some value may be below and another one above
 }
 
-func (b *filterBuilder) negate(l *Leaf) (Leaf, bool) {
-	op, ok := negation(l.Op)
-	if b.asset.calculated[l.Attribute] != nil {
-		return Leaf{}, false
+// negation is the operator that holds when another one does not, of those that have one.
+func negation(op model.Operator) model.Operator {
+	switch op {
+	case model.OpEqual:
+		return model.OpNotEqual
+	case model.OpNotEqual:
+		return model.OpEqual
+	case model.OpIn:
+		return model.OpNotIn
+	case model.OpNotIn:
+		return model.OpIn
+	case model.OpLess:
+		return model.OpGreaterEqual
+	case model.OpGreaterEqual:
+		return model.OpLess
+	case model.OpLessEqual:
+		return model.OpGreater
+	case model.OpGreater:
+		return model.OpLessEqual
 	}
-	if a, _ := b.asset.def.Attribute(l.Attribute); l.Op.IsOrder() && (a.IsMultiValue || b.asset.table.HasLists(b.asset.columns[l.Attribute])) {
-		return Leaf{}, false // some value may be below and another one above
-	}
-	return Leaf{Attribute: l.Attribute, Numeric: l.Numeric, Op: op, Values: l.Values}, ok
+	panic("engine: no such negation") // a leaf that says what is taken would widen the filter
 }
 
 func (l *Leaf) equals(m Leaf) bool {
