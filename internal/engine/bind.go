@@ -117,16 +117,17 @@ func (s *Snapshot) bindWithin(q *Question, reachable map[model.TemplateID]bool, 
 			return nil, model.Invalidf("more than %d combinations of identity rows", maxPermutations)
 		}
 	}
+	made := &shared{}
 	for n := range total {
-		if q.stopped() {
-			return nil, ErrStopped
-		}
 		subjects := make([]*subject, len(choices))
 		for i, c := range choices {
 			subjects[i] = &c[n%len(c)]
 			n /= len(c)
 		}
-		r.permutations = append(r.permutations, s.bindSubjects(subjects, r.reachable, part))
+		r.permutations = append(r.permutations, s.bindSubjects(subjects, r.reachable, part, made))
+		if q.stopped() { // what was bound last may lack something
+			return nil, ErrStopped
+		}
 	}
 	return r, nil
 }
@@ -152,7 +153,7 @@ func (s *Snapshot) Reaches(applications []model.ApplicationID, t model.TemplateI
 	return s.reachable(applications, []model.TemplateID{t})[t]
 }
 
-func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool, part []grouped) permutation {
+func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool, part []grouped, made *shared) permutation {
 	p := permutation{subjects: subjects, when: map[*block]bool{}, what: map[*block][]boundBranch{}, terms: map[model.TemplateID][]term{}}
 	for _, pol := range s.applying(&p, reachable, part) {
 		for i := range pol.uses {
@@ -163,7 +164,7 @@ func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.Templat
 			}
 			// A Restrict policy without a branch that can hold takes nothing from any asset, but counts for the type as a
 			// whole (runtime-api.md 9.2).
-			if branches := p.bindRuleset(u.ruleset); len(branches) > 0 || pol.restrict {
+			if branches := p.bindRuleset(u.ruleset, made); len(branches) > 0 || pol.restrict {
 				p.terms[t] = append(p.terms[t], term{pol, u, branches})
 			}
 		}
@@ -250,13 +251,13 @@ func (p *permutation) subject(t model.TemplateID) *subject {
 }
 
 // bindRuleset keeps the branches that can still hold. Rulesets shared by policies are bound once.
-func (p *permutation) bindRuleset(b *block) []boundBranch {
-	if out, known := p.what[b]; known {
+func (p *permutation) bindRuleset(b *block, made *shared) []boundBranch {
+	if out, known := p.what[b]; known || p.subjects[0].question.stopped() {
 		return out
 	}
 	var out []boundBranch
 	for _, br := range b.branches {
-		if bound, ok := p.bindBranch(br); ok {
+		if bound, ok := p.bindBranch(br, made); ok {
 			if out == nil {
 				out = make([]boundBranch, 0, min(len(b.branches), 4))
 			}
@@ -267,7 +268,7 @@ func (p *permutation) bindRuleset(b *block) []boundBranch {
 	return out
 }
 
-func (p *permutation) bindBranch(br *branch) (boundBranch, bool) {
+func (p *permutation) bindBranch(br *branch, made *shared) (boundBranch, bool) {
 	if br.fixed != nil {
 		return *br.fixed, true
 	}
@@ -279,7 +280,7 @@ func (p *permutation) bindBranch(br *branch) (boundBranch, bool) {
 	}
 	out := boundBranch{src: br, predicates: make([]predicate, 0, len(br.rules))}
 	for i := range br.rules {
-		pred, ok := sub.bind(&br.rules[i])
+		pred, ok := sub.bind(&br.rules[i], made)
 		if !ok {
 			return boundBranch{}, false
 		}

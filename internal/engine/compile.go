@@ -220,7 +220,7 @@ func (r *rule) literals(b *model.Block) (predicate, error) {
 	for i, l := range r.src.Literals {
 		values[i] = l.Text
 	}
-	p, ok := r.operands(values)
+	p, ok := r.operands(values, nil)
 	if !ok || r.numeric && len(p.numbers) != len(values) {
 		return p, blockError(b, "the rule on %q has a literal that is not a number, or none", r.src.Left.Attribute)
 	}

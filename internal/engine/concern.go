@@ -68,7 +68,7 @@ func (s *Snapshot) ConcernsAsset(q Question, a Asset, actions []string) []Concer
 			if line.src.Ref.Side == model.SideIdentity {
 				return false
 			}
-			p, ok := nobody.subjects[0].bind(&line)
+			p, ok := nobody.subjects[0].bind(&line, nil)
 			return !ok || !p.holds(line.values(full))
 		})
 	}

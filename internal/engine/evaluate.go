@@ -112,14 +112,14 @@ func aboutType(t *term) bool {
 func (r *Residual) labels(c *collector, holds judge) []label {
 	granted := map[label]bool{}
 	for i := range r.permutations {
-		if r.question.stopped() {
-			return nil
-		}
 		allowed := map[label]bool{}
 		restricted := make([]bool, len(c.actions))
 		terms := r.permutations[i].terms[c.asset.def.ID]
 		for j := range terms {
 			t := &terms[j]
+			if r.question.stopped() { // a line on very many values takes long
+				return nil
+			}
 			if !holds(t) {
 				continue
 			}
@@ -211,11 +211,11 @@ func (r *Residual) reason(t *assetType, action model.ActionID, about matter) str
 	best, exists, restricted := ReasonNotInGroup, false, false
 	policies, _ := r.snapshot.onType.get(t.def.ID)
 	for i := range r.permutations {
-		if r.question.stopped() {
-			break
-		}
 		p := &r.permutations[i]
 		for _, pol := range policies {
+			if r.question.stopped() {
+				return best // of no account
+			}
 			if !pol.active(r.reachable) || !pol.coversAction(t.def.ID, action) {
 				continue
 			}
@@ -298,7 +298,7 @@ func (p *permutation) holdsWhen(pol *policy) bool {
 func (p *permutation) fits(pol *policy, u *use, holds judge) bool {
 	t := term{policy: pol, use: u}
 	for _, br := range u.ruleset.branches {
-		if bound, ok := p.bindBranch(br); ok {
+		if bound, ok := p.bindBranch(br, nil); ok {
 			t.branches = append(t.branches, bound)
 		}
 	}

@@ -254,7 +254,7 @@ func (as *reading) judge(br *branch) (t BranchTrace, failed int) {
 	}
 	for i := range br.rules {
 		r := &br.rules[i]
-		if p, ok := as.subject.bind(r); ok && p.holds(as.left(r)) {
+		if p, ok := as.subject.bind(r, nil); ok && p.holds(as.left(r)) {
 			t.Held++
 		} else if failed < 0 {
 			failed = i

@@ -102,6 +102,9 @@ func (s *Snapshot) Impact(after *Snapshot, q ImpactQuestion) (*Impact, error) {
 			return nil, err
 		}
 	}
+	if c.asking.stopped() { // the last identity may have been judged by a part of its policies
+		return nil, ErrStopped
+	}
 	return c.out, nil
 }
 
@@ -357,7 +360,7 @@ func (c *comparison) bind(side int, t model.TemplateID, who *model.Identity, rea
 	subjects := c.asking.subjects(s.identities[t], &identity)
 	return &Residual{
 		snapshot: s, question: &c.asking, reachable: reach,
-		permutations: []permutation{s.bindSubjects([]*subject{&subjects[0]}, reach, nil)},
+		permutations: []permutation{s.bindSubjects([]*subject{&subjects[0]}, reach, nil, &shared{})},
 	}
 }
 

@@ -24,18 +24,13 @@ type predicate struct {
 
 // operands makes a predicate of a rule and the values of its right side. ok is false when the right side is missing
 // (V3, V7): then the rule holds for no record.
-func (r *rule) operands(values []string) (p predicate, ok bool) {
+func (r *rule) operands(values []string, made *shared) (p predicate, ok bool) {
 	p = predicate{attribute: r.src.Left.Attribute, op: r.src.Op, numeric: r.numeric, rule: r}
 	if !r.numeric {
 		p.texts = values
 		return p, len(values) > 0
 	}
-	for _, v := range values {
-		if n, ok := model.ParseNumber(v); ok {
-			p.numbers = append(p.numbers, n)
-			p.keys = append(p.keys, n.Key())
-		}
-	}
+	p.numbers, p.keys = made.numbers(values)
 	return p, len(p.numbers) > 0
 }
 

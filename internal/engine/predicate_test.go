@@ -23,7 +23,7 @@ func TestHoldsOfMany(t *testing.T) {
 		rule := &rule{src: model.Rule{Op: model.OpEqual + model.Operator(r.IntN(11))}}
 		rule.numeric = !rule.src.Op.IsText() && (rule.src.Op.IsOrder() || r.IntN(2) == 0)
 		from := 1 + r.IntN(20_000)
-		p, ok := rule.operands(draw(from))
+		p, ok := rule.operands(draw(from), nil)
 		if !ok {
 			continue
 		}
@@ -63,7 +63,7 @@ func TestManyValuesEnd(t *testing.T) {
 				continue
 			}
 			rule := &rule{numeric: numeric, src: model.Rule{Op: op, Ref: model.Ref{Side: model.SideRequest, Attribute: "x"}}}
-			p, ok := (&subject{question: q}).bind(rule)
+			p, ok := (&subject{question: q}).bind(rule, nil)
 			start := time.Now()
 			if got := p.holds(many("2")); !ok || !op.IsText() && got != (op.IsNegative() || op == model.OpGreater || op == model.OpGreaterEqual) {
 				t.Errorf("operator %d holds: %v", op, got)

@@ -19,11 +19,16 @@ type subject struct {
 // values are the subject's values of an attribute. uid is always the entity id (V9); calculated attributes come last, of
 // what all else has made of the identity, whatever is said of themselves (E13).
 func (s *subject) values(id model.AttributeID) []string {
+	return s.valuesOf(id, nil)
+}
+
+// valuesOf are the subject's values of an attribute, calculated once for all who give the same shared.
+func (s *subject) valuesOf(id model.AttributeID, made *shared) []string {
 	if id == model.AttributeUID {
 		return s.entityID
 	}
 	if c := s.calculated[id]; c != nil {
-		return c.Values(s.values(c.Argument))
+		return made.values(c, s.valuesOf(c.Argument, nil))
 	}
 	if vs, ok := s.row[id]; ok {
 		return vs
@@ -31,13 +36,13 @@ func (s *subject) values(id model.AttributeID) []string {
 	return s.attributes[id]
 }
 
-// bind is the predicate of a rule for this subject.
-func (s *subject) bind(r *rule) (p predicate, ok bool) {
+// bind is the predicate of a rule for this subject. Predicates that are kept are bound with a shared, others with nil.
+func (s *subject) bind(r *rule, made *shared) (p predicate, ok bool) {
 	switch r.src.Ref.Side {
 	case model.SideIdentity:
-		p, ok = r.operands(s.values(r.src.Ref.Attribute))
+		p, ok = r.operands(s.valuesOf(r.src.Ref.Attribute, made), made)
 	case model.SideRequest:
-		p, ok = r.operands(s.question.Environment[string(r.src.Ref.Attribute)])
+		p, ok = r.operands(s.question.Environment[string(r.src.Ref.Attribute)], made)
 	default:
 		return r.fixed, true
 	}
@@ -56,7 +61,7 @@ func (s *subject) left(r *rule) []string {
 // holds judges a branch of a group, or of an identity or request condition.
 func (s *subject) holds(b *branch) bool {
 	for i := range b.rules {
-		p, ok := s.bind(&b.rules[i])
+		p, ok := s.bind(&b.rules[i], nil)
 		if !ok || !p.holds(s.left(&b.rules[i])) {
 			return false
 		}

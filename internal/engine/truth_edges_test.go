@@ -322,3 +322,127 @@ func TestLongListHoldsLittle(t *testing.T) {
 	}
 	runtime.KeepAlive(list)
 }
+
+// sent is a rule on an attribute of the edge world's assets and one of the request.
+func sent(id model.AttributeID, op model.Operator, of model.AttributeID) model.Rule {
+	return model.Rule{Left: model.Ref{Side: model.SideAsset, Attribute: id}, Op: op, Ref: model.Ref{Side: model.SideRequest, Attribute: of}}
+}
+
+// edgePolicies puts n policies in the place of those of the edge world, each with a ruleset of its own.
+func edgePolicies(w *world, access model.Access, n int, rules func(i int) []model.Rule) {
+	for i := range n {
+		id := fmt.Sprintf("%s/%03d", access, i)
+		w.blocks[model.BlockID(id)] = model.Block{ID: model.BlockID(id), Kind: model.KindRuleset, Template: "T", Branches: []model.Branch{{Rules: rules(i)}}}
+		w.policies[model.PolicyID(id)] = model.Policy{
+			ID: model.PolicyID(id), Access: access, Use: model.PolicyUseDynamic, DynamicGroups: []model.BlockID{"everybody"},
+			Rulesets: []model.RulesetUse{{BlockID: model.BlockID(id), AllActions: true}},
+		}
+	}
+}
+
+// allocated is how many bytes a call takes, whether or not they are free again.
+func allocated(call func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	call()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestFiltersStayInTheirRoom: RT-98, reliability 3 (parser bombs): the filters of all policies of an action share the room, and so
+// do all lines that take away: each may write the same short numbers with thousands of digits.
+func TestFiltersStayInTheirRoom(t *testing.T) {
+	const most = 1 << 20
+	texts, huge := make([]string, 5_000), make([]string, 50)
+	for i := range texts {
+		texts[i] = fmt.Sprint("v", i)
+	}
+	for i := range huge {
+		huge[i] = fmt.Sprintf("%de9990", i+1)
+	}
+	for _, tt := range []struct {
+		name   string
+		access model.Access
+		rule   model.Rule
+	}{
+		{"many policies that grant", model.Allow, sent("kind", model.OpIn, "texts")},
+		{"many lines that take away", model.Restrict, sent("n", model.OpIn, "huge")},
+	} {
+		w := edgeWorld(nil)
+		edgePolicies(w, tt.access, 200, func(int) []model.Rule { return []model.Rule{tt.rule} })
+		q := edgeQuestion()
+		q.Environment = map[string][]string{"texts": texts, "huge": huge}
+		r := bind(t, build(t, w, 1), q)
+		took := allocated(func() {
+			room := engine.FilterRoom{Branches: 10_000, Bytes: most}
+			if f, err := r.Filters(engine.TemplateSelection{Template: "T"}, true, &room); !errors.Is(err, engine.ErrTooManyBranches) {
+				t.Errorf("%s: %d filters, %v", tt.name, len(f), err)
+			}
+		})
+		if took > 24*most {
+			t.Errorf("%s: %d bytes for filters of %d at most", tt.name, took, most)
+		}
+	}
+}
+
+// TestNothingLeftOfAFilter: RT-97, 10.4 rule 5: where a line that takes away has no negation nothing is left, however many
+// branches the other lines would have made.
+func TestNothingLeftOfAFilter(t *testing.T) {
+	w := edgeWorld(nil)
+	edgePolicies(w, model.Restrict, 21, func(i int) []model.Rule {
+		kind, n := sent("kind", model.OpEqual, ""), sent("n", model.OpEqual, "")
+		kind.Ref, n.Ref = model.Ref{}, model.Ref{}
+		kind.Literals, n.Literals = []model.Literal{{Text: fmt.Sprint("kind ", i)}}, []model.Literal{{Text: fmt.Sprint(i), Number: true}}
+		if i == 20 {
+			kind.Op = model.OpContains
+			return []model.Rule{kind}
+		}
+		return []model.Rule{kind, n}
+	})
+	room := engine.FilterRoom{Branches: 1000, Bytes: 1 << 20}
+	if f, err := bind(t, build(t, w, 1), edgeQuestion()).Filters(engine.TemplateSelection{Template: "T"}, false, &room); err != nil || len(f) > 0 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
+// TestLinesShareLongOperands: reliability 3 (parser bombs): what a question holds grows with the request, not with the request
+// times the lines that compare with it: numbers are read once, and calculated values made once.
+func TestLinesShareLongOperands(t *testing.T) {
+	const lines, values = 200, 10_000
+	many := make([]string, values)
+	for i := range many {
+		many[i] = fmt.Sprint(i)
+	}
+	upper := "UPPER(port)"
+	for _, tt := range []struct {
+		name string
+		rule model.Rule
+	}{
+		{"numbers", sent("n", model.OpIn, "many")},
+		{"calculated", model.Rule{Left: model.Ref{Side: model.SideAsset, Attribute: "kind"}, Op: model.OpIn, Ref: model.Ref{Side: model.SideIdentity, Attribute: "PORT"}}},
+	} {
+		w := edgeWorld(edgeAssets(3))
+		w.identityTemplates["I"] = model.IdentityTemplate{ID: "I", WorkspaceID: identityWorkspace, Attributes: []model.IdentityAttribute{
+			{ID: "port", Type: model.String}, {ID: "PORT", Type: model.String, IsCalculated: true, CalculationFunction: &upper},
+		}}
+		edgePolicies(w, model.Allow, lines, func(int) []model.Rule { return []model.Rule{tt.rule} })
+		for id, b := range w.blocks {
+			if b.Kind == model.KindRuleset {
+				b.Branches[0].IdentityTemplate = "I"
+				w.blocks[id] = b
+			}
+		}
+		s := build(t, w, 1)
+		q := edgeQuestion()
+		q.Environment = map[string][]string{"many": many}
+		q.Identities[0].Attributes = model.Attributes{"port": many}
+		took := allocated(func() {
+			if n := len(bind(t, s, q).Types()); n != 1 {
+				t.Errorf("%d types", n)
+			}
+		})
+		if took > lines*values*16 {
+			t.Errorf("%s: %d bytes for %d lines", tt.name, took, lines)
+		}
+	}
+}

@@ -255,12 +255,12 @@ func (u *userSearch) turned(br *branch) (list []index.Predicate, exact, possible
 		r := &br.rules[i]
 		has := r.values(u.about.asset)
 		if r.src.Ref.Side != model.SideIdentity {
-			if p, ok := asking.bind(r); !ok || !p.holds(has) {
+			if p, ok := asking.bind(r, nil); !ok || !p.holds(has) {
 				return nil, false, false
 			}
 			continue
 		}
-		p, ok := r.operands(has)
+		p, ok := r.operands(has, nil)
 		if !ok {
 			return nil, false, false
 		}
@@ -361,7 +361,7 @@ next:
 				exact = false
 				continue
 			}
-			p, ok := asking.bind(r)
+			p, ok := asking.bind(r, nil)
 			if !ok {
 				continue next
 			}

@@ -107,10 +107,11 @@ func (w *who) remove(g *block) {
 }
 
 // groups yields every group that holds for a subject, possibly more than once; of those that part lists, unless it is nil.
+// Once the question's Done is closed it yields no more.
 func (w *who) groups(sub *subject, part []grouped, yield func(*block)) {
 	try := func(list []*groupBranch) {
 		for _, e := range list {
-			if (part == nil || partOf(part, e.group)) && sub.holds(e.branch) {
+			if (part == nil || partOf(part, e.group)) && !sub.question.stopped() && sub.holds(e.branch) {
 				yield(e.group)
 			}
 		}
