@@ -16,9 +16,15 @@ type dictionary struct {
 	ends  []uint32                    // end of each text in its block of data
 	bases []int                       // start of each block of 1<<blockBits texts in data
 	keyed uint32                      // number of texts with a key
+	// fences are the keys of every 1<<fenceBits-th text with a key: a search ends among so few texts that it touches little
+	// memory and makes few keys anew.
+	fences []string
 }
 
-const blockBits = 8
+const (
+	blockBits = 8
+	fenceBits = 4
+)
 
 // newDictionary sorts texts (which must be distinct) and returns the dictionary and the code of each text.
 func newDictionary(texts []string, key func(string) (string, bool)) (dictionary, []uint32) {
@@ -27,10 +33,11 @@ func newDictionary(texts []string, key func(string) (string, bool)) (dictionary,
 	for i := range order {
 		order[i] = uint32(i)
 	}
+	keys := texts
 	if key == nil {
 		slices.SortFunc(order, func(a, b uint32) int { return strings.Compare(texts[a], texts[b]) })
 	} else {
-		d.keyed = sortKeyed(order, texts, key)
+		keys, d.keyed = sortKeyed(order, texts, key)
 	}
 	size := 0
 	for _, t := range texts {
@@ -47,12 +54,20 @@ func newDictionary(texts []string, key func(string) (string, bool)) (dictionary,
 		d.ends[code] = uint32(len(d.data) - d.bases[len(d.bases)-1])
 		codes[i] = uint32(code)
 	}
+	d.fences = make([]string, 0, (d.keyed+1<<fenceBits-1)>>fenceBits)
+	for code := uint32(0); code < d.keyed; code += 1 << fenceBits {
+		if key == nil {
+			d.fences = append(d.fences, d.text(code))
+		} else {
+			d.fences = append(d.fences, keys[order[code]])
+		}
+	}
 	return d, codes
 }
 
-// sortKeyed sorts order by (has a key, key, text) and returns how many texts have a key.
-func sortKeyed(order []uint32, texts []string, key func(string) (string, bool)) (keyed uint32) {
-	keys := make([]string, len(texts))
+// sortKeyed sorts order by (has a key, key, text) and returns the keys of the texts and how many have one.
+func sortKeyed(order []uint32, texts []string, key func(string) (string, bool)) (keys []string, keyed uint32) {
+	keys = make([]string, len(texts))
 	has := make([]bool, len(texts))
 	for i, t := range texts {
 		if keys[i], has[i] = key(t); has[i] {
@@ -68,7 +83,7 @@ func sortKeyed(order []uint32, texts []string, key func(string) (string, bool)) 
 		}
 		return cmp.Or(strings.Compare(keys[a], keys[b]), strings.Compare(texts[a], texts[b]))
 	})
-	return keyed
+	return keys, keyed
 }
 
 func (d *dictionary) len() int { return len(d.ends) }
@@ -98,25 +113,35 @@ func (d *dictionary) keyOf(code uint32) string {
 
 // find gives the code of a text.
 func (d *dictionary) find(text string) (code uint32, ok bool) {
-	low, high := uint32(0), uint32(d.len())
-	if d.key != nil {
-		if k, has := d.key(text); has {
-			r := d.equal(k)
-			low, high = r.low, r.high
-		} else {
-			low = d.keyed
-		}
+	if d.key == nil {
+		code = d.lowerBound(text, false)
+		return code, code < d.keyed && d.text(code) == text
+	}
+	low, high := d.keyed, uint32(d.len())
+	if k, has := d.key(text); has {
+		r := d.equal(k)
+		low, high = r.low, r.high
 	}
 	code = low + uint32(sort.Search(int(high-low), func(i int) bool { return d.text(low+uint32(i)) >= text }))
 	return code, code < high && d.text(code) == text
 }
 
+// search is the first keyed code whose key reached accepts, which it does from some key on.
+func (d *dictionary) search(reached func(key string) bool) uint32 {
+	fence := uint32(sort.Search(len(d.fences), func(i int) bool { return reached(d.fences[i]) }))
+	if fence == 0 {
+		return 0
+	}
+	low, high := (fence-1)<<fenceBits+1, min(fence<<fenceBits, d.keyed)
+	return low + uint32(sort.Search(int(high-low), func(i int) bool { return reached(d.keyOf(low + uint32(i))) }))
+}
+
 // lowerBound is the first keyed code whose key is at least (or, with after, greater than) key.
 func (d *dictionary) lowerBound(key string, after bool) uint32 {
-	return uint32(sort.Search(int(d.keyed), func(i int) bool {
-		c := strings.Compare(d.keyOf(uint32(i)), key)
+	return d.search(func(k string) bool {
+		c := strings.Compare(k, key)
 		return c > 0 || c == 0 && !after
-	}))
+	})
 }
 
 // equal is the range of codes with a key.
@@ -131,7 +156,5 @@ func (d *dictionary) equal(key string) codeRange {
 
 // prefix is the range of codes whose text starts with p. Only for columns without a key function.
 func (d *dictionary) prefix(p string) codeRange {
-	low := d.lowerBound(p, false)
-	n := sort.Search(int(d.keyed-low), func(i int) bool { return !strings.HasPrefix(d.text(low+uint32(i)), p) })
-	return codeRange{low, low + uint32(n)}
+	return codeRange{d.lowerBound(p, false), d.search(func(text string) bool { return text >= p && !strings.HasPrefix(text, p) })}
 }

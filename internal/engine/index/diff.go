@@ -94,7 +94,7 @@ func (s *segment) bytes() int {
 	}
 	for i := range s.columns {
 		c := &s.columns[i]
-		n += 512 + len(c.dict.data) + len(c.dict.ends)*4 + len(c.offsets)*4 + len(c.list)*4 + len(c.starts)*4 +
+		n += 512 + len(c.dict.data) + len(c.dict.ends)*4 + len(c.dict.fences)*32 + len(c.offsets)*4 + len(c.list)*4 + len(c.starts)*4 +
 			len(c.codes.w8) + len(c.codes.w16)*2 + len(c.codes.w32)*4
 		for _, d := range c.dense {
 			n += len(d.set.words) * 8
