@@ -313,6 +313,10 @@ func (u *use) covers(action model.ActionID) bool {
 	return u.all || slices.Contains(u.actions, action)
 }
 
+func (u *use) coversAny(actions []model.Action) bool {
+	return slices.ContainsFunc(actions, func(a model.Action) bool { return u.covers(a.ID) })
+}
+
 // blocksOf yields the ids of all blocks that a policy names.
 func blocksOf(p *model.Policy) []model.BlockID {
 	out := slices.Concat(p.DynamicGroups, p.Conditions)

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -130,6 +129,10 @@ func compareLabels(a, b label) int {
 // all selects from the index, set at a time. Values sent with the request take the place of every asset's own (E12).
 func (c *collector) all(sent model.Attributes) {
 	c.sent = sent
+	if len(c.residual.permutations) == 1 && !c.policies && len(c.actions) <= mostMarked {
+		c.mark(&c.residual.permutations[0])
+		return
+	}
 	c.take(c.granted())
 }
 
@@ -168,13 +171,34 @@ func (c *collector) take(granted map[label]*index.Set) {
 // grant adds to granted what one permutation allows minus what it restricts.
 func (c *collector) grant(p *permutation, granted map[label]*index.Set) {
 	terms := p.terms[c.asset.def.ID]
-	allowed := c.allow(terms)
+	allowed := c.allowed(terms)
 	if len(allowed) == 0 {
 		return
 	}
-	restricted := c.restrict(terms, allowed)
-	for l, b := range allowed {
-		if r := restricted[l.action]; len(r) > 0 {
+	lists := map[label][]*index.Set{}
+	for _, s := range allowed {
+		for a, action := range c.actions {
+			if !s.use.covers(action.ID) {
+				continue
+			}
+			l := label{action: a}
+			if c.policies {
+				l.policy = s.policy
+			}
+			lists[l] = append(lists[l], s.set)
+		}
+	}
+	taken := make([][]*index.Set, len(c.actions))
+	for _, s := range c.restricted(terms, all(allowed)) {
+		for a, action := range c.actions {
+			if s.use.covers(action.ID) {
+				taken[a] = append(taken[a], s.set)
+			}
+		}
+	}
+	for l, sets := range lists {
+		b := index.Union(sets...)
+		if r := taken[l.action]; len(r) > 0 {
 			b = index.Subtract(b, index.Union(r...))
 		}
 		if before, ok := granted[l]; ok {
@@ -184,63 +208,47 @@ func (c *collector) grant(p *permutation, granted map[label]*index.Set) {
 	}
 }
 
-// allow selects what the Allow policies cover.
-func (c *collector) allow(terms []term) map[label]*index.Set {
-	found := map[*block]*index.Set{} // rulesets shared by policies are selected once
-	lists := map[label][]*index.Set{}
-	for i := range terms {
-		t := &terms[i]
-		if t.policy.restrict {
-			continue
-		}
-		for a, action := range c.actions {
-			if !t.use.covers(action.ID) {
-				continue
-			}
-			b, ok := found[t.use.ruleset]
-			if !ok {
-				b = c.find(t.branches, c.within)
-				found[t.use.ruleset] = b
-			}
-			l := label{action: a}
-			if c.policies {
-				l.policy = t.policy
-			}
-			if b.Len() > 0 {
-				lists[l] = append(lists[l], b)
-			}
-		}
-	}
-	out := make(map[label]*index.Set, len(lists))
-	for l, sets := range lists {
-		out[l] = index.Union(sets...)
-	}
-	return out
+// share is what a term covers.
+type share struct {
+	*term
+	set *index.Set
 }
 
-// restrict selects what the Restrict policies take away, by action, looking only among what is allowed at all: their
-// branches are often wide.
-func (c *collector) restrict(terms []term, allowed map[label]*index.Set) map[int][]*index.Set {
-	var within *index.Set
-	found := map[*block]*index.Set{}
-	out := map[int][]*index.Set{}
+// all unites shares.
+func all(shares []share) *index.Set {
+	var space [16]*index.Set
+	sets := space[:0]
+	for i := range shares {
+		sets = append(sets, shares[i].set)
+	}
+	return index.Union(sets...)
+}
+
+// allowed selects what the Allow policies cover.
+func (c *collector) allowed(terms []term) []share { return c.shares(terms, false, c.within) }
+
+// restricted selects what the Restrict policies cover, looking only among what is allowed at all: their branches are often
+// wide.
+func (c *collector) restricted(terms []term, allowed *index.Set) []share {
+	return c.shares(terms, true, allowed)
+}
+
+// shares selects what the terms of one kind cover, as far as it is among within and of use for a wanted action.
+func (c *collector) shares(terms []term, restrict bool, within *index.Set) []share {
+	out := make([]share, 0, len(terms))
+	found := map[*block]*index.Set{} // rulesets shared by policies are selected once
 	for i := range terms {
 		t := &terms[i]
-		if !t.policy.restrict || len(t.branches) == 0 {
+		if t.policy.restrict != restrict || len(t.branches) == 0 || !t.use.coversAny(c.actions) {
 			continue
 		}
-		if within == nil {
-			within = index.Union(slices.Collect(maps.Values(allowed))...)
-		}
-		b, ok := found[t.use.ruleset]
+		set, ok := found[t.use.ruleset]
 		if !ok {
-			b = c.find(t.branches, within)
-			found[t.use.ruleset] = b
+			set = c.find(t.branches, within)
+			found[t.use.ruleset] = set
 		}
-		for a, action := range c.actions {
-			if t.use.covers(action.ID) {
-				out[a] = append(out[a], b)
-			}
+		if set.Len() > 0 {
+			out = append(out, share{t, set})
 		}
 	}
 	return out

@@ -88,24 +88,45 @@ func (s *Set) Ordinals() []Ordinal {
 	return s.AppendTo(make([]Ordinal, 0, s.size))
 }
 
-// Mark adds bit to masks[i] for every ordinals[i] that is in the set. ordinals is ascending and holds all of the set.
-func (s *Set) Mark(masks []uint64, ordinals []Ordinal, bit uint64) {
+// Mark adds bits to masks[i] for every ordinals[i] that is in the set. ordinals is ascending and holds all of the set.
+func (s *Set) Mark(masks []uint64, ordinals []Ordinal, bits uint64) {
 	if s == nil {
 		return
 	}
 	if s.words != nil {
-		for i, o := range ordinals {
-			if hasBit(s.words, o) {
-				masks[i] |= bit
-			}
+		for i, o := range s.within(ordinals) {
+			masks[i] |= -(s.words[o>>6] >> (o & 63) & 1) & bits
 		}
 		return
 	}
 	at := 0
 	for _, o := range s.list {
 		at = Seek(ordinals, at, o)
-		masks[at] |= bit
+		masks[at] |= bits
 	}
+}
+
+// Unmark takes bits from masks like Mark adds them.
+func (s *Set) Unmark(masks []uint64, ordinals []Ordinal, bits uint64) {
+	if s == nil {
+		return
+	}
+	if s.words != nil {
+		for i, o := range s.within(ordinals) {
+			masks[i] &^= -(s.words[o>>6] >> (o & 63) & 1) & bits
+		}
+		return
+	}
+	at := 0
+	for _, o := range s.list {
+		at = Seek(ordinals, at, o)
+		masks[at] &^= bits
+	}
+}
+
+// within cuts off the ordinals that lie beyond the bit set.
+func (s *Set) within(ordinals []Ordinal) []Ordinal {
+	return ordinals[:sort.Search(len(ordinals), func(i int) bool { return int(ordinals[i]>>6) >= len(s.words) })]
 }
 
 // Union joins sets.
