@@ -1,12 +1,14 @@
 package token
 
 import (
+	"bytes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"hash"
 	"hash/crc32"
 	"math/big"
 	"runtime"
@@ -69,6 +71,7 @@ const (
 // Secrets makes and checks client secrets. All methods may be called from many goroutines at once.
 type Secrets struct {
 	key     []byte        // of the stored HMACs
+	macs    sync.Pool     // of hash.Hash that know key, since it takes as long as a hash to begin one
 	process []byte        // of the remembered checks; never leaves this process
 	slots   chan struct{} // of hashes that are computed
 	line    chan struct{} // of checks that are made or wait
@@ -90,9 +93,11 @@ func NewSecrets(key []byte) (*Secrets, error) {
 		return nil, err
 	}
 	n := slots(runtime.GOMAXPROCS(0))
+	key = bytes.Clone(key)
 	return &Secrets{
 		sealing: sealing,
-		key:     append([]byte(nil), key...),
+		key:     key,
+		macs:    sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
 		process: randomBytes(KeySize),
 		slots:   make(chan struct{}, n),
 		line:    make(chan struct{}, n+maxWaiting),
@@ -181,7 +186,9 @@ func (s *Secrets) checkGiven(hashes []model.SecretHash, secret string, now time.
 }
 
 func (s *Secrets) mac(secret string) []byte {
-	m := hmac.New(sha256.New, s.key)
+	m := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(m)
+	m.Reset()
 	m.Write([]byte(secret))
 	return m.Sum(nil)
 }
@@ -236,9 +243,14 @@ func IsOwn(text string) bool {
 }
 
 func checksum(head string) string {
-	var sum [4]byte
-	binary.BigEndian.PutUint32(sum[:], crc32.ChecksumIEEE([]byte(head)))
-	return base62(sum[:], secretChecksum)
+	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // those of big.Int
+	var text [secretChecksum]byte
+	sum := crc32.ChecksumIEEE([]byte(head))
+	for i := len(text) - 1; i >= 0; i-- {
+		text[i] = digits[sum%62]
+		sum /= 62
+	}
+	return string(text[:])
 }
 
 // base62 writes b as a number in base 62 with leading zeros up to width.

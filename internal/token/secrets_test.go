@@ -83,6 +83,18 @@ func TestOwnSecretAltered(t *testing.T) {
 	}
 }
 
+// MG-28: a secret that was given out stays one: the checksum is the CRC-32 of the rest in base 62.
+func TestOwnSecretForm(t *testing.T) {
+	for _, secret := range []string{
+		"ambit_ZzZzZzZzZzZzZzZzZzZzZzZzZzZzZzZzZzZzZzZzZz02rHuX0", "ambit_00000000000000000000000000000000000000079204wJcwA",
+		"ambit_00000000000000000000000000000000000001663000XjDuw", "ambit_00000000000000000000000000000000000001821380CJKBb",
+	} {
+		if !token.IsOwn(secret) {
+			t.Errorf("%s is not taken for a secret of ours", secret)
+		}
+	}
+}
+
 func TestGivenSecret(t *testing.T) {
 	s := newSecrets(t)
 	long := strings.Repeat("ü", 255)
