@@ -1,9 +1,11 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -22,9 +24,7 @@ func (s *Server) wrap(l Listener) http.Handler {
 		r, body := a.watchBody(r)
 		completed := false
 		defer func() {
-			// The last bytes leave after the handler has returned.
-			a.extended = time.Time{}
-			a.extend()
+			a.extend() // the last bytes leave after the handler has returned
 			inFlight.Dec()
 			took := time.Since(started)
 			s.metrics.observe(l.Name, r, a.code(), took)
@@ -43,9 +43,11 @@ func (s *Server) logAccess(listener string, r *http.Request, a *answer, b *body,
 	if err != nil {
 		peer = r.RemoteAddr
 	}
-	s.options.Log.Info("request", "listener", listener, "method", r.Method, "path", r.URL.Path, "status", a.code(),
-		"bytesIn", b.bytes, "bytesOut", a.bytes, "microseconds", took.Microseconds(), "peer", peer,
-		"requestId", a.Header().Get("X-Request-Id"), "errorId", a.Header().Get("X-Error-Id"), "completed", completed)
+	s.options.Log.LogAttrs(context.Background(), slog.LevelInfo, "request", slog.String("listener", listener),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", a.code()),
+		slog.Int64("bytesIn", b.bytes), slog.Int64("bytesOut", a.bytes), slog.Int64("microseconds", took.Microseconds()),
+		slog.String("peer", peer), slog.String("requestId", a.Header().Get("X-Request-Id")),
+		slog.String("errorId", a.Header().Get("X-Error-Id")), slog.Bool("completed", completed))
 }
 
 // recovered turns a panic into an error answer when nothing was written yet, else into a broken connection: a short
