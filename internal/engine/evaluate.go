@@ -45,10 +45,10 @@ func (s *Snapshot) complete(a *Asset) (*model.Asset, bool) {
 
 // accepted are the values of a request that count for assets of the type (E12); those for calculated attributes never do.
 func (t *assetType) accepted(sent model.Attributes) model.Attributes {
-	out := model.Attributes{}
-	if t.def.Source != model.SourceRequest && !t.def.IsAttributeSentInRequest {
-		return out
+	if len(sent) == 0 || t.def.Source != model.SourceRequest && !t.def.IsAttributeSentInRequest {
+		return nil
 	}
+	out := model.Attributes{}
 	for id, vs := range sent {
 		if t.columns[id] > 0 && t.calculated[id] == nil {
 			out[id] = model.Distinct(vs)
@@ -120,7 +120,7 @@ func (r *Residual) labels(c *collector, holds judge) []label {
 			if r.question.stopped() { // a line on very many values takes long
 				return nil
 			}
-			if !holds(t) {
+			if !t.use.coversAny(c.actions) || !holds(t) {
 				continue
 			}
 			for n, action := range c.actions {
@@ -159,16 +159,40 @@ func (r *Residual) Evaluate(a Asset, action string) Decision {
 	}
 	about, known := r.subjectMatter(t, &a)
 	if known {
-		c := &collector{residual: r, asset: t, actions: []model.Action{act}, policies: true}
-		if labels := r.labels(c, about.judge); len(labels) > 0 {
-			d := Decision{Allowed: true}
-			for _, l := range labels {
-				d.Policies = append(d.Policies, PolicyRef{l.policy.src.ID, l.policy.src.Name})
-			}
-			return d
+		if granting := r.granting(t.def.ID, act.ID, about.judge); len(granting) > 0 {
+			return Decision{Allowed: true, Policies: granting}
 		}
 	}
 	return Decision{Reason: r.reason(t, act.ID, about)}
+}
+
+// granting are the policies that grant an action in some permutation, each once, by id.
+func (r *Residual) granting(t model.TemplateID, action model.ActionID, holds judge) []PolicyRef {
+	var found []*policy
+	for i := range r.permutations {
+		before := len(found)
+		terms := r.permutations[i].terms[t]
+		for j := range terms {
+			term := &terms[j]
+			if r.question.stopped() { // a line on very many values takes long
+				return nil
+			}
+			if !term.use.covers(action) || !holds(term) {
+				continue
+			}
+			if term.policy.restrict {
+				found = found[:before]
+				break
+			}
+			found = append(found, term.policy)
+		}
+	}
+	slices.SortFunc(found, comparePolicies)
+	var out []PolicyRef
+	for _, p := range slices.Compact(found) {
+		out = append(out, PolicyRef{p.src.ID, p.src.Name})
+	}
+	return out
 }
 
 // matter is what a yes/no question is about: an asset, a type as a whole, or (neither) an unknown asset.

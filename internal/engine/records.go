@@ -192,13 +192,15 @@ func one(text string) []string {
 
 // asset decodes a stored asset as it is stored: without calculated values.
 func (t *assetType) asset(r index.Record) model.Asset {
-	a := model.Asset{Path: r.Values(nil, 0)[0], Attributes: model.Attributes{}}
+	a := model.Asset{Path: r.Values(nil, 0)[0], Attributes: make(model.Attributes, len(t.columns))}
+	all := make([]string, 0, 2*len(t.columns)) // one piece of memory for the values of all attributes
 	for id, c := range t.columns {
 		if c == 0 || t.calculated[id] != nil {
 			continue
 		}
-		if vs := r.Values(nil, c); len(vs) > 0 {
-			a.Attributes[id] = vs
+		start := len(all)
+		if all = r.Values(all, c); len(all) > start {
+			a.Attributes[id] = all[start:len(all):len(all)]
 		}
 	}
 	if name := r.Values(nil, t.nameColumn()); len(name) > 0 {
@@ -357,7 +359,8 @@ func (t *identityType) rows(b []byte) []model.Attributes {
 
 // identity decodes a stored identity as it is stored: without calculated values.
 func (t *identityType) identity(r index.Record) model.Identity {
-	i := model.Identity{EntityID: r.Values(nil, 0)[0], Attributes: model.Attributes{}, Rows: t.rows(r.Blob())}
+	i := model.Identity{EntityID: r.Values(nil, 0)[0], Attributes: make(model.Attributes, len(t.columns)), Rows: t.rows(r.Blob())}
+	all := make([]string, 0, 2*len(t.columns)) // one piece of memory for the values of all attributes
 	inRows := func(id model.AttributeID) bool {
 		return slices.ContainsFunc(i.Rows, func(row model.Attributes) bool { _, ok := row[id]; return ok })
 	}
@@ -366,8 +369,9 @@ func (t *identityType) identity(r index.Record) model.Identity {
 		if c == 0 {
 			continue
 		}
-		if vs := r.Values(nil, c); len(vs) > 0 && !inRows(id) {
-			i.Attributes[id] = vs
+		start := len(all)
+		if all = r.Values(all, c); len(all) > start && !inRows(id) {
+			i.Attributes[id] = all[start:len(all):len(all)]
 		}
 	}
 	i.Inactive = len(r.Values(nil, len(t.table.Columns())-1)) > 0
