@@ -16,6 +16,7 @@ type AccessTokens interface {
 
 // access is the access token of a call.
 type access struct {
+	looked   bool   // for one
 	text     string // "" = the call has none
 	verified bool
 	claims   token.Claims // the zero value unless signature, audience and time are good
@@ -24,13 +25,13 @@ type access struct {
 // accessToken is the access token of the call. It stands for the secret that it was got with: it is asked after a secret in
 // the header and before every other credential, and is none of those (authzen.md 3, runtime-api.md 4.2).
 func (c *Call) accessToken() *access {
-	if c.access == nil {
-		c.access = &access{}
+	if !c.access.looked {
+		c.access.looked = true
 		if text, tokens := tokenOf(c.in.Authorization), c.service.options.Access; text != "" && tokens != nil && tokens.Recognizes(text) {
 			c.access.text = text
 		}
 	}
-	return c.access
+	return &c.access
 }
 
 // accessClaims are what the access token of the call says.

@@ -122,7 +122,7 @@ type Call struct {
 	scope    *model.Scope
 	proof    proof     // that authenticated the scope
 	manager  *manager  // who asks in the scope's place; nil = the scope itself
-	access   *access   // that the call carries; nil = not looked at yet
+	access   access    // that the call carries; accessToken gives it
 	keysBy   time.Time // when the call stops to wait for key sets; zero = it needed none yet
 	expires  time.Time // when the first of the tokens that were verified ends; zero = none was
 	recorded bool
@@ -137,7 +137,6 @@ func (s *Service) Begin(in Incoming) *Call {
 		ID: in.ID, ExternalID: firstRunes(in.ExternalID, 128), ClientID: in.ClientID,
 		Endpoint: in.Endpoint, RequestType: in.RequestType, Start: c.started,
 	}
-	c.setSource(c.address)
 	return c
 }
 
@@ -188,6 +187,9 @@ func (c *Call) keep(ctx context.Context, status int, result string) error {
 	c.recorded = true
 	c.record.Status, c.record.Result, c.record.Revision = status, result, c.Revision()
 	c.record.Duration = c.service.options.Clock().Sub(c.started)
+	if c.record.SourceIP == "" { // nothing was asked
+		c.setSource(c.address)
+	}
 	return c.service.options.Audit.Record(ctx, c.record)
 }
 

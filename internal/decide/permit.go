@@ -2,8 +2,8 @@ package decide
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
@@ -106,21 +106,18 @@ func (a *PermitAnswer) judge(ctx context.Context, b *binding, resources []Resour
 	if a.Permitted() {
 		verdict = "PERMIT"
 	}
-	a.Result = fmt.Sprintf("%s of %d pairs", verdict, len(a.Pairs))
+	a.Result = verdict + " of " + strconv.Itoa(len(a.Pairs)) + " pairs"
 	return context.Cause(ctx)
 }
 
 // typesOf are the types of the resources, each once: only the policies on them are bound.
 func typesOf(resources []ResourceClaim) []model.TemplateID {
-	known := map[model.TemplateID]bool{}
-	out := []model.TemplateID{}
+	out := make([]model.TemplateID, len(resources))
 	for i := range resources {
-		if t := resources[i].Template; !known[t] {
-			known[t] = true
-			out = append(out, t)
-		}
+		out[i] = resources[i].Template
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // maxPairs is how many pairs one call may ask about: an entry without an action stands for every action of its type, so

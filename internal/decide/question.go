@@ -41,6 +41,8 @@ type Situation struct {
 // maxDecision is how long one decision may take. An answer that was not found by then is an error, never a part.
 const maxDecision = 30 * time.Second
 
+var errNoAnswer = notReady(fmt.Errorf("no answer within %s", maxDecision))
+
 // binding is a question whose identities and circumstances are bound: what is left to ask are assets and actions. There is
 // no residual when outcome says that there is an earlier answer.
 type binding struct {
@@ -56,7 +58,7 @@ func (c *Call) open(ctx context.Context) (context.Context, context.CancelFunc, e
 	if err := c.settle(ctx); err != nil {
 		return ctx, nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, maxDecision, notReady(fmt.Errorf("no answer within %s", maxDecision)))
+	ctx, cancel := context.WithTimeoutCause(ctx, maxDecision, errNoAnswer)
 	return ctx, cancel, nil
 }
 
@@ -191,12 +193,9 @@ func (c *Call) lookUp(who []identity.Choice) ([]Identity, error) {
 // whoAsks settles template and id of the identities that a call is about, which are not looked up yet.
 func (c *Call) whoAsks(ctx context.Context, s *Situation) ([]identity.Choice, error) {
 	// what was asked for is noted first, so that the record of a refusal tells it
-	for _, claim := range append([]Claim{s.Primary}, s.Additional...) {
-		if claim.EntityID != "" {
-			c.record.Subjects = append(c.record.Subjects, audit.Subject{
-				Template: model.TemplateID(firstRunes(string(claim.Template), 128)), EntityID: firstRunes(claim.EntityID, 512),
-			})
-		}
+	c.note(&s.Primary)
+	for i := range s.Additional {
+		c.note(&s.Additional[i])
 	}
 	byToken := c.proof.method == model.AuthJWT || c.HoldsAccessToken()
 	evidence := identity.Evidence{
@@ -223,6 +222,13 @@ func (c *Call) whoAsks(ctx context.Context, s *Situation) ([]identity.Choice, er
 		request.Evidence, request.Described, request.Simulated = identity.Evidence{}, identity.Evidence{}, true
 	}
 	return identity.Choose(c.state.snapshot, matchers, request)
+}
+
+// note puts an identity that a request states into the record of the call.
+func (c *Call) note(claim *Claim) {
+	if claim.EntityID != "" {
+		c.record.Subjects = append(c.record.Subjects, subjectOf(claim))
+	}
 }
 
 func lowerHeaders(headers map[string][]string) map[string][]string {

@@ -65,7 +65,7 @@ func SetID(w http.ResponseWriter, r *http.Request) (id, external string) {
 			break
 		}
 	}
-	w.Header().Set("X-Request-ID", cmp.Or(external, id))
+	w.Header().Set("X-Request-Id", cmp.Or(external, id))
 	return id, external
 }
 

@@ -3,7 +3,6 @@ package incoming
 import (
 	"bytes"
 	"errors"
-	"io"
 	"iter"
 	"math"
 	"net/netip"
@@ -26,38 +25,18 @@ var ErrMalformed = errors.New("malformed JSON")
 // values lie in the body's memory. A body without text is an object without members. Duplicate names at any depth, invalid
 // UTF-8, unpaired surrogates, more than MaxDepth levels and text after the object are ErrMalformed.
 func Object(body []byte, known func(name string) bool) (map[string]jsontext.Value, error) {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	out := map[string]jsontext.Value{}
-	if len(bytes.Trim(body, " \t\r\n")) == 0 {
+	object := jsontext.Value(bytes.Trim(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n"))
+	if len(object) == 0 {
 		return out, nil
 	}
-	if TooDeep(body) {
+	if object.Kind() != jsontext.KindBeginObject || TooDeep(object) || !object.IsValid() {
 		return nil, ErrMalformed
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
-	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != jsontext.KindBeginObject {
-		return nil, ErrMalformed
-	}
-	for dec.PeekKind() != jsontext.KindEndObject {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return nil, ErrMalformed
+	for name, value := range Members(object) {
+		if known(name) {
+			out[name] = value
 		}
-		key := name.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, ErrMalformed
-		}
-		if known(key) && value.Kind() != jsontext.KindNull {
-			end := dec.InputOffset()
-			out[key] = jsontext.Value(body[end-int64(len(value)) : end])
-		}
-	}
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, ErrMalformed
-	}
-	if _, err := dec.ReadToken(); err != io.EOF { //nolint:errorlint // jsontext returns io.EOF itself at the end
-		return nil, ErrMalformed
 	}
 	return out, nil
 }
@@ -163,6 +142,9 @@ func isPlain(c byte) bool {
 func Scalar(v jsontext.Value) (string, bool) {
 	switch v.Kind() {
 	case jsontext.KindString:
+		if n := len(v) - 1; n > 0 && v[0] == '"' && v[n] == '"' && bytes.IndexByte(v, '\\') < 0 {
+			return string(v[1:n]), true
+		}
 		text, err := jsontext.AppendUnquote(nil, v)
 		return string(text), err == nil
 	case jsontext.KindNumber, jsontext.KindTrue, jsontext.KindFalse:

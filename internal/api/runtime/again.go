@@ -78,6 +78,14 @@ func uniform(name string, v jsontext.Value) jsontext.Value {
 	return out
 }
 
+// finder is earlier, and nil for a question that is always answered anew: then nothing is made ready for it.
+func (a *again) finder() decide.Earlier {
+	if a == nil {
+		return nil
+	}
+	return a.earlier
+}
+
 // earlier finds the answer that the caller has, or one that is kept.
 func (a *again) earlier(asked *decide.Asked) (*decide.Given, error) {
 	if a == nil {

@@ -1,9 +1,9 @@
 package runtime
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -152,7 +152,7 @@ func (c *coercer) objects(name string, one func(*coercer), strings func(string))
 	i := 0
 	for element := range incoming.Elements(v) {
 		if element.Kind() != jsontext.KindNull {
-			c.object(fmt.Sprintf("%s[%d]", name, i), element, one, strings)
+			c.object(name+"["+strconv.Itoa(i)+"]", element, one, strings)
 		}
 		if i++; len(*c.errs) >= maxErrors {
 			return

@@ -41,7 +41,7 @@ func (x *exchange) decision() error {
 		return noAssetContext()
 	}
 	x.recognize("5.0", f, false)
-	req.Earlier = x.again.earlier
+	req.Earlier = x.again.finder()
 	answer, err := x.call.PermitCall(x.r.Context(), decide.APIRequest{Situation: req.Situation, Call: req.described})
 	req.described = decide.APICall{}
 	x.decoded() // only now: the described body lies in it

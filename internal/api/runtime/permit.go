@@ -35,7 +35,7 @@ func (x *exchange) permit() error {
 	}
 	if err == nil {
 		x.recognize("permit-deny", f, false)
-		req.Earlier = x.again.earlier
+		req.Earlier = x.again.finder()
 	}
 	x.decoded()
 	if err != nil {

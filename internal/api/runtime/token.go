@@ -65,7 +65,7 @@ func (x *exchange) tokenRequest(endpoint string) (*tokenCall, error) {
 	}
 	if err == nil {
 		x.recognize(endpoint, f, endpoint == "token" && req.format == formatJSON)
-		req.Earlier = x.again.earlier
+		req.Earlier = x.again.finder()
 	}
 	x.decoded()
 	return req, err
