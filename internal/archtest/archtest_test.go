@@ -48,7 +48,7 @@ var rooms = map[string][]string{
 	"internal/server":          {},
 	"internal/config":          {},
 	"internal/app":             {"internal/...", "docs/api"},
-	"internal/cli":             {"internal/app", "internal/authzencheck", "internal/config", "internal/model", "internal/policytest", "examples/bank"},
+	"internal/cli":             {"internal/app", "internal/authzencheck", "internal/config", "internal/model", "internal/policytest", "examples/bank", "docs/api"},
 	"internal/archtest":        {},
 	"internal/agree":           {}, // tests only: they ask every handler about one environment
 	"internal/pgtest":          {},

@@ -21,12 +21,13 @@ import (
 type applyCommand struct {
 	remote
 	matching
-	Paths   []string `arg:"" name:"path" help:"A directory in the layout of exports, files of one, or an archive (.zip, .tar, .tar.gz)."`
-	DryRun  bool     `help:"Say what would happen and change nothing."`
-	Prune   bool     `help:"Delete what the directory lacks, within the workspaces and kinds that it has."`
-	OnError string   `enum:"abort,skip" default:"abort" help:"abort: an error anywhere changes nothing. skip: leave out what has errors."`
-	Rename  []string `placeholder:"OLD=NEW" help:"Apply a workspace of the directory under another name; may be repeated."`
-	JSON    bool     `help:"Print the report as JSON."`
+	Paths         []string `arg:"" name:"path" help:"A directory in the layout of exports, files of one, or an archive (.zip, .tar, .tar.gz)."`
+	DryRun        bool     `help:"Say what would happen and change nothing."`
+	Prune         bool     `help:"Delete what the directory lacks, within the workspaces and kinds that it has."`
+	OnError       string   `enum:"abort,skip" default:"abort" help:"abort: an error anywhere changes nothing. skip: leave out what has errors."`
+	IgnoreUnknown bool     `help:"Pass over members of JSON files that their kind does not have, as other tools may write them."`
+	Rename        []string `placeholder:"OLD=NEW" help:"Apply a workspace of the directory under another name; may be repeated."`
+	JSON          bool     `help:"Print the report as JSON."`
 }
 
 // report is what apply answers (management-api.md 21.2).
@@ -71,6 +72,9 @@ func (c *applyCommand) Run(ctx context.Context, s Streams) error {
 			query.Set(name, "true")
 		}
 	}
+	if c.IgnoreUnknown {
+		query.Set("unknownMembers", "ignore")
+	}
 	return session.apply(ctx, c.Environment, query, source, s, c.JSON)
 }
 
@@ -96,24 +100,27 @@ func (c *client) apply(ctx context.Context, environment string, query url.Values
 
 func (r *report) print(s Streams, name func(string) string) error {
 	for _, note := range r.Data.Notes {
-		fmt.Fprintln(s.Err, "note:", note)
+		fmt.Fprintln(s.notes(), "note:", note)
 	}
 	for _, item := range r.Data.Items {
 		for _, warning := range item.Warnings {
 			warning.File = item.File
-			fmt.Fprintf(s.Err, "%s (warning %s)\n", warning.placed(name), warning.Code)
+			fmt.Fprintf(s.notes(), "%s (warning %s)\n", warning.placed(name), warning.Code)
 		}
 	}
-	r.complain(s.Err, name)
+	r.complain(s.notes(), name)
 	r.countBlocks()
 	for _, kind := range slices.Sorted(maps.Keys(r.Data.Summary)) {
 		counts := r.Data.Summary[kind]
-		fmt.Fprintf(s.Out, "%-24s %d created, %d updated, %d unchanged, %d deleted, %d failed\n", kind,
+		err := printLine(s.Out, "%-24s %d created, %d updated, %d unchanged, %d deleted, %d failed", kind,
 			counts["created"], counts["updated"], counts["unchanged"], counts["deleted"], counts["failed"])
+		if err != nil {
+			return err
+		}
 	}
 	switch {
 	case r.Data.DryRun:
-		fmt.Fprintln(s.Out, "dry run: nothing was changed")
+		fmt.Fprintln(s.text(), "dry run: nothing was changed")
 	case !r.Data.Committed && len(r.Errors) > 0:
 		return fmt.Errorf("%s, nothing was changed", plural(len(r.Errors), "error"))
 	}

@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -15,67 +12,40 @@ import (
 )
 
 type askCommand struct {
-	User         string   `arg:"" env:"AMBIT_SAMPLE_USER" help:"Id of the user."`
-	URL          string   `name:"url" env:"AMBIT_URL" default:"http://127.0.0.1:8010" help:"Server."`
-	ClientID     string   `env:"AMBIT_CLIENT_ID" help:"Client id of the scope; its secret is taken from AMBIT_CLIENT_SECRET."`
-	Template     string   `env:"AMBIT_SAMPLE_TEMPLATE" help:"Identity template of the user."`
-	Type         []string `help:"Asset types to ask for; all by default."`
-	IP           string   `name:"ip" help:"Source address to ask for; that of this machine by default."`
-	WithPolicies bool     `name:"why" help:"Name the policies that grant each action."`
-	JSON         bool     `help:"Print the answer as it came."`
+	asScope
+	asking
+	WithPolicies bool `name:"why" help:"Name the policies that grant each action."`
+	Cursor       bool `help:"Print the cursor of the answer only, for the --since of changes and watch."`
 }
 
 // Run asks for the user's access and prints it, row by row as it arrives.
 func (c *askCommand) Run(ctx context.Context, s Streams) error {
-	secret := os.Getenv("AMBIT_CLIENT_SECRET")
-	if c.ClientID == "" || secret == "" {
-		return errors.New("no scope: set AMBIT_CLIENT_ID and AMBIT_CLIENT_SECRET")
-	}
-	question := map[string]any{"entityId": c.User, "includeAssetAttributes": c.JSON, "includeAccessPolicy": c.WithPolicies}
-	if c.Template != "" {
-		question["entityTypeId"] = c.Template
-	}
-	if c.IP != "" {
-		question["remoteIp"] = c.IP
-	}
-	if len(c.Type) > 0 {
-		types := make([]map[string]string, len(c.Type))
-		for i, name := range c.Type {
-			types[i] = map[string]string{"name": name}
-		}
-		question["resourceTypes"] = types
-	}
+	question := c.question()
+	question["includeAssetAttributes"], question["includeAccessPolicy"] = c.JSON, c.WithPolicies
 	q, err := postJSON("/api/runtime/token/v3", question)
 	if err != nil {
 		return err
 	}
-	q.header = http.Header{"X-Client-Id": {c.ClientID}, "X-Client-Secret": {secret}}
-	session := client{base: strings.TrimRight(c.URL, "/"), http: &http.Client{}}
-	resp, err := session.send(ctx, q)
-	if status(err) == http.StatusForbidden && c.Template == "" {
-		return fmt.Errorf("%w (name the user's identity template with --template)", err)
-	}
-	if status(err) == http.StatusForbidden {
-		return fmt.Errorf("%w (asked for is template %q, by --template or AMBIT_SAMPLE_TEMPLATE)", err, c.Template)
-	}
+	resp, err := c.send(ctx, q)
 	if err != nil {
-		return err
+		return c.explain(err)
 	}
 	defer resp.Body.Close()
-	out := bufio.NewWriter(s.Out)
-	if c.JSON {
-		_, err = io.Copy(out, resp.Body)
-		fmt.Fprintln(out)
-	} else {
-		err = c.table(out, resp.Body, resp.Header.Get("Ambit-Revision"))
+	if c.Cursor {
+		_, err := fmt.Fprintln(s.Out, resp.Header.Get("Ambit-Cursor"))
+		return err
 	}
-	return errors.Join(err, out.Flush())
+	return c.print(s, resp, func(out io.Writer, d *jsontext.Decoder) error {
+		return c.table(out, d, resp.Header)
+	})
 }
 
-// entry is one asset of the answer (runtime-api.md 8.5).
+// entry is one asset of an answer, or in a list of users one user (runtime-api.md 8.5, 11.2).
 type entry struct {
 	Path         string `json:"path"`
 	ResourceType string `json:"resourceType"`
+	EntityID     string `json:"entityId"`
+	EntityTypeID string `json:"entityTypeId"`
 	Actions      []struct {
 		Action     string `json:"action"`
 		Permission string `json:"permission"`
@@ -94,23 +64,20 @@ func (e *entry) actions() string {
 }
 
 // table prints entries while they arrive: answers can be large. The answer must end as it should.
-func (c *askCommand) table(out io.Writer, answer io.Reader, revision string) error {
+func (c *askCommand) table(out io.Writer, d *jsontext.Decoder, header http.Header) error {
 	assets, pairs := 0, 0
-	d := jsontext.NewDecoder(answer)
 	err := eachEntry(d, func(e *entry) error {
 		if assets == 0 {
-			fmt.Fprintf(out, "%-16s %-28s %s\n", "TYPE", "ASSET", "ACTIONS")
+			_ = printLine(out, "%-16s %-28s %s", "TYPE", "ASSET", "ACTIONS") // the next line has the same error
 		}
 		assets++
 		pairs += len(e.Actions)
-		_, err := fmt.Fprintf(out, "%-16s %-28s %s\n", e.ResourceType, e.Path, e.actions())
-		return err
+		return printLine(out, "%-16s %-28s %s", e.ResourceType, e.Path, e.actions())
 	})
 	if err != nil {
-		return fmt.Errorf("the answer ended early: %w", err)
+		return err
 	}
-	_, err = fmt.Fprintf(out, "%s: %d assets, %d actions, revision %s\n", c.User, assets, pairs, revision)
-	return err
+	return printLine(out, "%s: %d assets, %d actions, revision %s", c.User, assets, pairs, header.Get("Ambit-Revision"))
 }
 
 // eachEntry walks {"…":…,"response":[{"access":[entry…]}],…} without holding it.
@@ -124,15 +91,20 @@ func eachEntry(d *jsontext.Decoder, visit func(*entry) error) error {
 				if name != "access" {
 					return d.SkipValue()
 				}
-				return elements(d, func() error {
-					var e entry
-					if err := json.UnmarshalDecode(d, &e); err != nil {
-						return err
-					}
-					return visit(&e)
-				})
+				return listEntries(d, visit)
 			})
 		})
+	})
+}
+
+// listEntries walks a list of entries without holding it.
+func listEntries(d *jsontext.Decoder, visit func(*entry) error) error {
+	return elements(d, func() error {
+		var e entry
+		if err := json.UnmarshalDecode(d, &e); err != nil {
+			return err
+		}
+		return visit(&e)
 	})
 }
 

@@ -49,7 +49,7 @@ func (c *authzenCheckCommand) Run(ctx context.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := c.print(s.Out, report); err != nil {
+	if err := c.print(s.text(), report); err != nil {
 		return err
 	}
 	if n := report.Failed(); n > 0 {

@@ -26,6 +26,7 @@ import (
 //	         "a|time" milliseconds since 1970
 //	rows     member that holds the rows when the items of a list are groups
 //	patch    "/path JSON": the one operation of a JSON Patch
+//	names    member of the answer that names the object where the arguments do not
 //	prints   NAME=member: lines to print of what is shown this once
 //	example  a command line for the help
 //
@@ -83,7 +84,7 @@ func (r *remote) begin(ctx context.Context, k *kong.Context, s Streams) (*operat
 	if err := o.check(target); err != nil {
 		return nil, err
 	}
-	if err := o.readFile(s.In); err != nil {
+	if err := o.readFile(target, s.In); err != nil {
 		return nil, err
 	}
 	session, err := r.connect(ctx)

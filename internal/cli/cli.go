@@ -39,6 +39,12 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
+// notes is standard error for people.
+func (s Streams) notes() io.Writer { return people{s.Err} }
+
+// text is standard output for people. What programs read goes to Out as it is.
+func (s Streams) text() io.Writer { return people{s.Out} }
+
 // root is the grammar of the command line, in the order of the help.
 type root struct {
 	Serve      serveCommand      `cmd:"" group:"run" help:"Run the server."`
@@ -48,7 +54,12 @@ type root struct {
 	Completion completionCommand `cmd:"" group:"run" help:"Print the completion script of a shell."`
 	Help       helpCommand       `cmd:"" group:"run" help:"Show the commands, or how to use one."`
 
-	Ask          askCommand          `cmd:"" group:"ask" help:"Show what a user may access."`
+	Ask          askCommand          `cmd:"" group:"ask" help:"Show what a user may access." example:"ambit ask mreyes --template Staff --type Accounts"`
+	UserList     userListCommand     `cmd:"" group:"ask" help:"Show who may use an asset." example:"ambit user-list Accounts:acc/PT/001251 --action close"`
+	Resolution   resolutionCommand   `cmd:"" group:"ask" help:"Show which rows a user may see, as filters or as SQL." example:"ambit resolution ihalvorsen --template Staff --type LedgerRows --sql-dialect postgresql"`
+	PolicyList   policyListCommand   `cmd:"" group:"ask" help:"Show which policies concern a user, an asset, or both." example:"ambit policy-list mreyes --template Staff --asset Accounts:acc/PT/001251"`
+	Changes      changesCommand      `cmd:"" group:"ask" help:"Show what a user has gained and lost since an earlier answer." example:"ambit changes mreyes --template Staff --since 17@1795262400123"`
+	Watch        watchCommand        `cmd:"" group:"ask" help:"Show what a user gains and loses, when it happens." example:"ambit watch mreyes --template Staff"`
 	Why          whyCommand          `cmd:"" group:"ask" help:"Show why a user may or may not do something." example:"ambit why --user Staff:mreyes --asset Accounts:acc/PT/001251 --action close"`
 	Impact       impactCommand       `cmd:"" group:"ask" help:"Show who would gain or lose what if a change were made, and make none."`
 	AuthZENCheck authzenCheckCommand `cmd:"" name:"authzen-check" group:"ask" help:"Run the tests of the AuthZEN 1.0 certification against a server." example:"ambit authzen-check https://localhost:8443 --cacert cert.pem"`
@@ -113,7 +124,7 @@ func Main(args []string, s Streams) (code int) {
 	defer stop()
 	parser, err := parserOf(new(root), s, kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
-		fmt.Fprintln(s.Err, "ambit:", err)
+		fmt.Fprintln(s.notes(), "ambit:", err)
 		return exitFailed
 	}
 	if len(args) == 1 && args[0] == "--version" {
@@ -121,7 +132,7 @@ func Main(args []string, s Streams) (code int) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.Err, "ambit: %v\nRun \"%s --help\".\n", err, lastCommand(err))
+		fmt.Fprintf(s.notes(), "ambit: %v\nRun \"%s --help\".\n", err, lastCommand(err))
 		return exitUsage
 	}
 	if err := command.Run(); err != nil {
@@ -129,12 +140,12 @@ func Main(args []string, s Streams) (code int) {
 		if isSpecial && special.err == nil {
 			return special.code
 		}
-		fmt.Fprintln(s.Err, "ambit:", err)
+		fmt.Fprintln(s.notes(), "ambit:", err)
 		if hint := hintOf(err); hint != "" {
-			fmt.Fprintln(s.Err, "hint:", hint)
+			fmt.Fprintln(s.notes(), "hint:", hint)
 		}
 		if usage, ok := errors.AsType[*usageError](err); ok {
-			fmt.Fprintf(s.Err, "Run \"ambit %s --help\".\n", usage.command)
+			fmt.Fprintf(s.notes(), "Run \"ambit %s --help\".\n", usage.command)
 			return exitUsage
 		}
 		if isSpecial {

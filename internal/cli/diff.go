@@ -17,10 +17,11 @@ import (
 type diffCommand struct {
 	remote
 	matching
-	Paths  []string `arg:"" name:"path" help:"A directory in the layout of exports, files of one, or an archive (.zip, .tar, .tar.gz)."`
-	Prune  bool     `help:"As in apply: what the directory lacks is a difference, too."`
-	Rename []string `placeholder:"OLD=NEW" help:"As in apply; may be repeated."`
-	JSON   bool     `help:"Print the report of the dry run as JSON, with the texts of what differs."`
+	Paths         []string `arg:"" name:"path" help:"A directory in the layout of exports, files of one, or an archive (.zip, .tar, .tar.gz)."`
+	Prune         bool     `help:"As in apply: what the directory lacks is a difference, too."`
+	IgnoreUnknown bool     `help:"As in apply."`
+	Rename        []string `placeholder:"OLD=NEW" help:"As in apply; may be repeated."`
+	JSON          bool     `help:"Print the report of the dry run as JSON, with the texts of what differs."`
 }
 
 // Help tells the exit codes, which are those of diff(1).
@@ -70,6 +71,9 @@ func (c *diffCommand) compare(ctx context.Context, s Streams) (found int, err er
 			query.Set(name, "true")
 		}
 	}
+	if c.IgnoreUnknown {
+		query.Set("unknownMembers", "ignore")
+	}
 	raw, refused, err := session.applied(ctx, c.Environment, query, source)
 	if err != nil {
 		return 0, err
@@ -88,10 +92,10 @@ func (c *diffCommand) compare(ctx context.Context, s Streams) (found int, err er
 		return r.show(io.Discard, source.name)
 	}
 	if refused {
-		r.complain(s.Err, source.name)
+		r.complain(s.notes(), source.name)
 		return 0, fmt.Errorf("%s, nothing was compared", plural(len(r.Errors), "error"))
 	}
-	return r.show(s.Out, source.name)
+	return r.show(s.text(), source.name)
 }
 
 // show prints every difference and returns how many there are. Records are counted and not shown.
@@ -102,7 +106,9 @@ func (r *report) show(out io.Writer, name func(string) string) (found int, err e
 		if d.File != "" {
 			place = name(d.File)
 		}
-		fmt.Fprintf(out, "%s %s %s\n", d.Result, d.Kind, d.ID)
+		if err := printLine(out, "%s %s %s", d.Result, d.Kind, d.ID); err != nil {
+			return found, err
+		}
 		text := diff.Diff("server", linesOf(d.Before), place, linesOf(d.After))
 		if len(text) == 0 {
 			text = []byte("(the difference is in what is never shown)\n")

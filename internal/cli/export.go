@@ -50,14 +50,14 @@ func (c *exportCommand) Run(ctx context.Context, s Streams) error {
 		if err := replaceFile(c.Output, answer.Body); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(s.Out, "%s: %s\n", c.Output, at)
+		_, err = fmt.Fprintf(s.text(), "%s: %s\n", c.Output, at)
 		return err
 	}
 	t, err := c.write(answer.Body)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.Out, "%s: %s, %d written, %d unchanged, %d removed\n", c.Directory, at, t.written, t.unchanged, t.removed)
+	_, err = fmt.Fprintf(s.text(), "%s: %s, %d written, %d unchanged, %d removed\n", c.Directory, at, t.written, t.unchanged, t.removed)
 	return err
 }
 

@@ -174,7 +174,7 @@ func (c *impactCommand) print(in io.Reader, s Streams) error {
 		case line.Summary != nil:
 			left = line.Summary.Gained + line.Summary.Lost
 			for _, note := range line.Notes {
-				fmt.Fprintln(s.Err, "note:", note)
+				fmt.Fprintln(s.notes(), "note:", note)
 			}
 			if !c.JSON {
 				text = fmt.Appendf(nil, "%d identities, %d gained, %d lost\n", line.Summary.Identities, line.Summary.Gained, line.Summary.Lost)
@@ -204,5 +204,6 @@ func (c *impactCommand) shown(line *impactLine, text []byte) []byte {
 		return text
 	}
 	sign := map[string]string{"gained": "+", "lost": "-"}[line.Change]
-	return fmt.Appendf(nil, "%s %s/%s  %s %s %s  (%s)\n", sign, line.EntityTypeID, line.EntityID, line.Action, line.TemplateID, line.Path, strings.Join(line.PolicyIDs, ", "))
+	told := fmt.Sprintf("%s %s/%s  %s %s %s  (%s)", sign, line.EntityTypeID, line.EntityID, line.Action, line.TemplateID, line.Path, strings.Join(line.PolicyIDs, ", "))
+	return []byte(harmless(told) + "\n")
 }

@@ -95,7 +95,7 @@ func (c *bulk) run(ctx context.Context, s Streams, command, path string, query u
 	}
 	counts, err := session.load(ctx, q)
 	for _, problem := range counts.Errors {
-		fmt.Fprintf(s.Err, "%s:%s\n", c.File, problem.String())
+		fmt.Fprintf(s.notes(), "%s:%s\n", c.File, problem.String())
 	}
 	if err != nil && c.guessed() && counts.Data.Failed == counts.Data.Received && counts.Data.Failed > 0 {
 		return fmt.Errorf("%w (they were read as NDJSON; --format=csv reads CSV)", err)
@@ -103,7 +103,7 @@ func (c *bulk) run(ctx context.Context, s Streams, command, path string, query u
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(s.Out, counts)
+	_, err = fmt.Fprintln(s.text(), counts)
 	if err == nil && counts.Data.Failed > 0 {
 		err = fmt.Errorf("%s refused", plural(counts.Data.Failed, "row"))
 	}

@@ -45,13 +45,13 @@ func fileName(path string) string {
 }
 
 // readFile takes the body from the file of the command line. A command that has nothing to write is used wrongly.
-func (o *operation) readFile(stdin io.Reader) error {
+func (o *operation) readFile(target string, stdin io.Reader) error {
 	takesFile := false
 	for _, v := range o.values() {
 		takesFile = takesFile || v.Tag.Has("file")
 	}
 	for _, v := range o.tagged("file") {
-		if err := o.read(textsOf(v)[0], v.Tag.Get("file") == "rego", stdin); err != nil {
+		if err := o.read(target, textsOf(v)[0], v.Tag.Get("file") == "rego", stdin); err != nil {
 			return err
 		}
 	}
@@ -90,7 +90,7 @@ func (o *operation) patch(path string, value jsontext.Value) error {
 }
 
 // read takes the body from a file. JSON stays as it is, so that the server's messages fit what the user wrote.
-func (o *operation) read(path string, rego bool, stdin io.Reader) error {
+func (o *operation) read(target, path string, rego bool, stdin io.Reader) error {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
@@ -103,6 +103,7 @@ func (o *operation) read(path string, rego bool, stdin io.Reader) error {
 	if err != nil {
 		return err
 	}
+	source := text
 	kind := filepath.Ext(path)
 	switch isJSON := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) || bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")); {
 	case isJSON:
@@ -116,7 +117,10 @@ func (o *operation) read(path string, rego bool, stdin io.Reader) error {
 		}
 	}
 	o.body = text
-	return nil
+	if o.contentType != typeJSON {
+		return nil
+	}
+	return o.checkMembers(target, fileName(path), source)
 }
 
 // jsonOf is the JSON of a YAML document.

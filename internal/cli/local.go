@@ -21,13 +21,13 @@ func (c *showCredentials) Run(ctx context.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "%-22s %-8s %-38s %s\n", "ID", "RIGHT", "ENVIRONMENT", "NAME")
+	fmt.Fprintf(s.text(), "%-22s %-8s %-38s %s\n", "ID", "RIGHT", "ENVIRONMENT", "NAME")
 	for _, one := range credentials {
 		owner := string(one.EnvironmentID)
 		if owner == "" {
 			owner = "(tenant)"
 		}
-		fmt.Fprintf(s.Out, "%-22s %-8s %-38s %s\n", one.ClientID, one.Permission, owner, one.Name)
+		fmt.Fprintf(s.text(), "%-22s %-8s %-38s %s\n", one.ClientID, one.Permission, owner, one.Name)
 	}
 	return nil
 }

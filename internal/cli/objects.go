@@ -77,7 +77,7 @@ type mappersCommand struct {
 
 type mapperCommand struct {
 	Get    showMapper   `cmd:"" help:"Print a mapper." call:"GET /api/1.0/api-mapper-sets/{env}/{set}/mappers/{mapper}" example:"ambit mappers mapper get portal cargo-read"`
-	Import importMapper `cmd:"" help:"Create or replace a mapper." call:"POST /api/1.0/api-mapper-sets/{env}/{set}/mappers?authWsId={workspace}" example:"ambit mappers mapper import portal -f cargo-read.json"`
+	Import importMapper `cmd:"" help:"Create or replace a mapper." call:"POST /api/1.0/api-mapper-sets/{env}/{set}/mappers?authWsId={workspace}" names:"mapperId" example:"ambit mappers mapper import portal -f cargo-read.json"`
 	Rename renameMapper `cmd:"" help:"Change the id of a mapper." call:"PATCH /api/1.0/api-mapper-sets/{env}/{set}/mappers/{mapper}" example:"ambit mappers mapper rename portal cargo-read cargo-view"`
 	Delete deleteMapper `cmd:"" help:"Delete a mapper." call:"DELETE /api/1.0/api-mapper-sets/{env}/{set}/mappers/{mapper}" example:"ambit mappers mapper delete portal cargo-read --yes"`
 }
@@ -142,7 +142,7 @@ type sourcesCommand struct {
 type identityMapperSets struct {
 	List   listIdentityMappers  `cmd:"" help:"List the mapper sets of a template." call:"GET /api/1.0/identity-templates/{env}/{template}/mapper-sets" columns:"ID=mapperSetId NAME=displayName" example:"ambit identity-templates mapper-sets list Crew"`
 	Get    showIdentityMapper   `cmd:"" help:"Print a mapper set." call:"GET /api/1.0/identity-templates/{env}/{template}/mapper-sets/{id}" example:"ambit identity-templates mapper-sets get Crew Crew_MapperSet -o yaml"`
-	Import importIdentityMapper `cmd:"" help:"Create or replace a mapper set." call:"POST /api/1.0/identity-templates/{env}/{template}/mapper-sets" example:"ambit identity-templates mapper-sets import Crew -f set.json"`
+	Import importIdentityMapper `cmd:"" help:"Create or replace a mapper set." call:"POST /api/1.0/identity-templates/{env}/{template}/mapper-sets" names:"mapperSetId" example:"ambit identity-templates mapper-sets import Crew -f set.json"`
 	Rename renameIdentityMapper `cmd:"" help:"Change the id of a mapper set." call:"PATCH /api/1.0/identity-templates/{env}/{template}/mapper-sets/{id}" example:"ambit identity-templates mapper-sets rename Crew Crew_MapperSet Crew_All"`
 	Delete deleteIdentityMapper `cmd:"" help:"Delete a mapper set." call:"DELETE /api/1.0/identity-templates/{env}/{template}/mapper-sets/{id}" example:"ambit identity-templates mapper-sets delete Crew Crew_MapperSet --yes"`
 }

@@ -200,13 +200,37 @@ func compact(value jsontext.Value) string {
 }
 
 // harmless keeps stored texts from steering a terminal or breaking a line.
-func harmless(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == '\u2028' || c == '\u2029' {
-			return utf8.RuneError
+func harmless(text string) string { return strings.Map(harmlessRune, text) }
+
+func harmlessRune(c rune) rune {
+	if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == '\u2028' || c == '\u2029' {
+		return utf8.RuneError
+	}
+	return c
+}
+
+// printLine prints one line for people, whatever the values say.
+func printLine(out io.Writer, format string, values ...any) error {
+	_, err := fmt.Fprintln(out, harmless(fmt.Sprintf(format, values...)))
+	return err
+}
+
+// people writes text for people: harmless, but for the ends of lines and tabs. Where a value must not make a line of its own,
+// use printLine. Every Write must end with a whole character.
+type people struct{ out io.Writer }
+
+// Write implements io.Writer.
+func (p people) Write(text []byte) (int, error) {
+	clean := strings.Map(func(c rune) rune {
+		if c == '\n' || c == '\t' {
+			return c
 		}
-		return c
-	}, text)
+		return harmlessRune(c)
+	}, string(text))
+	if _, err := io.WriteString(p.out, clean); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }
 
 // printObject prints one object; as a table that is a line for each member.

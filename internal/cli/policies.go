@@ -149,10 +149,10 @@ func (c *validation) Run(ctx context.Context, k *kong.Context, s Streams) error 
 	} else {
 		name := fileName(c.File)
 		for _, e := range report.Errors {
-			fmt.Fprintf(s.Err, "%s:%s (%s)\n", name, e.Message, e.Code)
+			fmt.Fprintf(s.notes(), "%s:%s (%s)\n", name, e.Message, e.Code)
 		}
 		for _, w := range report.Warnings {
-			fmt.Fprintf(s.Err, "%s:%s (warning %s)\n", name, w.Message, w.Code)
+			fmt.Fprintf(s.notes(), "%s:%s (warning %s)\n", name, w.Message, w.Code)
 		}
 	}
 	if n := len(report.Errors); n > 0 {
@@ -163,7 +163,7 @@ func (c *validation) Run(ctx context.Context, k *kong.Context, s Streams) error 
 		if result == "" {
 			result = plural(len(report.Blocks), "building block")
 		}
-		fmt.Fprintf(s.Out, "%s: valid, an import would give: %s\n", fileName(c.File), result)
+		fmt.Fprintf(s.text(), "%s: valid, an import would give: %s\n", fileName(c.File), result)
 	}
 	return nil
 }

@@ -146,6 +146,8 @@ func TestCommands(t *testing.T) {
 		{"model", modelCommands},
 		{"administration", administrationCommands},
 		{"reports", reportCommands},
+		{"misspelt", misspeltCommands},
+		{"questions", questionCommands},
 		{"empty", emptyCommands},
 		{"errors", errorCommands},
 	} {

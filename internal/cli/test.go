@@ -41,7 +41,7 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 	report, notes, err := app.TestPolicies(ctx, directory.body, files)
 	for _, note := range notes {
 		if !strings.HasSuffix(note, " ignored") { // files of other kinds, which apply names, may well lie in a repository
-			fmt.Fprintln(s.Err, "note:", note)
+			fmt.Fprintln(s.notes(), "note:", note)
 		}
 	}
 	var broken model.Errors
@@ -52,14 +52,14 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 				placed.Pos.File = directory.name(e.Pos.File)
 				e = &placed
 			}
-			fmt.Fprintln(s.Err, e.Text())
+			fmt.Fprintln(s.notes(), e.Text())
 		}
 		return fmt.Errorf("%d errors in the directory, nothing was tested", len(broken))
 	}
 	if err != nil {
 		return err
 	}
-	if err := report.Write(s.Out, c.Verbose, c.Coverage); err != nil {
+	if err := report.Write(s.text(), c.Verbose, c.Coverage); err != nil {
 		return err
 	}
 	if err := c.writeJUnit(report); err != nil {

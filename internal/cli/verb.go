@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,7 @@ func (c *listing) Run(ctx context.Context, k *kong.Context, s Streams) error {
 		err = rows.end()
 	}
 	if left != "" && err == nil {
-		fmt.Fprintf(s.Err, "%s; --all lists everything\n", left)
+		fmt.Fprintf(s.notes(), "%s; --all lists everything\n", left)
 	}
 	return errors.Join(err, out.Flush())
 }
@@ -245,7 +246,7 @@ func (c *writing) write(ctx context.Context, o *operation, s Streams) error {
 	if err != nil {
 		return err
 	}
-	notes, printed := s.Out, false
+	notes, printed := s.text(), false
 	switch object := unwrapped(body); {
 	case c.Output != tableForm && (object.Kind() == '{' || object.Kind() == '['):
 		err, printed = printObject(s.Out, c.Output, object), true
@@ -253,24 +254,42 @@ func (c *writing) write(ctx context.Context, o *operation, s Streams) error {
 		err, printed = printVariables(s.Out, o.tag("prints"), object), true
 	}
 	if printed || c.Output != tableForm {
-		notes = s.Err
+		notes = s.notes()
 	}
-	fmt.Fprintln(notes, o.outcome(header))
+	fmt.Fprintln(notes, o.outcome(header, unwrapped(body)))
 	if list := header.Get("Ambit-Affected-Policies"); list != "" {
 		fmt.Fprintln(notes, "policies that changed with it:", strings.ReplaceAll(list, ",", ", "))
 	}
-	if n, _ := strconv.Atoi(header.Get("Ambit-Warnings")); n > 0 {
-		fmt.Fprintf(s.Err, "%s; validate lists them\n", plural(n, "warning"))
-	}
+	o.warn(s, header, body)
 	if c.DryRun && err == nil && header.Get("Ambit-Dry-Run") != "true" {
 		err = errors.New("the server does not know --dry-run: the change was made")
 	}
 	return err
 }
 
-// outcome is what became of a write: "quay_days: updated, revision 12".
-func (o *operation) outcome(header http.Header) string {
+// warn prints the warnings about what was written, or how many there are where the answer does not list them.
+func (o *operation) warn(s Streams, header http.Header, body []byte) {
+	var answer struct {
+		Warnings []fault `json:"warnings"`
+	}
+	if json.Unmarshal(body, &answer) == nil && len(answer.Warnings) > 0 {
+		for _, w := range answer.Warnings {
+			fmt.Fprintf(s.notes(), "%s (warning %s)\n", w.Message, w.Code)
+		}
+		return
+	}
+	if n, _ := strconv.Atoi(header.Get("Ambit-Warnings")); n > 0 {
+		fmt.Fprintf(s.notes(), "%s; validate lists them\n", plural(n, "warning"))
+	}
+}
+
+// outcome is what became of a write: "quay_days: updated, revision 12". What an object is called that the arguments do not
+// name, its answer tells.
+func (o *operation) outcome(header http.Header, object jsontext.Value) string {
 	about := o.about
+	if name := o.tag("names"); name != "" && object.Kind() == '{' {
+		about = append(slices.Clone(about), member(object, name))
+	}
 	for _, v := range o.tagged("file") {
 		if len(about) == 0 {
 			about = []string{fileName(textsOf(v)[0])}
@@ -322,7 +341,7 @@ func confirm(s Streams, o *operation) error {
 	if o.remote.Environment != "" {
 		where = " (environment " + o.remote.Environment + ")"
 	}
-	fmt.Fprintf(s.Err, "%s %s%s: sure? [y/N] ", o.name(), strings.Join(o.about, " "), where)
+	fmt.Fprintf(s.notes(), "%s %s%s: sure? [y/N] ", o.name(), strings.Join(o.about, " "), where)
 	answer, err := bufio.NewReader(s.In).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

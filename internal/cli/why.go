@@ -61,7 +61,7 @@ func (c *whyCommand) Run(ctx context.Context, s Streams) error {
 	out := bufio.NewWriter(s.Out)
 	var denied int
 	if c.Output == tableForm {
-		denied, err = printWhy(out, resp.Body)
+		denied, err = printWhy(people{out}, resp.Body)
 	} else {
 		var body []byte
 		if body, err = io.ReadAll(resp.Body); err == nil {

@@ -155,7 +155,7 @@ func (h *whyHead) print(out io.Writer) {
 		if id.IsActive != nil && !*id.IsActive {
 			fmt.Fprint(out, " (inactive)")
 		}
-		fmt.Fprintf(out, " at %s from %s", h.at, h.ip)
+		fmt.Fprintf(out, " at %s from %s", harmless(h.at), harmless(h.ip))
 		if h.simulated {
 			fmt.Fprint(out, ", simulated")
 		}
@@ -182,7 +182,7 @@ func (p *whyPair) print(out io.Writer) {
 		verdict = "denied"
 	}
 	if p.Reason != "" {
-		verdict += ", " + p.Reason + ": " + p.Message
+		verdict += ", " + harmless(p.Reason+": "+p.Message)
 	}
 	pair := harmless(p.Template) + ":" + harmless(p.Path)
 	if p.Action != "" { // a type that is unknown has no actions
@@ -283,7 +283,7 @@ func (b *whyBlock) detail() string {
 }
 
 func (l *whyLine) text() string {
-	return fmt.Sprintf("%s %s %s", l.Left.text(), l.Operator, l.Right.text())
+	return fmt.Sprintf("%s %s %s", l.Left.text(), harmless(l.Operator), l.Right.text())
 }
 
 // text is an attribute with its values, or the values of a literal.
@@ -304,7 +304,7 @@ func (s *whySide) text() string {
 	case len(values) == 0:
 		list = "missing"
 	}
-	return fmt.Sprintf("%s.%s (%s)", s.Side, harmless(s.Attribute), list)
+	return fmt.Sprintf("%s.%s (%s)", harmless(s.Side), harmless(s.Attribute), list)
 }
 
 func (e *whyEntry) print(out io.Writer) {

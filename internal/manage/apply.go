@@ -11,14 +11,15 @@ import (
 
 // ApplyOptions are the query of an apply (management-api.md 21.2). The zero value has the defaults.
 type ApplyOptions struct {
-	SkipErrors bool // onError=skip
-	Prune      bool
-	ByName     bool              // evaluateByBBName
-	Verbose    bool              // list unchanged items too
-	Changes    bool              // list the changed objects with their texts before and after
-	AuthWs     []string          // limit to these authorization workspaces; empty = all
-	IdentityWs []string          // limit to these identity workspaces; empty = all
-	Rename     map[string]string // archive name of a workspace → its name in the environment
+	SkipErrors    bool // onError=skip
+	Prune         bool
+	ByName        bool              // evaluateByBBName
+	Verbose       bool              // list unchanged items too
+	IgnoreUnknown bool              // unknownMembers=ignore: pass over members of JSON files that their kind does not have
+	Changes       bool              // list the changed objects with their texts before and after
+	AuthWs        []string          // limit to these authorization workspaces; empty = all
+	IdentityWs    []string          // limit to these identity workspaces; empty = all
+	Rename        map[string]string // archive name of a workspace → its name in the environment
 }
 
 // ApplyCounts are the results of one kind.
@@ -192,7 +193,15 @@ func (a *applier) file(kind string, f archiveFile, fn func(body []byte) (id stri
 	id := ""
 	body, err := f.read(limit)
 	if err == nil {
+		if err = a.checkMembers(kind, body); err != nil {
+			id = statedID(body)
+		}
+	}
+	if err == nil {
 		id, err = fn(body)
+	}
+	if err != nil && memberForm(kind) != nil {
+		err = atLines(body, err)
 	}
 	return a.settle(kind, f.path, id, err, a.w.writes > writes)
 }

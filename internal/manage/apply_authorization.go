@@ -136,7 +136,10 @@ func (a *applier) assetTypes() error {
 			return id, err
 		}
 		result, err := a.w.putAssetTemplate(t)
-		return id, a.applied(kindAssetTypes, file.path, id, result, err)
+		if err == nil {
+			a.done(kindAssetTypes, file.path, id, result, placedWarnings(body, t.NeverCalculated()))
+		}
+		return id, err
 	})
 	if err != nil {
 		return err

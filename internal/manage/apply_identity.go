@@ -128,7 +128,12 @@ func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWor
 		}
 	}
 	result, err := a.w.putIdentityTemplate(ws, t)
-	return id, a.applied(kindIdentityTemplates, path, id, result, err)
+	if err != nil {
+		return id, err
+	}
+	stated, err := statedIdentityTemplate(body)
+	a.done(kindIdentityTemplates, path, id, result, placedWarnings(body, stated.NeverCalculated()))
+	return id, err
 }
 
 // identityFiles runs fn on all files of a kind below the identity workspaces. Files of a workspace whose template is

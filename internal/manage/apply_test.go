@@ -289,7 +289,7 @@ func TestApplyErrors(t *testing.T) {
 		{
 			name: "A3", change: files{quays + "asset-types/Cargo.json": `{"templateId":"Cargo","displayName":"Cargo","source":"X"}`}, skip: true,
 			want: ` authorization-workspaces/Quays/applications/harbour-app.json: needs asset-type [Cargo], but authorization-workspaces/Quays/asset-types/Cargo.json has errors
- authorization-workspaces/Quays/asset-types/Cargo.json: /source: "X" is not REQUEST, EXTERNAL or PLAINID
+ authorization-workspaces/Quays/asset-types/Cargo.json:1:45: /source: "X" is not REQUEST, EXTERNAL or PLAINID
  authorization-workspaces/Quays/assets/Cargo.csv: needs asset-type [Cargo], but authorization-workspaces/Quays/asset-types/Cargo.json has errors
 RG-302 authorization-workspaces/Quays/building-blocks.rego:11:20: asset template "Cargo" does not exist: authorization-workspaces/Quays/asset-types/Cargo.json has errors
 RG-302 authorization-workspaces/Quays/policies/p1.rego:26:20: asset template "Cargo" does not exist: authorization-workspaces/Quays/asset-types/Cargo.json has errors

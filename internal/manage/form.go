@@ -22,7 +22,7 @@ func Decode(body []byte, into any) error { return decode(body, into) }
 // decode reads the exported form of one object, bare or wrapped in "data" (management-api.md 1.2). Names are compared
 // exactly, repeated names, trailing data and deep nesting are refused, unknown names are passed over.
 func decode(body []byte, into any) error {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	body = withoutMark(body)
 	inner, err := unwrap(body)
 	if err != nil {
 		return jsonError(body, err)
@@ -33,6 +33,9 @@ func decode(body []byte, into any) error {
 	}
 	return nil
 }
+
+// withoutMark is a text without the byte order mark that some editors put before it.
+func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
 // unwrap checks the syntax of the whole body and returns what stands in its member "data", or the body itself.
 func unwrap(body []byte) ([]byte, error) {

@@ -186,6 +186,19 @@ type identityAttrForm struct {
 
 // ParseIdentityTemplate reads the exported form of an identity template (management-api.md 12) and checks it.
 func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
+	t, err := statedIdentityTemplate(body)
+	if err != nil {
+		return t, err
+	}
+	if err := t.Validate(); err != nil { // as it came: places in errors are those of the body
+		return t, err
+	}
+	t.Normalize()
+	return t, t.Validate()
+}
+
+// statedIdentityTemplate is the definition as it came, unchecked.
+func statedIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 	var f identityTemplateForm
 	if err := decode(body, &f); err != nil {
 		return model.IdentityTemplate{}, err
@@ -200,11 +213,7 @@ func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 			IsCalculated:   a.IsCalculated, CalculationFunction: a.CalculationFunction,
 		})
 	}
-	if err := t.Validate(); err != nil { // as it came: places in errors are those of the body
-		return t, err
-	}
-	t.Normalize()
-	return t, t.Validate()
+	return t, nil
 }
 
 // FormatIdentityTemplate writes the exported form of an identity template, compact and bare.

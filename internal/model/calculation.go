@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,35 @@ func (t *IdentityTemplate) Calculation(a *IdentityAttribute) (*Calculation, erro
 		b, ok := t.Attribute(id)
 		return b.Type, b.IsCalculated && id != AttributeUID, ok
 	})
+}
+
+// NeverCalculated warns of every calculated attribute that can never have a value, with the reason: its function is stored and
+// exported as it is, and no rule may use the attribute (policy-model.md 3.5).
+func (t *AssetTemplate) NeverCalculated() Errors {
+	var out Errors
+	for i := range t.Attributes {
+		_, err := t.Calculation(&t.Attributes[i])
+		out.neverCalculated(i, string(t.Attributes[i].ID), err)
+	}
+	return out
+}
+
+// NeverCalculated is that of the attributes of identities.
+func (t *IdentityTemplate) NeverCalculated() Errors {
+	var out Errors
+	for i := range t.Attributes {
+		_, err := t.Calculation(&t.Attributes[i])
+		out.neverCalculated(i, string(t.Attributes[i].ID), err)
+	}
+	return out
+}
+
+func (es *Errors) neverCalculated(i int, attribute string, err error) {
+	if err != nil {
+		es.Add(fmt.Sprintf("/attributes/%d/calculationFunction", i), "attribute %q can never have a value: %v", attribute, err)
+		last := (*es)[len(*es)-1]
+		last.Code, last.Name = "MW-01", "CalculatedAttributeWarning"
+	}
 }
 
 // calculation reads the function of an attribute of a type among the attributes that find finds.

@@ -176,6 +176,13 @@ func applyOptions(q url.Values) (manage.ApplyOptions, error) {
 	default:
 		errs = append(errs, manage.InvalidParameter("onError", "%q is not abort or skip", mode))
 	}
+	switch mode := q.Get("unknownMembers"); mode {
+	case "", "refuse":
+	case "ignore":
+		o.IgnoreUnknown = true
+	default:
+		errs = append(errs, manage.InvalidParameter("unknownMembers", "%q is not refuse or ignore", mode))
+	}
 	for name, to := range map[string]*bool{"prune": &o.Prune, "evaluateByBBName": &o.ByName, "verbose": &o.Verbose, "changes": &o.Changes} {
 		text := q.Get(name)
 		if text == "" {

@@ -51,7 +51,7 @@ func importAssetTemplate(x *exchange) error {
 		return err
 	}
 	x.done(done)
-	return x.data(putStatus(done), assetTemplateForm(&stored.Object))
+	return x.warned(putStatus(done), assetTemplateForm(&stored.Object), stored.Object.NeverCalculated())
 }
 
 func assetTemplateForm(t *model.AssetTemplate) jsontext.Value { return manage.FormatAssetTemplate(t) }

@@ -44,7 +44,11 @@ func importIdentityTemplate(x *exchange) error {
 		return err
 	}
 	stored, done, err := x.api.service.ImportIdentityTemplate(x.r.Context(), x.call, x.env, model.WorkspaceID(workspace), text)
-	return changed(x, stored, done, err, identityTemplateOf)
+	if err != nil {
+		return err
+	}
+	x.done(done)
+	return x.warned(putStatus(done), identityTemplateOf(&stored), stored.Object.NeverCalculated())
 }
 
 func identityTemplateOf(t *manage.Stored[model.IdentityTemplate]) jsontext.Value {

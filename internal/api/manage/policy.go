@@ -170,6 +170,25 @@ func importPolicy(x *exchange) error {
 	return x.policy(http.StatusCreated, &out.View, form, c.extended)
 }
 
+// warned answers the definition that was stored, with the warnings about it beside it, if any.
+func (x *exchange) warned(status int, definition jsontext.Value, warnings model.Errors) error {
+	x.w.Header().Set("Ambit-Warnings", strconv.Itoa(len(warnings)))
+	out := struct {
+		Data     jsontext.Value `json:"data"`
+		Warnings []warningBody  `json:"warnings,omitempty"`
+	}{Data: definition}
+	for _, w := range warnings {
+		out.Warnings = append(out.Warnings, warningBody{Code: w.Code, Message: w.Text()})
+	}
+	return x.answer(status, out)
+}
+
+// warningBody is a warning about a definition.
+type warningBody struct {
+	Code    string `json:"code"`
+	Message string `json:"message"` // begins with the JSON pointer of what it is about
+}
+
 // warnings sets the headers that tell what else an import found and did (management-api.md 5, 8).
 func (x *exchange) warnings(warnings model.Errors, affected []model.PolicyID) {
 	h := x.w.Header()

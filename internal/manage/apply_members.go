@@ -1,0 +1,225 @@
+package manage
+
+import (
+	"bytes"
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ambit-authz/ambit/internal/model"
+)
+
+// A file is written by hand or kept under version control, so a member that nobody reads is a mistake: it is refused, while
+// the calls of the API pass over such members (management-api.md 1.1 rule 4).
+
+// memberForm is what the files of a kind may hold; nil where that is not fixed, or not of members.
+func memberForm(kind string) any {
+	switch kind {
+	case kindIdentityTemplates:
+		return identityTemplateForm{}
+	case kindIdentitySources:
+		return sourcesForm{}
+	case kindMapperSets:
+		return mapperSetForm{}
+	case kindMatchers:
+		return MatcherForm{}
+	case kindAuthorizationWorkspaces, kindIdentityWorkspaces:
+		return workspaceAbout{}
+	case kindAssetTypes:
+		return assetTypeForm{}
+	case kindRequestAttributes:
+		return []requestAttributeForm{}
+	case kindApplications:
+		return applicationForm{}
+	case kindAPIMapperSets:
+		return apiMapperSetForm{}
+	case kindScopes:
+		return []ScopeForm{}
+	}
+	return nil
+}
+
+// readOnly are members that answers show and writes pass over: a file may be what a call answered.
+func readOnly(name string) bool {
+	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete"}, name)
+}
+
+// checkMembers refuses the members of a file that its kind does not have, all at once. A file that cannot be read at all has
+// other errors, which are those of its reader.
+func (a *applier) checkMembers(kind string, body []byte) error {
+	form := memberForm(kind)
+	if form == nil || a.o.IgnoreUnknown {
+		return nil
+	}
+	inner, err := unwrap(withoutMark(body))
+	if err != nil {
+		return nil
+	}
+	c := memberCheck{d: jsontext.NewDecoder(bytes.NewBuffer(inner))}
+	if err := c.value(reflect.TypeOf(form)); err != nil {
+		return nil
+	}
+	return c.errs.OrNil()
+}
+
+type memberCheck struct {
+	d    *jsontext.Decoder
+	errs model.Errors
+}
+
+// value reads one value, which is to fit t. What does not fit is not this check's to tell.
+func (c *memberCheck) value(t reflect.Type) error {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch kind := c.d.PeekKind(); {
+	case kind == '{' && t.Kind() == reflect.Struct:
+		return c.object(formMembers(t))
+	case kind == '[' && t.Kind() == reflect.Slice && t != reflect.TypeFor[jsontext.Value]():
+		return c.list(t.Elem())
+	}
+	return c.d.SkipValue()
+}
+
+func (c *memberCheck) list(element reflect.Type) error {
+	if _, err := c.d.ReadToken(); err != nil {
+		return err
+	}
+	for c.d.PeekKind() != ']' {
+		if err := c.value(element); err != nil {
+			return err
+		}
+	}
+	_, err := c.d.ReadToken()
+	return err
+}
+
+func (c *memberCheck) object(known map[string]reflect.Type) error {
+	if _, err := c.d.ReadToken(); err != nil {
+		return err
+	}
+	for c.d.PeekKind() != '}' {
+		name, err := c.d.ReadToken()
+		if err != nil {
+			return err
+		}
+		t, ok := known[name.String()]
+		if !ok && !readOnly(name.String()) {
+			c.unknown(name.String(), known)
+		}
+		if !ok {
+			t = reflect.TypeFor[jsontext.Value]()
+		}
+		if err := c.value(t); err != nil {
+			return err
+		}
+	}
+	_, err := c.d.ReadToken()
+	return err
+}
+
+// unknown reports the member whose name was read last.
+func (c *memberCheck) unknown(name string, known map[string]reflect.Type) {
+	names := make([]string, 0, len(known))
+	for other := range known {
+		names = append(names, other)
+	}
+	c.errs.Add(string(c.d.StackPointer()), "there is no such member%s", hint(closeTo(name, names)))
+}
+
+// formMembers are the members of a form with their types.
+func formMembers(t reflect.Type) map[string]reflect.Type {
+	out := map[string]reflect.Type{}
+	for i := range t.NumField() {
+		field := t.Field(i)
+		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" && strings.Contains(options, "inline") {
+			for inner, of := range formMembers(field.Type) {
+				out[inner] = of
+			}
+			continue
+		}
+		out[name] = field.Type
+	}
+	return out
+}
+
+// atLines says on which line of a file the members are that errors name by a JSON pointer.
+func atLines(body []byte, err error) error {
+	var errs model.Errors
+	collect(&errs, err)
+	wanted := map[jsontext.Pointer]model.Position{}
+	for _, e := range errs {
+		for p := pointerOf(e); p != ""; p = p.Parent() {
+			wanted[p] = model.Position{}
+		}
+	}
+	findPlaces(body, wanted)
+	for i, e := range errs {
+		for p := pointerOf(e); p != ""; p = p.Parent() { // a member that is missing is where it should be
+			if at := wanted[p]; !at.IsZero() {
+				placed := *e
+				placed.Pos.Line, placed.Pos.Column = at.Line, at.Column
+				errs[i] = &placed
+				break
+			}
+		}
+	}
+	return errs.OrNil()
+}
+
+// pointerOf is the JSON pointer at which an error is; "" when it has another place or none.
+func pointerOf(e *model.Error) jsontext.Pointer {
+	pointer, _, found := strings.Cut(e.Message, ": ")
+	if e.Pos.Line > 0 || !found || !strings.HasPrefix(pointer, "/") {
+		return ""
+	}
+	return jsontext.Pointer(pointer)
+}
+
+// findPlaces fills in where the wanted members and items of a file begin, of one that is wrapped in "data" those inside.
+func findPlaces(body []byte, wanted map[jsontext.Pointer]model.Position) {
+	body = withoutMark(body)
+	inner, err := unwrap(body)
+	if err != nil || len(wanted) == 0 {
+		return
+	}
+	shift := cap(body) - cap(inner)
+	d := jsontext.NewDecoder(bytes.NewBuffer(inner))
+	for {
+		from := int(d.InputOffset()) + shift
+		if _, err := d.ReadToken(); err != nil {
+			return
+		}
+		// a member is where its name is, which comes before its value
+		if at, ok := wanted[d.StackPointer()]; ok && at.IsZero() {
+			from += len(body[from:]) - len(bytes.TrimLeft(body[from:], " \t\r\n,:"))
+			wanted[d.StackPointer()] = positionOf(body, int64(from))
+		}
+	}
+}
+
+// placedWarnings are the warnings about a definition, at their places in its file.
+func placedWarnings(body []byte, warnings model.Errors) model.Errors {
+	var out model.Errors
+	collect(&out, atLines(body, warnings.OrNil()))
+	return out
+}
+
+// statedID is the id that a file states, whatever else is in it; "" when its kind states none.
+func statedID(body []byte) string {
+	var f struct {
+		TemplateID      string `json:"templateId"`
+		ApplicationID   string `json:"applicationId"`
+		APIMappersSetID string `json:"apiMappersSetId"`
+		MapperSetID     string `json:"mapperSetId"`
+	}
+	if inner, err := unwrap(withoutMark(body)); err != nil || json.Unmarshal(inner, &f) != nil {
+		return ""
+	}
+	return cmp.Or(f.TemplateID, f.ApplicationID, f.APIMappersSetID, f.MapperSetID)
+}

@@ -1,0 +1,116 @@
+package manage_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/store"
+)
+
+// MG-72, management-api.md 1.1 rule 4, 21.2: a member that no reader knows is an error of its file, at its line, with what may
+// have been meant; every one is named at once. What a call answers may be in a file, and free JSON stays free.
+func TestApplyUnknownMembers(t *testing.T) {
+	const scopes, types = "environment/scopes.json", quays + "asset-types/Cargo.json"
+	for name, tt := range map[string]struct {
+		path, text string
+		want       string // all errors of the file
+	}{
+		"scope": {
+			scopes, "[\n {\"clientId\":\"H4QTR8W2ZC6M1XKD9PVB\",\"name\":\"portal\",\n  \"aplicationIds\":[\"harbour-app\"],\n  \"jwtSettings\":{\"jwksUrls\":[],\"isuers\":[]}, \"authzenContextMaximum\":\"policies\"}\n]",
+			` environment/scopes.json:3:3: /0/aplicationIds: there is no such member, Hint: did you mean [applicationIds]
+ environment/scopes.json:4:32: /0/jwtSettings/isuers: there is no such member, Hint: did you mean [issuers]
+ environment/scopes.json:4:46: /0/authzenContextMaximum: there is no such member, Hint: did you mean [authzenContextMax, authzenContext]`,
+		},
+		"wrapped, with a byte order mark": {
+			types, "\ufeff{\"data\":{\r\n \"templateId\":\"Cargo\",\"displayName\":\"Cargo\",\"source\":\"REQUEST\",\r\n \"attributes\":[{\"attributeId\":\"a\",\"displayName\":\"A\",\"type\":\"STRING\",\"isAvailableForPolicys\":true}],\"actoins\":[]}}",
+			` authorization-workspaces/Quays/asset-types/Cargo.json:3:69: /attributes/0/isAvailableForPolicys: there is no such member, Hint: did you mean [isAvailableForPolicies]
+ authorization-workspaces/Quays/asset-types/Cargo.json:3:100: /actoins: there is no such member, Hint: did you mean [actions]`,
+		},
+		"application":        {quays + "applications/harbour-app.json", `{"applicationId":"harbour-app","displayname":"H","displayName":"H"}`, ":1:32: /displayname: there is no such member, Hint: did you mean [displayName]"},
+		"mapper set":         {setFile, `{"apiMappersSetId":"harbour-app","apiMappers":[{"mapperId":"m","restMethod":["GET"]}]}`, ":1:64: /apiMappers/0/restMethod: there is no such member, Hint: did you mean [restMethods]"},
+		"request attributes": {quays + "request-attributes.json", `[{"id":"channel","displayName":"C","mapping":[]}]`, ":1:36: /0/mapping: there is no such member, Hint: did you mean [mappings]"},
+		"workspace":          {quays + "workspace.json", `{"name":"Quays","descripton":"x"}`, ":1:17: /descripton: there is no such member, Hint: did you mean [description]"},
+		"identity template":  {crewWs + "identity-templates/Crew.json", `{"templateId":"Crew","attribute":[]}`, ":1:22: /attribute: there is no such member, Hint: did you mean [attributes]"},
+		"identity sources":   {crewWs + "identity-sources/Crew.json", `{"sources":[{"sourceId":"roster","displayName":"R","sourceType":"EXTERNAL_INPUT","sourceMetadata":{"any":1}}]}`, ":1:82: /sources/0/sourceMetadata: there is no such member, Hint: did you mean [sourceMetaData]"},
+		"identity mappers":   {crewWs + "mapper-sets/set.json", `{"mapperSetId":"Crew_MapperSet","displayName":"C","linkedSource":[]}`, ":1:51: /linkedSource: there is no such member, Hint: did you mean [linkedSources]"},
+		"matcher":            {crewWs + "matcher.json", `{"templateMatcher":"t","matcherValues":"crew"}`, ":1:24: /matcherValues: there is no such member, Hint: did you mean [matcherValue]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t).bare()
+			out := w.apply(backup().with(files{tt.path: tt.text}), manage.ApplyOptions{})
+			var own []string
+			for line := range strings.Lines(texts(out.Errors)) {
+				if strings.HasPrefix(line, " "+tt.path+":") {
+					own = append(own, strings.TrimSuffix(line, "\n"))
+				}
+			}
+			want := tt.want
+			if strings.HasPrefix(want, ":") {
+				want = " " + tt.path + want
+			}
+			if diff := cmp.Diff(want, strings.Join(own, "\n")); diff != "" || !out.Refused || w.revision() != 1 {
+				t.Errorf("errors (-want +got), revision %d:\n%s", w.revision(), diff)
+			}
+			if out := w.apply(backup().with(files{tt.path: tt.text}), manage.ApplyOptions{IgnoreUnknown: true}); strings.Contains(texts(out.Errors), "no such member") {
+				t.Errorf("not passed over:\n%s", texts(out.Errors))
+			}
+		})
+	}
+}
+
+// A scope as a call answers it is a scope as a file has it, and with errors skipped a misspelt file is left out whole: what needs it
+// says so.
+func TestApplyReadOnlyMembers(t *testing.T) {
+	w := newWorld(t).bare()
+	answered := `[{"clientId":"H4QTR8W2ZC6M1XKD9PVB","name":"portal","applicationIds":["harbour-app"],"incomplete":true,"createdAt":"2026-01-01T00:00:00Z","updatedAt":"2026-01-01T00:00:00Z","revision":7,"environmentId":"x"}]`
+	if out := w.apply(backup().with(files{"environment/scopes.json": answered}), manage.ApplyOptions{}); len(out.Errors) > 0 {
+		t.Errorf("refused:\n%s", texts(out.Errors))
+	}
+	w = newWorld(t).bare()
+	out := w.apply(backup().with(files{quays + "asset-types/0001.json": `{"templateId":"Cargo","displayName":"Cargo","source":"REQUEST","attribute":[]}`, quays + "asset-types/Cargo.json": "-"}), manage.ApplyOptions{SkipErrors: true})
+	if got := texts(out.Errors); !strings.Contains(got, "applications/harbour-app.json: needs asset-type [Cargo], but authorization-workspaces/Quays/asset-types/0001.json has errors") || out.Refused {
+		t.Errorf("errors:\n%s", got)
+	}
+	w.view(func(tx *store.Tx) {
+		if types := all(t, tx.AssetTemplates); len(types) != 0 {
+			t.Errorf("stored %+v", types)
+		}
+	})
+}
+
+// MG-42, policy-model.md 3.5: a calculated attribute that can never have a value is stored as it is, with a warning that says
+// where and why.
+func TestApplyNeverCalculated(t *testing.T) {
+	const types = quays + "asset-types/Cargo.json"
+	w := newWorld(t).bare()
+	out := w.apply(files{
+		types: `{"templateId":"Cargo","displayName":"Cargo","source":"REQUEST","attributes":[
+  {"attributeId":"loop","displayName":"Loop","type":"STRING","isAvailableForPolicies":true,"isCalculated":true,"calculationFunction":"UPPER(loop)"},
+  {"attributeId":"class","displayName":"Class","type":"STRING","isAvailableForPolicies":true},
+  {"attributeId":"most","displayName":"Most","type":"NUMERIC","isAvailableForPolicies":true,"isCalculated":true,"calculationFunction":"MAX(class)"},
+  {"attributeId":"has","displayName":"Has","type":"STRING","isAvailableForPolicies":true,"isCalculated":true,"calculationFunction":"HASVALUE(class)"}],"actions":[]}`,
+		crewWs + "identity-templates/Crew.json": `{"templateId":"Crew","attributes":[
+  {"attributeId":"none","displayName":"None","type":"STRING","isCalculated":true},
+  {"attributeId":"uid","displayName":"User ID","type":"STRING"}]}`,
+	}, manage.ApplyOptions{})
+	if len(out.Errors) > 0 {
+		t.Fatal(texts(out.Errors))
+	}
+	var got []string
+	for _, item := range out.Items {
+		for _, warning := range item.Warnings {
+			got = append(got, warning.Code+" "+item.File+":"+warning.Text())
+		}
+	}
+	want := []string{
+		"MW-01 " + crewWs + `identity-templates/Crew.json:2:3: /attributes/0/calculationFunction: attribute "none" can never have a value: there is no calculationFunction`,
+		"MW-01 " + types + `:2:112: /attributes/0/calculationFunction: attribute "loop" can never have a value: calculationFunction, character 7: attribute "loop" is calculated itself`,
+		"MW-01 " + types + `:4:113: /attributes/2/calculationFunction: attribute "most" can never have a value: calculationFunction, character 5: MAX takes a NUMERIC attribute, "class" is STRING`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
