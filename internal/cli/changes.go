@@ -174,7 +174,7 @@ func (c *watchCommand) tell(s Streams, e *serverEvent) error {
 }
 
 func (c *watchCommand) show(out io.Writer, e *serverEvent) error {
-	text := ""
+	var text string
 	switch e.Event {
 	case "change":
 		return c.printChange(out, jsontext.NewDecoder(bytes.NewReader(e.Data)), e.Cursor)

@@ -59,25 +59,10 @@ func (o *operation) checkMembers(target, file string, text []byte) error {
 	if err != nil || !ok {
 		return err
 	}
-	var document yaml.Node
-	if jsontext.Value(text).IsValid() {
-		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" ")) // which YAML does not take
+	root := o.documentOf(text)
+	if root == nil {
+		return nil // the server says what is wrong
 	}
-	if yaml.Unmarshal(text, &document) != nil || len(document.Content) == 0 {
-		// JSON with escapes that YAML does not have: where a member stands is not known then
-		var plain any
-		if json.Unmarshal(o.body, &plain) != nil || len(document.Content) > 0 {
-			return nil // the server says what is wrong
-		}
-		again, err := json.Marshal(plain)
-		if err != nil || yaml.Unmarshal(again, &document) != nil || len(document.Content) == 0 {
-			return nil
-		}
-		for n := range nodes(&document) {
-			n.Line = 0
-		}
-	}
-	root := document.Content[0]
 	if inner := memberNode(root, "data"); inner != nil && len(root.Content) == 2 {
 		root = inner
 	}
@@ -93,6 +78,30 @@ func (o *operation) checkMembers(target, file string, text []byte) error {
 		return fmt.Errorf("%s", strings.Join(found, "\n"))
 	}
 	return nil
+}
+
+// documentOf is a file with its lines, or without them where it is JSON with escapes that YAML does not have; nil when it cannot be
+// read.
+func (o *operation) documentOf(text []byte) *yaml.Node {
+	var document yaml.Node
+	if jsontext.Value(text).IsValid() {
+		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" ")) // which YAML does not take
+	}
+	if yaml.Unmarshal(text, &document) == nil && len(document.Content) > 0 {
+		return document.Content[0]
+	}
+	var plain any
+	if json.Unmarshal(o.body, &plain) != nil {
+		return nil
+	}
+	again, err := json.Marshal(plain)
+	if err != nil || yaml.Unmarshal(again, &document) != nil || len(document.Content) == 0 {
+		return nil
+	}
+	for n := range nodes(&document) {
+		n.Line = 0
+	}
+	return document.Content[0]
 }
 
 // nodes are a node and all below it.
