@@ -122,7 +122,8 @@ func (c *Call) explainPairs(ctx context.Context, req *ExplainRequest, b *binding
 	if pairsOf(b.snapshot, req.Resources) > maxExplained {
 		return "", model.Invalidf("listOfResources: more than %d pairs of an asset and an action", maxExplained)
 	}
-	reached := b.residual.Types()
+	reached, told := b.residual.Types(), told
+	told.Texts = map[string]string{}
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		asset := r.asset(b.snapshot)

@@ -11,7 +11,29 @@ import (
 
 // Bounds limit what an Account keeps: combinations of a pair, policies of a combination, conditions of a policy, values of one
 // side of a line, bytes of a value.
-type Bounds struct{ Combinations, Policies, Conditions, Values, Bytes int }
+type Bounds struct {
+	Combinations, Policies, Conditions, Values, Bytes int
+	// Texts has the long texts that were kept already, so that equal ones, in whichever line of whichever pair, are kept once.
+	// It is written to; nil = each is kept by itself.
+	Texts map[string]string
+}
+
+// longText is from how many bytes on it pays to keep a text once.
+const longText = 64
+
+// keep gives the text that is kept for one; whole tells that nothing but it is in its memory.
+func (b *Bounds) keep(text string, whole bool) string {
+	if kept, ok := b.Texts[text]; ok {
+		return kept
+	}
+	if !whole {
+		text = strings.Clone(text)
+	}
+	if b.Texts != nil && len(text) >= longText {
+		b.Texts[text] = text
+	}
+	return text
+}
 
 // Account is what a person wants to hear about one pair: of an allowed pair the policies that grant it, else the Restrict
 // policies that take it away and the Allow policies that come nearest to granting it. Alternatives are cut down to the one
@@ -182,13 +204,14 @@ func firstValues(values []string, most Bounds) (first []string, more int) {
 	more = max(0, len(values)-most.Values)
 	first = slices.Clone(values[:len(values)-more])
 	for i, v := range first {
-		if len(v) > most.Bytes {
-			end := most.Bytes
+		end := len(v)
+		if end > most.Bytes {
+			end = most.Bytes
 			for end > 0 && !utf8.RuneStart(v[end]) {
 				end--
 			}
-			first[i] = strings.Clone(v[:end])
 		}
+		first[i] = most.keep(v[:end], end == len(v))
 	}
 	return first, more
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -114,6 +115,51 @@ func TestPermitOfManyPairs(t *testing.T) {
 	check(t, err)
 	if held := (after.HeapAlloc - min(before.HeapAlloc, after.HeapAlloc)) >> 20; !answer.Permitted() || len(answer.Pairs) != 10_000 || held > 40 {
 		t.Errorf("%d pairs, %d MiB", len(answer.Pairs), held)
+	}
+}
+
+// TestExplainOfManyPairs: PM V4: a long value that lines of very many pairs compare is kept once.
+func TestExplainOfManyPairs(t *testing.T) {
+	h := toldHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		for i := range 20 {
+			group := model.Block{ID: model.BlockID(fmt.Sprintf("g-%02d", i)), Kind: model.KindDynamicGroup, WorkspaceID: "i0", Template: "Staff", Name: "shift"}
+			group.Branches = append(group.Branches, model.Branch{Rules: []model.Rule{rule(model.SideIdentity, "shift", model.OpEqual, "never")}})
+			p := harbourPolicies()[6]
+			p.ID, p.Name, p.DynamicGroups, p.Rulesets[0].ActionIDs = model.PolicyID(fmt.Sprintf("shift-%02d", i)), "shift", []model.BlockID{group.ID}, []model.ActionID{"Read"}
+			if err := put(tx.Blocks, group); err != nil {
+				return err
+			}
+			if err := put(tx.Policies, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	values := make([]string, 20)
+	for i := range values {
+		values[i] = fmt.Sprintf("%d %s", i, strings.Repeat("v", 3000))
+	}
+	text, err := json.Marshal(values)
+	check(t, err)
+	pair := `{"path":"c","action":"Read"}`
+	body := `{` + mreyes + `,"entityAttributes":{"shift":` + string(text) + `},"listOfResources":{"resourceType":"CustomerColumns","resources":[` + strings.Repeat(pair+",", 999) + pair + `]}}`
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f, err := parseBody([]byte(body))
+	check(t, err)
+	req, err := readExplain(f, nil)
+	check(t, err)
+	call := h.service.Begin(decide.Incoming{Credentials: decide.Credentials{ClientID: client, Secret: h.secret}})
+	check(t, call.AuthenticateHeaders(t.Context()))
+	answer, err := call.Explain(t.Context(), *req)
+	check(t, err)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	held := (after.HeapAlloc - min(before.HeapAlloc, after.HeapAlloc)) >> 20
+	if last := answer.Pairs[999].Told[0]; len(answer.Pairs) != 1000 || len(last.Policies) != 10 || len(last.Policies[9].Groups[0].Branches[0].Failed.Left) != 20 || held > 60 {
+		t.Errorf("%d pairs, %+v, %d MiB", len(answer.Pairs), last, held)
 	}
 }
 
