@@ -46,6 +46,9 @@ type Directory struct {
 	follow  sync.Mutex    // held by whoever follows the store
 	cursor  store.Sequence
 	states  uint64 // how many were made
+
+	looks  sync.Mutex
+	queued chan struct{} // the look that waits to begin, closed at its end; nil = none waits
 }
 
 // contact is the last contact with the store.
@@ -208,17 +211,32 @@ func notReached(revision model.Revision, err error) error {
 	}
 }
 
-// look catches up with the store, waiting for it at most for the given time. What takes longer goes on by itself.
+// look catches up with the store, waiting for it at most for the given time. What takes longer goes on by itself. All who
+// come before a look begins share it: calls that are not authenticated yet look, too, and must not stand in line behind a store
+// that hangs.
 func (d *Directory) look(wait time.Duration) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = d.CatchUp(context.Background()) // logged
-	}()
+	d.looks.Lock()
+	next := d.queued
+	if next == nil {
+		next = make(chan struct{})
+		d.queued = next
+		go d.lookNow(next)
+	}
+	d.looks.Unlock()
 	select {
-	case <-done:
+	case <-next:
 	case <-time.After(wait):
 	}
+}
+
+func (d *Directory) lookNow(done chan struct{}) {
+	defer close(done)
+	d.follow.Lock()
+	defer d.follow.Unlock()
+	d.looks.Lock()
+	d.queued = nil // what is committed from here on may not be seen: who comes now needs another one
+	d.looks.Unlock()
+	_ = d.catchUp(context.Background()) // logged
 }
 
 // Nudge makes Run look at the store now.

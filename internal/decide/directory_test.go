@@ -465,6 +465,46 @@ func TestHangingStore(t *testing.T) {
 	}
 }
 
+// slow is a store that answers when it is let, and counts how often it is asked for commits.
+type slow struct {
+	Source
+	asked atomic.Int64
+	let   chan struct{}
+}
+
+func (s *slow) Feed(ctx context.Context, after store.Sequence, limit int) ([]store.Commit, error) {
+	s.asked.Add(1)
+	<-s.let
+	return s.Source.Feed(ctx, after, limit)
+}
+
+// F7: however many callers ask for a revision while the store hangs, one look at it is made and one more waits; who asks after a
+// commit sees it.
+func TestLooksAreShared(t *testing.T) {
+	db := open(t)
+	s := &slow{Source: db, let: make(chan struct{})}
+	d := directory(t, s)
+	for range 100 {
+		d.look(0)
+	}
+	for s.asked.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 100 {
+		d.look(0)
+	}
+	update(t, db, "", func(tx *store.Tx) error {
+		_, err := tx.Environments.Put(model.Environment{ID: env(1), Enabled: true})
+		return err
+	})
+	update(t, db, env(1), fill)
+	close(s.let)
+	d.look(time.Hour)
+	if asked := s.asked.Load(); d.Snapshot(env(1)) == nil || asked > 6 {
+		t.Errorf("asked %d times, snapshot %v", asked, d.Snapshot(env(1)))
+	}
+}
+
 // F7: Run follows without being asked, and readers see one revision while it does.
 func TestRun(t *testing.T) {
 	db := open(t)

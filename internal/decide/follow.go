@@ -43,6 +43,11 @@ func (d *Directory) Run(ctx context.Context) {
 func (d *Directory) CatchUp(ctx context.Context) error {
 	d.follow.Lock()
 	defer d.follow.Unlock()
+	return d.catchUp(ctx)
+}
+
+// catchUp is CatchUp of who follows the store.
+func (d *Directory) catchUp(ctx context.Context) error {
 	before := d.contact.Load()
 	var err error
 	if before.at.IsZero() {
