@@ -53,7 +53,7 @@ func readExplain(f fields, errs model.Errors) (*decide.ExplainRequest, error) {
 	if text := c.text("at"); text != "" {
 		at, err := time.Parse(time.RFC3339, text)
 		_, seconds := at.Zone()
-		if err != nil || at.IsZero() || (time.Duration(seconds)*time.Second).Abs() > maxOffset {
+		if err != nil || at.IsZero() || at.UTC().Year() < 1 || at.UTC().Year() > 9999 || (time.Duration(seconds)*time.Second).Abs() > maxOffset {
 			c.fail("at", "must be a time like 2026-07-06T09:30:00+02:00")
 		}
 		req.At = at

@@ -409,6 +409,7 @@ func TestExplainRefusals(t *testing.T) {
 			"a time":              {`{` + mreyes + `,"at":"2026-07-06T09:30:00+02:00"}`, nil, 403, "at: only with a management token"},
 			"no time":             {`{` + mreyes + `,"at":"noon"}`, nil, 400, "at: must be a time like 2026-07-06T09:30:00+02:00"},
 			"a far zone":          {`{` + mreyes + `,"at":"2026-07-06T09:30:00+14:01"}`, nil, 400, "at: must be a time like 2026-07-06T09:30:00+02:00"},
+			"a year too far":      {`{` + mreyes + `,"at":"9999-12-31T23:59:59-14:00"}`, nil, 400, "at: must be a time like 2026-07-06T09:30:00+02:00"},
 			"both questions":      {`{` + mreyes + `,"assetList":[],"listOfResources":[` + loans + `]}`, nil, 400, "assetList: not together with listOfResources"},
 			"nothing asked":       {`{` + mreyes + `,"listOfResources":[]}`, nil, 400, "listOfResources: required, and not empty"},
 			"an address":          {`{` + mreyes + `,"remoteIp":"here"}`, nil, 400, "remoteIp: must be an IP address without port or zone"},
