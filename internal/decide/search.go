@@ -52,7 +52,7 @@ func (c *Call) SearchSubjects(ctx context.Context, s *Search) (*Found, error) {
 		if err != nil {
 			return err
 		}
-		merge, spoken := identity.Describe(t, s.Primary)
+		merge, said := identity.Describe(t, s.Primary)
 		page := &engine.Page{After: after, Limit: s.Limit, Scan: s.Scan}
 		if s.Time > 0 {
 			late, cancel := context.WithTimeout(ctx, s.Time)
@@ -62,8 +62,8 @@ func (c *Call) SearchSubjects(ctx context.Context, s *Search) (*Found, error) {
 		users, err := snapshot.Users(engine.UserQuestion{
 			Question: c.question(ctx, &s.Situation), Asset: asset, Actions: []string{s.Action},
 			Templates: []model.TemplateID{t.ID}, Page: page,
-			Describe:  func(_ model.TemplateID, i model.Identity) model.Identity { return merge(i) },
-			Described: map[model.TemplateID][]model.AttributeID{t.ID: spoken},
+			Said:     map[model.TemplateID]model.Attributes{t.ID: said},
+			Describe: func(_ model.TemplateID, i model.Identity) model.Identity { return merge(i) },
 		})
 		if err != nil {
 			return err

@@ -86,11 +86,11 @@ func (a *UsersAnswer) find(ctx context.Context, circumstances engine.Question, r
 	question := engine.UserQuestion{
 		Question: circumstances, Asset: a.asset, Actions: req.Actions,
 		Templates: slices.Clip(req.Templates), Inactive: req.Inactive, Policies: req.Policies,
-		Described: map[model.TemplateID][]model.AttributeID{},
+		Said: map[model.TemplateID]model.Attributes{},
 	}
 	describe := map[model.TemplateID]func(model.Identity) model.Identity{}
 	for _, t := range a.snapshot.IdentityTemplates() {
-		describe[t.ID], question.Described[t.ID] = identity.Describe(t, req.Primary)
+		describe[t.ID], question.Said[t.ID] = identity.Describe(t, req.Primary)
 	}
 	question.Describe = func(t model.TemplateID, i model.Identity) model.Identity { return describe[t](i) }
 	a.Users, err = a.snapshot.Users(question)

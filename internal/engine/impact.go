@@ -306,7 +306,7 @@ func (c *comparison) records(id model.TemplateID, before, after *identityType) e
 // touched yields, for every changed policy of a side, the identities that may be in its groups with its types. Lines
 // that compare two attributes of an identity are passed over, so that some may not be: they are judged afterwards.
 func (c *comparison) touched(side int, id model.TemplateID, t *identityType, yield func(*index.Set, uint64)) {
-	known := map[*block]*index.Set{}
+	search := newUserSearch(&UserQuestion{Question: c.asking}, t)
 	for _, p := range c.changed[side] {
 		var mask uint64
 		for _, at := range p.assetTypes() {
@@ -319,12 +319,7 @@ func (c *comparison) touched(side int, id model.TemplateID, t *identityType, yie
 			if g.src.Template != id {
 				continue
 			}
-			found, ok := known[g]
-			if !ok {
-				found = t.members(g, &c.asking, nil).possible
-				known[g] = found
-			}
-			yield(found, mask)
+			yield(search.members(g, nil).possible, mask)
 		}
 	}
 }

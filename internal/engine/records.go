@@ -26,7 +26,7 @@ type assetType struct {
 }
 
 // identityType is an identity template with the index of its directory. Columns are uid, the declared attributes
-// (values of rows pooled) and, last, a mark on inactive identities. The blob of a row holds its rows, if it has any.
+// (values of rows pooled) and, last, the marks on inactive identities and on those with rows. The blob of a row holds its rows, if it has any.
 type identityType struct {
 	def        model.IdentityTemplate
 	columns    map[model.AttributeID]int
@@ -135,10 +135,11 @@ func newAssetType(def model.AssetTemplate) *assetType {
 const (
 	displayName  = "\x00name"
 	inactiveMark = "\x00inactive"
+	rowsMark     = "\x00rows"
 )
 
-// isInactive is the value of the inactive mark.
-const isInactive = "1"
+// isMarked is the value of a mark on an identity.
+const isMarked = "1"
 
 func (t *assetType) nameColumn() int { return len(t.table.Columns()) - 1 }
 
@@ -276,14 +277,24 @@ func newIdentityType(def model.IdentityTemplate) *identityType {
 		t.columns[a.ID] = len(columns)
 		columns = append(columns, column(a.ID, a.Type))
 	}
-	t.table = index.New(append(columns, index.Column{Name: inactiveMark}))
+	t.table = index.New(append(columns, index.Column{Name: rowsMark}, index.Column{Name: inactiveMark}))
 	return t
+}
+
+// markColumns are the columns of the marks on identities with rows and on inactive ones.
+func (t *identityType) markColumns() (rows, inactive int) {
+	n := len(t.table.Columns())
+	return n - 2, n - 1
+}
+
+// marked finds the identities with a mark.
+func marked(column int) []index.Predicate {
+	return []index.Predicate{{Column: column, Op: index.Equal, Operands: []string{isMarked}}}
 }
 
 // row makes the index row of an identity.
 func (t *identityType) row(i *model.Identity, scratch *index.Row) error {
-	n := len(t.table.Columns())
-	blank(scratch, n)
+	blank(scratch, len(t.table.Columns()))
 	for id, vs := range i.Pooled() {
 		if c := t.columns[id]; c > 0 {
 			scratch.Values[c] = model.Distinct(vs)
@@ -291,8 +302,12 @@ func (t *identityType) row(i *model.Identity, scratch *index.Row) error {
 	}
 	scratch.Values[0] = []string{i.EntityID}
 	t.calculated.fill(scratch.Values, t.columns)
+	rows, inactive := t.markColumns()
+	if len(i.Rows) > 0 {
+		scratch.Values[rows] = []string{isMarked}
+	}
 	if i.Inactive {
-		scratch.Values[n-1] = []string{isInactive}
+		scratch.Values[inactive] = []string{isMarked}
 	}
 	scratch.Blob = t.appendRows(scratch.Blob, i.Rows)
 	return nil
@@ -374,7 +389,8 @@ func (t *identityType) identity(r index.Record) model.Identity {
 			i.Attributes[id] = all[start:len(all):len(all)]
 		}
 	}
-	i.Inactive = len(r.Values(nil, len(t.table.Columns())-1)) > 0
+	_, inactive := t.markColumns()
+	i.Inactive = r.Has(inactive)
 	return i
 }
 

@@ -55,13 +55,12 @@ func (m *maker) describe(q *engine.UserQuestion) {
 		return
 	}
 	said := map[model.TemplateID]model.Attributes{}
-	q.Described = map[model.TemplateID][]model.AttributeID{}
+	q.Said = said
 	for _, t := range m.identityTypes() {
 		said[t] = model.Attributes{}
 		for _, a := range m.w.identityTemplates[t].Attributes[1:] {
 			if m.chance(40) {
 				said[t][a.ID] = m.attributeValues(a.Type)
-				q.Described[t] = append(q.Described[t], a.ID)
 			}
 		}
 	}

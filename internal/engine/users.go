@@ -21,11 +21,12 @@ type UserQuestion struct {
 	Inactive bool
 	// Policies keeps which policies grant each action.
 	Policies bool
-	// Describe makes the identity that is judged of a stored one; nil = as it is stored. It may change the attributes
-	// in Described, no others, and nothing else.
-	Describe  func(model.TemplateID, model.Identity) model.Identity
-	Described map[model.TemplateID][]model.AttributeID
-	Page      *Page // nil = everybody
+	// Said are values that take the place of what is stored, the same for everybody of a template. Describe makes the
+	// identity that is judged of a stored one by putting them in, outside its rows, and changes nothing else; nil = there
+	// are none.
+	Said     map[model.TemplateID]model.Attributes
+	Describe func(model.TemplateID, model.Identity) model.Identity
+	Page     *Page // nil = everybody
 }
 
 // Page narrows a UserQuestion to a part of one template's identities, in the order of the directory.
@@ -52,41 +53,52 @@ func (p *Page) over(judged int) bool {
 
 // Users is the answer to a UserQuestion. It holds ordinals and small numbers; entries are made while they are iterated.
 type Users struct {
-	q       *UserQuestion
-	entries []userEntry
-	access  Access // holds the action sets
-	until   time.Time
-	turns   bool // at until
-	more    bool
-	last    string
+	q      *UserQuestion
+	runs   []userRun
+	access Access // holds the action sets
+	until  time.Time
+	turns  bool // at until
+	more   bool
+	last   string
 }
 
-type userEntry struct {
-	of      *identityType
-	ordinal index.Ordinal
-	actions uint32
+// userRun is the part of an answer that is of one template.
+type userRun struct {
+	of       *identityType
+	ordinals []index.Ordinal
+	sets     []uint32 // of actions
 }
 
 // User is one identity of an answer. Actions indexes Users.ActionSets.
 type User struct {
 	Actions int
 	q       *UserQuestion
-	entry   userEntry
+	of      *identityType
+	ordinal index.Ordinal
 }
 
 // Template is the identity's template.
-func (u *User) Template() model.TemplateID { return u.entry.of.def.ID }
+func (u *User) Template() model.TemplateID { return u.of.def.ID }
 
 // EntityID is the identity's id.
-func (u *User) EntityID() string { return u.entry.entityID() }
+func (u *User) EntityID() string { return u.of.entityID(u.ordinal) }
 
 // Identity decodes the identity as it was judged.
-func (u *User) Identity() model.Identity { return u.q.described(u.entry) }
+func (u *User) Identity() model.Identity { return u.q.described(u.of, u.ordinal) }
 
-func (e userEntry) entityID() string { return e.of.table.Record(e.ordinal).Values(nil, 0)[0] }
+func (t *identityType) entityID(o index.Ordinal) string {
+	var space [1]string
+	return t.table.Record(o).Values(space[:0], 0)[0]
+}
 
 // Len is the number of identities.
-func (u *Users) Len() int { return len(u.entries) }
+func (u *Users) Len() int {
+	n := 0
+	for i := range u.runs {
+		n += len(u.runs[i].ordinals)
+	}
+	return n
+}
 
 // More reports whether something may follow the page: last is the entity id of the last identity that was judged and
 // belongs to it, that of Page.After when there was none.
@@ -98,21 +110,24 @@ func (u *Users) ActionSets() []ActionSet { return u.access.sets }
 // Entries yields the identities by template id, then in the order of the directory.
 func (u *Users) Entries() iter.Seq[User] {
 	return func(yield func(User) bool) {
-		for _, e := range u.entries {
-			if !yield(User{Actions: int(e.actions), q: u.q, entry: e}) {
-				return
+		for i := range u.runs {
+			r := &u.runs[i]
+			for n, o := range r.ordinals {
+				if !yield(User{Actions: int(r.sets[n]), q: u.q, of: r.of, ordinal: o}) {
+					return
+				}
 			}
 		}
 	}
 }
 
-func (q *UserQuestion) described(e userEntry) model.Identity {
-	i := e.of.identity(e.of.table.Record(e.ordinal))
+func (q *UserQuestion) described(t *identityType, o index.Ordinal) model.Identity {
+	i := t.identity(t.table.Record(o))
 	if q.Inactive {
 		i.Inactive = false
 	}
 	if q.Describe != nil {
-		i = q.Describe(e.of.def.ID, i)
+		i = q.Describe(t.def.ID, i)
 	}
 	return i
 }
@@ -140,12 +155,13 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 		if q.Templates != nil && !slices.Contains(q.Templates, id) {
 			continue
 		}
-		search := userSearch{q: &q, collector: c, about: about, of: s.identities[id], known: map[*block]bounds{}}
+		search := newUserSearch(&q, s.identities[id])
+		search.collector, search.about = c, about
 		found := search.find(policies)
 		if q.stopped() {
 			return nil, ErrStopped // what was found is not all
 		}
-		if err := out.add(&search, found); err != nil {
+		if err := out.add(search, found); err != nil {
 			return nil, err
 		}
 	}
@@ -155,51 +171,58 @@ func (s *Snapshot) Users(q UserQuestion) (*Users, error) {
 // add adds those of one template who may use the asset, as many as the page has.
 func (u *Users) add(search *userSearch, found userGrants) error {
 	known, open := found.known.Ordinals(), found.open.Ordinals()
-	actions := search.collector.assign(known, found.labels, found.sets)
+	sets := search.collector.assign(known, found.labels, found.sets)
 	page := search.q.Page
+	if page == nil && len(open) == 0 {
+		u.runs = append(u.runs, userRun{search.of, known, sets})
+		return nil
+	}
 	if page != nil {
 		u.last = page.After
 		if o, ok := search.of.table.Find(page.After); ok {
 			open = open[index.Seek(open, 0, o+1):]
 			from := index.Seek(known, 0, o+1)
-			known, actions = known[from:], actions[from:]
+			known, sets = known[from:], sets[from:]
 		}
 	}
+	run := userRun{of: search.of}
+	defer func() { u.runs = append(u.runs, run) }()
 	for judged := 0; len(known)+len(open) > 0; {
-		e := userEntry{of: search.of}
+		var o index.Ordinal
+		var set uint32
 		granted := true
 		if len(open) == 0 || len(known) > 0 && known[0] < open[0] {
-			e.ordinal, e.actions = known[0], actions[0]
-			known, actions = known[1:], actions[1:]
+			o, set = known[0], sets[0]
+			known, sets = known[1:], sets[1:]
 		} else {
 			if page.over(judged) {
 				u.more = true
 				return nil
 			}
 			judged++
-			e.ordinal, open = open[0], open[1:]
+			o, open = open[0], open[1:]
 			var err error
-			if granted, err = search.judge(&e); err != nil {
+			if set, granted, err = search.judge(o); err != nil {
 				return err
 			}
 		}
-		if granted && page != nil && len(u.entries) == page.Limit {
+		if granted && page != nil && len(run.ordinals) == page.Limit {
 			u.more = true
 			return nil
 		}
 		if granted {
-			u.entries = append(u.entries, e)
+			run.ordinals, run.sets = append(run.ordinals, o), append(run.sets, set)
 		}
 		if page != nil {
-			u.last = e.entityID()
+			u.last = search.of.entityID(o)
 		}
 	}
 	return nil
 }
 
-// judge binds one identity as if it asked, and notes what it may do.
-func (u *userSearch) judge(e *userEntry) (granted bool, err error) {
-	i := u.q.described(*e)
+// judge binds one identity as if it asked, and gives what it may do.
+func (u *userSearch) judge(o index.Ordinal) (set uint32, granted bool, err error) {
+	i := u.q.described(u.of, o)
 	question := u.q.Question
 	question.Identities = []Identity{{Template: u.of.def.ID, EntityID: i.EntityID, Inactive: i.Inactive, Attributes: i.Attributes, Rows: i.Rows}}
 	c := u.collector
@@ -209,14 +232,14 @@ func (u *userSearch) judge(e *userEntry) (granted bool, err error) {
 	}
 	r, err := c.residual.snapshot.bindWithin(&question, c.residual.reachable, c.residual.part)
 	if err != nil {
-		return false, err
+		return 0, false, err
 	}
 	labels := r.labels(c, u.about.judge)
 	if u.q.stopped() {
-		return false, ErrStopped // labels may have ended early
+		return 0, false, ErrStopped // labels may have ended early
 	}
-	if len(labels) > 0 {
-		e.actions = uint32(c.intern(labels))
+	if len(labels) == 0 {
+		return 0, false, nil
 	}
-	return len(labels) > 0, nil
+	return uint32(c.intern(labels)), true, nil
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"maps"
 	"slices"
 
@@ -16,7 +17,15 @@ func exactly(s *index.Set) bounds { return bounds{s, s} }
 
 func (b bounds) exact() bool { return b.certain == b.possible }
 
+// unite joins what is in list, and may change that.
 func unite(list []bounds) bounds {
+	list = slices.DeleteFunc(list, func(b bounds) bool { return b.possible.Len() == 0 })
+	switch len(list) {
+	case 0:
+		return bounds{}
+	case 1:
+		return list[0]
+	}
 	certain, possible := make([]*index.Set, len(list)), make([]*index.Set, len(list))
 	exact := true
 	for i, b := range list {
@@ -27,6 +36,15 @@ func unite(list []bounds) bounds {
 		return exactly(index.Union(possible...))
 	}
 	return bounds{index.Union(certain...), index.Union(possible...)}
+}
+
+// union joins sets of which many are the same one.
+func union(sets []*index.Set) *index.Set {
+	known := make(map[*index.Set]bool, len(sets))
+	for _, s := range sets {
+		known[s] = true
+	}
+	return index.Union(slices.Collect(maps.Keys(known))...)
 }
 
 func (b bounds) and(other bounds) bounds {
@@ -50,8 +68,29 @@ type userSearch struct {
 	collector *collector
 	about     matter
 	of        *identityType
-	all       *index.Set        // everybody, made when it is needed
-	known     map[*block]bounds // blocks searched so far
+	now       permutation // of a question that nobody asks: what time, address and request make of conditions
+	all       *index.Set  // everybody, made when it is needed
+	inRows    *index.Set  // those of everybody who have rows, when rows are judged one by one
+	found     map[selection]*index.Set
+	made      shared
+	// scratch
+	predicates []index.Predicate
+	key        []byte
+}
+
+// selection is what was searched: predicates, encoded, among some (nil = everybody). Policies often say the same.
+type selection struct {
+	among      *index.Set
+	predicates string
+}
+
+func newUserSearch(q *UserQuestion, of *identityType) *userSearch {
+	u := &userSearch{q: q, of: of, now: unasked(&q.Question), found: map[selection]*index.Set{}}
+	if q.CombinedMultiValue {
+		rows, _ := of.markColumns()
+		u.inRows = of.table.Select(marked(rows), nil)
+	}
+	return u
 }
 
 func (u *userSearch) everybody() *index.Set {
@@ -61,16 +100,41 @@ func (u *userSearch) everybody() *index.Set {
 	return u.all
 }
 
-// both are those in a and in b. Many rulesets are about an asset whoever asks.
-func (u *userSearch) both(a, b bounds) bounds {
-	switch {
-	case u.all == nil:
-	case a.certain == u.all:
-		return b
-	case b.certain == u.all:
-		return a
+// those are the identities, among some, for whom all predicates hold.
+func (u *userSearch) those(predicates []index.Predicate, among *index.Set) *index.Set {
+	if len(predicates) == 0 {
+		if among != nil {
+			return among
+		}
+		return u.everybody()
 	}
-	return a.and(b)
+	if among == u.all {
+		among = nil
+	}
+	u.key = u.key[:0]
+	for i := range predicates {
+		u.key = appendPredicate(u.key, &predicates[i])
+	}
+	found, ok := u.found[selection{among, string(u.key)}]
+	if !ok {
+		found = u.of.table.Select(predicates, among)
+		u.found[selection{among, string(u.key)}] = found
+	}
+	return found
+}
+
+// appendPredicate appends a predicate so that different ones never look alike.
+func appendPredicate(b []byte, p *index.Predicate) []byte {
+	b = binary.AppendUvarint(b, uint64(p.Column))
+	b = append(b, byte(p.Op), 0)
+	if p.Negate {
+		b[len(b)-1] = 1
+	}
+	b = binary.AppendUvarint(b, uint64(len(p.Operands)))
+	for _, text := range p.Operands {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return b
 }
 
 // userGrants tell who may do what: sets[i] are those of known who have labels[i]. Those of open must be judged one by one.
@@ -80,46 +144,64 @@ type userGrants struct {
 	known, open *index.Set
 }
 
-// find looks at all policies on the type of the asset.
+// covers are the sets that policies cover, each once.
+type covers map[bounds]bool
+
+// find looks at all policies on the type of the asset. What Restrict policies say is looked for only among those to whom
+// something is allowed: their lines are often wide.
 func (u *userSearch) find(policies []*policy) userGrants {
-	allowed := map[label][]bounds{}
-	restricted := make([][]bounds, len(u.collector.actions))
-	for _, p := range policies {
-		if u.q.stopped() {
-			return userGrants{} // nobody waits for the answer
+	allowed := map[label]covers{}
+	u.each(policies, false, nil, func(l label, covered bounds) {
+		if allowed[l] == nil {
+			allowed[l] = covers{}
 		}
-		if p.src.Inactive {
+		allowed[l][covered] = true
+	})
+	granted := make(map[label]bounds, len(allowed))
+	candidates := make([]*index.Set, 0, len(allowed))
+	for l, sets := range allowed {
+		granted[l] = unite(slices.Collect(maps.Keys(sets)))
+		candidates = append(candidates, granted[l].possible)
+	}
+	among := union(candidates)
+	if among.Len() == 0 {
+		return userGrants{}
+	}
+	nobody := make([]covers, len(u.collector.actions)) // of an action: those whom it is taken from
+	for action := range nobody {
+		nobody[action] = covers{}
+		if !u.q.Inactive { // who is inactive is in no group
+			_, inactive := u.of.markColumns()
+			nobody[action][exactly(u.those(marked(inactive), among))] = true
+		}
+	}
+	u.each(policies, true, among, func(l label, covered bounds) { nobody[l.action][covered] = true })
+	return grants(granted, nobody)
+}
+
+// each yields what the active policies of one kind cover of the asset, among some, and for whom.
+func (u *userSearch) each(policies []*policy, restrict bool, among *index.Set, yield func(label, bounds)) {
+	for _, p := range policies {
+		if p.src.Inactive || p.restrict != restrict {
 			continue
 		}
-		u.policy(p, func(action int, covered bounds) {
-			l := label{action: action}
-			if u.q.Policies {
-				l.policy = p
-			}
-			if p.restrict {
-				restricted[action] = append(restricted[action], covered)
-			} else {
-				allowed[l] = append(allowed[l], covered)
-			}
-		})
+		if u.q.stopped() {
+			return // nobody waits for the answer
+		}
+		u.policy(p, among, yield)
 	}
-	return u.grants(allowed, restricted)
 }
 
 // grants takes what is restricted from what is allowed, and parts those whose grants are known from the others.
-func (u *userSearch) grants(allowed map[label][]bounds, restricted [][]bounds) userGrants {
-	nobody := make([]bounds, len(restricted)) // of an action: those whom it is taken from
-	inactive := index.Predicate{Column: len(u.of.table.Columns()) - 1, Op: index.Equal, Operands: []string{isInactive}}
-	for i, list := range restricted {
-		if !u.q.Inactive { // who is inactive is in no group
-			list = append(list, exactly(u.of.table.Select([]index.Predicate{inactive}, nil)))
-		}
-		nobody[i] = unite(list)
+func grants(allowed map[label]bounds, restricted []covers) userGrants {
+	nobody := make([]bounds, len(restricted))
+	for action, sets := range restricted {
+		nobody[action] = unite(slices.Collect(maps.Keys(sets)))
 	}
 	var out userGrants
 	var all, open []*index.Set
 	for _, l := range slices.SortedFunc(maps.Keys(allowed), compareLabels) {
-		granted := unite(allowed[l]).minus(nobody[l.action])
+		granted := allowed[l].minus(nobody[l.action])
 		if granted.possible.Len() == 0 {
 			continue
 		}
@@ -129,149 +211,213 @@ func (u *userSearch) grants(allowed map[label][]bounds, restricted [][]bounds) u
 			open = append(open, index.Subtract(granted.possible, granted.certain))
 		}
 	}
-	out.open = index.Union(open...)
-	out.known = index.Subtract(index.Union(all...), out.open)
+	out.open = union(open)
+	out.known = index.Subtract(union(all), out.open)
 	for i := range out.sets {
 		out.sets[i] = index.Subtract(out.sets[i], out.open)
 	}
 	return out
 }
 
-// policy yields, for each wanted action, who a policy covers the asset for. Rulesets come first: most of them are not about
+// policy yields what a policy covers of the asset, among some, and for whom. Rulesets come first: most of them are not about
 // the asset at all.
-func (u *userSearch) policy(p *policy, yield func(action int, covered bounds)) {
-	var who *bounds
+func (u *userSearch) policy(p *policy, among *index.Set, yield func(label, bounds)) {
+	for _, c := range p.conditions {
+		// when, from where and what the request says is the same for everybody
+		if c.src.Kind != model.KindConditionIdentity && !u.now.met(c) {
+			return
+		}
+	}
 	for i := range p.uses {
 		use := &p.uses[i]
-		if use.ruleset.src.Template != u.collector.asset.def.ID {
+		if use.ruleset.src.Template != u.collector.asset.def.ID || !use.coversAny(u.collector.actions) {
 			continue
 		}
-		what := u.what(p, use.ruleset)
+		what := u.what(p, use.ruleset, among)
 		if what.possible.Len() == 0 {
 			continue
 		}
-		if who == nil {
-			found := u.who(p)
-			who = &found
-		}
-		covered := u.both(what, *who)
+		covered := u.who(p, what)
 		if covered.possible.Len() == 0 {
 			continue
 		}
 		for n, action := range u.collector.actions {
-			if use.covers(action.ID) {
-				yield(n, covered)
+			if !use.covers(action.ID) {
+				continue
 			}
+			l := label{action: n}
+			if u.q.Policies {
+				l.policy = p
+			}
+			yield(l, covered)
 		}
 	}
 }
 
-// who are those whom a policy applies to: in one of its groups, every condition met (E8, E9, E17).
-func (u *userSearch) who(p *policy) bounds {
-	now := unasked(&u.q.Question)
-	for _, c := range p.conditions {
-		// when, from where and what the request says is the same for everybody
-		if c.src.Kind != model.KindConditionIdentity && !now.met(c) {
-			return bounds{}
-		}
+// what are those, among some, for whom a policy's ruleset is about the asset.
+func (u *userSearch) what(p *policy, b *block, among *index.Set) bounds {
+	if u.about.whole && p.restrict {
+		return exactly(u.those(nil, among)) // aboutType
 	}
-	groups := make([]bounds, 0, len(p.groups))
+	return u.holding(b.branches, among, func(br *branch) bool {
+		return (br.template == "" || br.template == u.of.def.ID) && (!u.about.whole || len(br.rules) == 0)
+	})
+}
+
+// who are those, among some, whom a policy applies to: in one of its groups, every condition met (E8, E9, E17).
+func (u *userSearch) who(p *policy, among bounds) bounds {
+	var space [4]bounds
+	groups := space[:0]
 	for _, g := range p.groups {
-		groups = append(groups, u.holding(g))
+		groups = append(groups, u.members(g, among.possible))
 	}
 	out := unite(groups)
 	for _, c := range p.conditions {
 		if c.src.Kind == model.KindConditionIdentity {
-			out = u.both(out, u.holding(c))
+			out = out.and(u.members(c, among.possible))
 		}
 	}
-	return out
+	if among.exact() {
+		return out
+	}
+	return out.and(among)
 }
 
-// holding are those for whom a group or a condition on identities holds.
-func (u *userSearch) holding(b *block) bounds {
+// members are those, among some, for whom a group or a condition on identities holds.
+func (u *userSearch) members(b *block, among *index.Set) bounds {
 	if b.src.Template != u.of.def.ID {
 		return bounds{}
 	}
-	return u.searched(b, func() bounds { return u.of.members(b, &u.q.Question, u.uncertain) })
+	return u.holding(b.branches, among, func(*branch) bool { return true })
 }
 
-// what are those for whom a policy's ruleset is about the asset.
-func (u *userSearch) what(p *policy, b *block) bounds {
-	if u.about.whole && p.restrict {
-		return exactly(u.everybody()) // aboutType
-	}
-	return u.searched(b, func() bounds {
-		var found []bounds
-		for _, br := range b.branches {
-			if br.template != "" && br.template != u.of.def.ID {
-				continue
-			}
-			if list, exact, possible := u.turned(br); possible {
-				found = append(found, bounded(u.whom(list), exact))
-			}
+// holding are those, among some, for whom one of the branches that count holds.
+func (u *userSearch) holding(branches []*branch, among *index.Set, counts func(*branch) bool) bounds {
+	var space [4]bounds
+	found := space[:0]
+	for _, br := range branches {
+		if !counts(br) {
+			continue
 		}
-		return unite(found)
-	})
-}
-
-// whom are those for whom all predicates hold.
-func (u *userSearch) whom(predicates []index.Predicate) *index.Set {
-	if len(predicates) == 0 {
-		return u.everybody()
-	}
-	return u.of.table.Select(predicates, nil)
-}
-
-// searched searches a block once. When rows are judged one by one the pooled values of the index prove nothing.
-func (u *userSearch) searched(b *block, search func() bounds) bounds {
-	out, ok := u.known[b]
-	if !ok {
-		out = search()
-		if u.q.CombinedMultiValue {
-			out.certain = nil
+		if lines, possible := u.lines(br); possible {
+			found = append(found, u.sought(&lines, among))
 		}
-		u.known[b] = out
+	}
+	return unite(found)
+}
+
+// sought are those, among some, for whom the lines of a branch hold. Identities with rows that are judged one by one are
+// never certain: what their pooled values say is not what one row says.
+func (u *userSearch) sought(l *lines, among *index.Set) bounds {
+	found := u.those(l.predicates, among)
+	if len(l.predicates) == 0 || u.inRows.Len() == 0 {
+		if l.exact {
+			return exactly(found)
+		}
+		return bounds{possible: found}
+	}
+	out := bounds{certain: index.Subtract(found, u.inRows), possible: found}
+	if l.pooled < len(l.predicates) {
+		out.possible = index.Union(out.certain, index.Intersect(u.those(l.predicates[:l.pooled], among), u.inRows))
+	}
+	if !l.exact {
+		out.certain = nil
 	}
 	return out
 }
 
-func bounded(possible *index.Set, exact bool) bounds {
-	if exact {
-		return exactly(possible)
-	}
-	return bounds{possible: possible}
+// lines are those of a branch as predicates on identities, in memory that the next branch uses again. The first ones, pooled
+// in number, hold of the pooled values when they hold of a row.
+type lines struct {
+	predicates []index.Predicate
+	pooled     int
+	exact      bool // no line was passed over
 }
 
-// turned makes of the lines of a branch, which speak of assets, predicates on identities. exact is false when a line was
-// passed over; possible is false when one fails for the asset whoever asks.
-func (u *userSearch) turned(br *branch) (list []index.Predicate, exact, possible bool) {
-	if u.about.whole {
-		return nil, true, len(br.rules) == 0
-	}
-	asking := subject{question: &u.q.Question}
-	exact = true
+// lines reads a branch. possible is false when a line of it fails whoever asks.
+func (u *userSearch) lines(br *branch) (out lines, possible bool) {
+	out.exact, out.predicates = true, u.predicates[:0]
 	for i := range br.rules {
-		r := &br.rules[i]
-		has := r.values(u.about.asset)
-		if r.src.Ref.Side != model.SideIdentity {
-			if p, ok := asking.bind(r, nil); !ok || !p.holds(has) {
-				return nil, false, false
-			}
+		p, says := u.line(&br.rules[i])
+		switch says {
+		case never:
+			return out, false
+		case always:
+			continue
+		case unclear:
+			out.exact = false
 			continue
 		}
-		p, ok := r.operands(has, nil)
-		if !ok {
-			return nil, false, false
+		out.predicates = append(out.predicates, p.indexed(u.of.columns[p.attribute]))
+		if last := len(out.predicates) - 1; !p.op.IsNegative() && u.of.calculated[p.attribute] == nil {
+			out.predicates[last], out.predicates[out.pooled] = out.predicates[out.pooled], out.predicates[last]
+			out.pooled++
 		}
-		id := r.src.Ref.Attribute
-		if !p.turn() || u.uncertain(id, p.op.IsNegative()) || p.numeric != u.of.numeric(id) {
-			exact = false
-			continue
-		}
-		list = append(list, p.indexed(u.of.columns[id]))
 	}
-	return list, exact, true
+	u.predicates = out.predicates
+	return out, true
+}
+
+// saying is what a line says of identities: that a predicate tells for whom it holds, that it holds or fails whoever asks, or
+// nothing that the index can judge.
+type saying int
+
+const (
+	predicated saying = iota
+	always
+	never
+	unclear
+)
+
+func (u *userSearch) line(r *rule) (p predicate, says saying) {
+	left, leftGiven := u.given(r, r.src.Left)
+	p, rightGiven, ok := r.fixed, true, true
+	if r.src.RightIsRef() {
+		var right []string
+		if right, rightGiven = u.given(r, r.src.Ref); rightGiven {
+			p, ok = r.operands(right, &u.made)
+		}
+	}
+	p.done = u.q.Done
+	switch {
+	case !ok || rightGiven && leftGiven && !p.holds(left):
+		return p, never
+	case rightGiven && leftGiven:
+		return p, always
+	case rightGiven:
+		return p, predicated
+	case !leftGiven: // two attributes of the identity
+		return p, unclear
+	}
+	if p, ok = r.operands(left, &u.made); !ok {
+		return p, never
+	}
+	if p.attribute = r.src.Ref.Attribute; !p.turn() || p.numeric != u.of.numeric(p.attribute) {
+		return p, unclear
+	}
+	return p, predicated
+}
+
+// given are the values of one side of a line, when they are the same for everybody.
+func (u *userSearch) given(r *rule, ref model.Ref) (values []string, ok bool) {
+	switch ref.Side {
+	case model.SideAsset:
+		if r.calculated != nil {
+			return u.made.values(r.calculated, given(u.about.asset, r.calculated.Argument)), true
+		}
+		return given(u.about.asset, ref.Attribute), true
+	case model.SideRequest:
+		return u.q.Environment[string(ref.Attribute)], true
+	}
+	said := u.q.Said[u.of.def.ID]
+	if c := u.of.calculated[ref.Attribute]; c != nil {
+		if values, ok = said[c.Argument]; ok {
+			values = u.made.values(c, values)
+		}
+		return values, ok
+	}
+	values, ok = said[ref.Attribute]
+	return values, ok
 }
 
 // turn makes of "values op operands", where the values were taken for operands, the same predicate on the operands. It
@@ -301,73 +447,36 @@ func (p *predicate) turn() bool {
 // mostParts is how many parts of texts are looked up: one text of 50 characters has more than 1,000.
 const mostParts = 4096
 
-// appendParts appends the texts that text contains, starts with or ends with, little more than mostParts in all.
+// appendParts appends the texts that text contains, starts with or ends with, little more than mostParts in all. Characters
+// are never cut, so that every one is a text.
 func appendParts(out []string, text string, op model.Operator) []string {
-	var cuts []int // where characters begin, and the end
-	for i := range text {
-		cuts = append(cuts, i)
-	}
-	cuts = append(cuts, len(text))
+	out = slices.Grow(out, min(len(text), mostParts)+1)
 	switch op {
 	case model.OpStartsWith:
-		for _, to := range cuts {
+		for to := range text {
 			out = append(out, text[:to])
 		}
+		return append(out, text)
 	case model.OpEndsWith:
-		for _, from := range cuts {
+		for from := range text {
 			out = append(out, text[from:])
 		}
-	default:
-		for i, from := range cuts {
-			for _, to := range cuts[i:] {
-				if len(out) > mostParts {
-					return out
-				}
-				out = append(out, text[from:to])
+		return append(out, "")
+	}
+	for from := range text {
+		for to := range text[from:] {
+			if len(out) > mostParts {
+				return out
 			}
+			out = append(out, text[from:from+to])
 		}
+		out = append(out, text[from:])
 	}
-	return out
-}
-
-// uncertain reports whether a line on an attribute of identities may hold of what is judged though it does not hold of
-// what is stored: the request describes the attribute, or what it is calculated of, or rows are judged one by one and the
-// line denies or is on what is calculated of a row.
-func (u *userSearch) uncertain(id model.AttributeID, negative bool) bool {
-	if c := u.of.calculated[id]; c != nil {
-		return u.q.CombinedMultiValue || slices.Contains(u.q.Described[u.of.def.ID], c.Argument)
-	}
-	return negative && u.q.CombinedMultiValue || slices.Contains(u.q.Described[u.of.def.ID], id)
+	return append(out, "")
 }
 
 // numeric reports whether an attribute of the template holds numbers.
 func (t *identityType) numeric(id model.AttributeID) bool {
 	a, _ := t.def.Attribute(id)
 	return a.Type == model.Numeric
-}
-
-// members are the identities for which a group, or a condition on identities, holds when question's request attributes are
-// sent. Lines between two attributes of the identity and those that skip names are passed over.
-func (t *identityType) members(g *block, question *Question, skip func(id model.AttributeID, negative bool) bool) bounds {
-	asking := subject{question: question}
-	var found []bounds
-next:
-	for _, br := range g.branches {
-		var list []index.Predicate
-		exact := true
-		for i := range br.rules {
-			r := &br.rules[i]
-			if r.src.Ref.Side == model.SideIdentity || skip != nil && skip(r.src.Left.Attribute, r.src.Op.IsNegative()) {
-				exact = false
-				continue
-			}
-			p, ok := asking.bind(r, nil)
-			if !ok {
-				continue next
-			}
-			list = append(list, p.indexed(t.columns[p.attribute]))
-		}
-		found = append(found, bounded(t.table.Select(list, nil), exact))
-	}
-	return unite(found)
 }

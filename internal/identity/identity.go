@@ -268,20 +268,21 @@ func (c choice) bind(record model.Identity) Bound {
 	return b
 }
 
-// Describe merges the values of a claim into a stored identity of t, as Resolve does, and lists the attributes that the
-// claim speaks of whoever the identity is. Its EntityID and Template are not looked at.
-func Describe(t *model.IdentityTemplate, claim Claim) (merge func(model.Identity) model.Identity, spoken []model.AttributeID) {
+// Describe merges the values of a claim into a stored identity of t, as Resolve does, and gives the values that take the
+// place of stored ones whoever the identity is. The claim's EntityID and Template are not looked at.
+func Describe(t *model.IdentityTemplate, claim Claim) (merge func(model.Identity) model.Identity, said model.Attributes) {
 	c := choice{template: t, claim: claim}
+	said = model.Attributes{}
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
 		if !c.counts(a) {
 			continue
 		}
-		if _, ok := c.sent(a); ok {
-			spoken = append(spoken, a.ID)
+		if values, ok := c.sent(a); ok {
+			said[a.ID] = values
 		}
 	}
-	return func(record model.Identity) model.Identity { return c.bind(record).Identity }, spoken
+	return func(record model.Identity) model.Identity { return c.bind(record).Identity }, said
 }
 
 // counts reports whether the request may speak of an attribute (E13). Of a calculated one it never may: that is made of the

@@ -104,29 +104,30 @@ func (x *exchange) writeUsers(req *usersCall, a *decide.UsersAnswer) {
 	x.write(d, req.format, a.Signature)
 }
 
-// users writes an entry for each identity.
+// users writes an entry for each identity. What entries of one template or of one action list share is made once.
 func (s *stream) users(req *usersCall, a *decide.UsersAnswer) {
 	s.buf = append(s.buf, '[')
 	sets := a.Users.ActionSets()
 	encoded := make([][]byte, len(sets))
-	first := true
+	var template *model.IdentityTemplate
+	var entityType []byte
+	begin := `{"entityId":`
 	for u := range a.Users.Entries() {
-		if !first {
-			s.buf = append(s.buf, ',')
+		if id := u.Template(); template == nil || template.ID != id {
+			template = a.Template(id)
+			entityType = quote([]byte(`,"entityTypeId":`), string(id))
 		}
-		first = false
-		s.member(`{"entityId":`, u.EntityID())
-		s.member(`,"entityTypeId":`, string(u.Template()))
+		s.member(begin, u.EntityID())
+		begin = `,{"entityId":`
+		s.buf = append(s.buf, entityType...)
 		if req.attributes {
 			i := u.Identity()
-			s.identityAttributes(a.Template(u.Template()), &i)
+			s.identityAttributes(template, &i)
 		}
 		if encoded[u.Actions] == nil {
-			encoded[u.Actions] = req.show.appendActions(nil, sets[u.Actions])
+			encoded[u.Actions] = append(req.show.appendActions([]byte(`,"actions":`), sets[u.Actions]), '}')
 		}
-		s.buf = append(s.buf, `,"actions":`...)
 		s.buf = append(s.buf, encoded[u.Actions]...)
-		s.buf = append(s.buf, '}')
 		s.full()
 	}
 	s.buf = append(s.buf, ']')

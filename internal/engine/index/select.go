@@ -59,7 +59,7 @@ func (s *segment) find(predicates []Predicate, within *Set, span Ordinal) *Set {
 	}
 	slices.SortStableFunc(leaves, func(a, b leaf) int { return cmp.Compare(a.rank(), b.rank()) })
 	if len(leaves) > 0 {
-		if l := &leaves[0]; l.rank() < math.MaxInt-2 && l.size*listShare <= int(span) && (within == nil || l.size < within.size) {
+		if l := &leaves[0]; l.rank() < math.MaxInt-2 && l.size*listShare <= int(span) && l.fewerThan(within) {
 			return s.filter(l.candidates(span), leaves[1:], within)
 		}
 	}
@@ -67,6 +67,15 @@ func (s *segment) find(predicates []Predicate, within *Set, span Ordinal) *Set {
 		return s.filter(within.list, leaves, nil)
 	}
 	return s.combine(leaves, within, span)
+}
+
+// fewerThan reports whether it is less work to look which candidates of the leaf are in a set than to judge those of the set:
+// a step through two lists costs as much as reading some codes.
+func (l *leaf) fewerThan(set *Set) bool {
+	if set != nil && set.words == nil {
+		return l.size*4 < set.size
+	}
+	return set == nil || l.size < set.size
 }
 
 // rank orders leaves: positive ones by the ordinals they match, those that need a scan after them, then negative ones.

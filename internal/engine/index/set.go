@@ -90,10 +90,15 @@ func (s *Set) Ordinals() []Ordinal {
 
 // Mark adds bits to masks[i] for every ordinals[i] that is in the set. ordinals is ascending and holds all of the set.
 func (s *Set) Mark(masks []uint64, ordinals []Ordinal, bits uint64) {
-	if s == nil {
+	switch {
+	case s == nil:
 		return
-	}
-	if s.words != nil {
+	case s.size == len(ordinals): // it holds them all
+		for i := range ordinals {
+			masks[i] |= bits
+		}
+		return
+	case s.words != nil:
 		for i, o := range s.within(ordinals) {
 			masks[i] |= -(s.words[o>>6] >> (o & 63) & 1) & bits
 		}
