@@ -137,7 +137,9 @@ func (s *session) eachSingle(member string) error {
 func contexts(s *session) error {
 	var errs []error
 	for _, level := range []string{"none", "reasons", "policies"} {
-		errs = append(errs, s.eachSingle(`"options":{"ambit_context":"`+level+`"}`))
+		if err := s.eachSingle(`"options":{"ambit_context":"` + level + `"}`); err != nil {
+			errs = append(errs, fmt.Errorf("asked for %s:\n%w", level, err))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -425,6 +425,17 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("%s: stale for %v", s.name, stale)
 		}
 	}
+	strict := NewDirectory(DirectoryOptions{Store: source, Clock: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler)})
+	check(t, strict.CatchUp(ctx))
+	if err := strict.Ready(); err != nil {
+		t.Errorf("no staleness allowed, the store is there: %v", err)
+	}
+	source.away.Store(true)
+	now = now.Add(time.Millisecond)
+	if strict.CatchUp(ctx) == nil || strict.Ready() == nil {
+		t.Error("no staleness allowed, the store is away: ready")
+	}
+	source.away.Store(false)
 	update(t, db, env(1), func(tx *store.Tx) error { return putItems(tx, "A", item("a", "A")) })
 	source.trimmed.Store(true)
 	check(t, d.CatchUp(ctx))

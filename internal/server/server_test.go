@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -188,6 +189,27 @@ func TestHealth(t *testing.T) {
 	resp.Body.Close()
 	if resp.StatusCode != 405 {
 		t.Errorf("POST: %d", resp.StatusCode)
+	}
+}
+
+// TestClockAlarm is F9: a clock that went back more than a minute raises one alarm, though nobody asks.
+func TestClockAlarm(t *testing.T) {
+	var now atomic.Int64
+	now.Store(time.Now().UnixNano())
+	f := start(t, http.NotFound, func(o *Options) { o.Clock = func() time.Time { return time.Unix(0, now.Load()) } }, nil)
+	get(t, f.url+"/readyz") // the time is seen
+	now.Add(-int64(61 * time.Second))
+	jumps := func() bool {
+		_, text := get(t, f.url+"/metrics")
+		return strings.Contains(text, "\nambit_clock_jumps_total 1\n")
+	}
+	for deadline := time.Now().Add(time.Minute); !jumps(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no alarm in a minute")
+		}
+	}
+	if !strings.Contains(f.log.String(), "the clock went back") {
+		t.Errorf("the log: %s", f.log)
 	}
 }
 

@@ -89,16 +89,17 @@ func TestSwitches(t *testing.T) {
 		}
 	}
 	// at the revision that answers: the scope is on in what the directory has, and off in what the caller wants to see
-	w.changeScope(func(s *model.Scope) { s.AuthZEN = model.AuthZENSettings{} })
 	scope := w.scope()
-	scope.AuthZEN.Off = true
-	commit, err := w.store.Update(t.Context(), store.Write{Environment: environmentID, Time: noon}, func(tx *store.Tx) error {
-		_, err := tx.Scopes.Put(scope)
-		return err
-	})
-	check(t, err)
-	if got := w.post(pathEvaluation, aliceReads, "Ambit-Min-Revision", fmt.Sprint(commit.Revision)); got.status != 403 || got.body != off {
-		t.Errorf("%d %s", got.status, got.body)
+	for path := range allRoutes {
+		w.changeScope(func(s *model.Scope) { s.AuthZEN = model.AuthZENSettings{} })
+		commit, err := w.store.Update(t.Context(), store.Write{Environment: environmentID, Time: noon}, func(tx *store.Tx) error {
+			_, err := tx.Scopes.Put(scope)
+			return err
+		})
+		check(t, err)
+		if got := w.post(path, aliceReads, "Ambit-Min-Revision", fmt.Sprint(commit.Revision)); got.status != 403 || got.body != off {
+			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
 	}
 }
 

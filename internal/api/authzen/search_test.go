@@ -174,6 +174,17 @@ func TestPageTokens(t *testing.T) {
 	bad(pathSubjects, page(body, with("x")), "invalid page token")
 	bad(pathSubjects, page(strings.Replace(body, `"a":1`, `"a":2`, 1), with(token)), "invalid page token")
 	bad(pathResources, page(strings.Replace(body, `"user"`, `"user","id":"alice"`, 1), with(token)), "invalid page token")
+	// one body that every route takes: only the route differs
+	everywhere := strings.Replace(body, `"user"`, `"user","id":"alice"`, 1)
+	routes := []string{pathSubjects, pathResources, pathActions}
+	for _, from := range routes {
+		answer, _ := w.search(from, page(everywhere, `"limit":1`))
+		for _, to := range routes {
+			if to != from {
+				bad(to, page(everywhere, with(answer.Page.Token)), "invalid page token")
+			}
+		}
+	}
 	bad(pathSubjects, page(body, with(token)+`,"limit":2`), "page.limit must stay as it was on the page before")
 	for _, limit := range []string{"-1", "1.5", `"1"`, "1e1", "[]"} {
 		bad(pathSubjects, page(body, `"limit":`+limit), "page.limit must be a whole number of at least 0")
