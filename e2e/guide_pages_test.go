@@ -48,10 +48,11 @@ func TestGuidePages(t *testing.T) {
 			"HTTP/1.1 304 Not Modified",
 			`"denied":[{"path":"acc/PT/001251","action":"close","template":"Accounts","reason":"PID004"}]`,
 			`{"privileges":{"allowed":[{"resourceType":"LedgerRows","actions":[{"action":"read","asset-attributes-filter":{"OR":[{"AND":[`,
-			"COLLATE BINARY IN (?, ?, ?))", `"parameters":["treasury","EUR","GBP","USD","100000","treasury","FX "]`,
+			"COLLATE BINARY IN (?, ?, ?))", "Accounts:acc/PT/001251: 1 user, revision ", "LedgerRows read\n  where auditCases IN \"AC-2026-017\", \"AC-2026-042\", \"AC-2026-108\"\n",
+			`COLLATE "C" IN ($2, $3, $4)`, "  with  \"treasury\", \"EUR\"", "mreyes, Accounts:acc/PT/001251: 2 policies, revision ", "view (Tellers serve the accounts of their branch)\n", `"parameters":["treasury","EUR","GBP","USD","100000","treasury","FX "]`,
 		}},
 		{"watch.md", []string{
-			`"gained":[],"lost":[]}`, `"lost":[{"path":"acc/PT/`, "event: ready", "event: change", "retry: 2000",
+			`"gained":[],"lost":[]}`, `"lost":[{"path":"acc/PT/`, "event: ready", "event: change", "retry: 2000", "\n- Accounts:acc/", " lost, revision ",
 		}},
 		{"explain.md", []string{
 			"Accounts:acc/PT/001251 close: denied, PID004", "Accounts:acc/PT/001251 update: allowed", `identity.branch ("Lisbon")`, `"simulated":false,"detail":"reasons"`,
