@@ -105,12 +105,12 @@ func hasExample(content openapi3.Content) bool {
 	return binary
 }
 
-// TestFieldsOfOwnCallsAreDescribed: what a field of a call means that PlainID's documentation does not know is told by this
-// description, or nowhere.
-func TestFieldsOfOwnCallsAreDescribed(t *testing.T) {
+// TestFieldsAreDescribed: what a field of a question or its answer means is told by this description, also where it is PlainID's.
+// So it is for the other calls of Ambit's own.
+func TestFieldsAreDescribed(t *testing.T) {
 	own := 0
 	each(t, func(name, _, path string, operation *openapi3.Operation) {
-		if !strings.Contains(path, "/explain/") && !strings.HasSuffix(path, "/changes") && !strings.HasSuffix(path, "/watch") && !strings.Contains(path, "/signing-keys") {
+		if !isRuntime(path) && !strings.Contains(path, "/signing-keys") {
 			return
 		}
 		own++
@@ -139,8 +139,25 @@ func TestFieldsOfOwnCallsAreDescribed(t *testing.T) {
 			}
 		}
 	})
-	if own < 8 {
-		t.Errorf("found %d calls of Ambit's own", own)
+	if own < 40 {
+		t.Errorf("found %d calls", own)
+	}
+}
+
+// TestKnownAnswers: an operation that can answer 304 says by which header.
+func TestKnownAnswers(t *testing.T) {
+	known := 0
+	each(t, func(name, _, _ string, operation *openapi3.Operation) {
+		if operation.Responses.Value("304") == nil {
+			return
+		}
+		known++
+		if operation.Parameters.GetByInAndName(openapi3.ParameterInHeader, "If-None-Match") == nil {
+			t.Errorf("%s can be 304 and has no If-None-Match", name)
+		}
+	})
+	if known < 20 {
+		t.Errorf("found %d operations", known)
 	}
 }
 
