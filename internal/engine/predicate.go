@@ -142,7 +142,7 @@ func compareNumbers(op model.Operator, n, m model.Number) bool {
 
 // indexed is the predicate as the index understands it.
 func (p *predicate) indexed(column int) index.Predicate {
-	out := index.Predicate{Column: column, Op: index.Equal, Negate: p.op.IsNegative(), Operands: p.texts}
+	out := index.Predicate{Column: column, Op: index.Equal, Negate: p.op.IsNegative(), Operands: p.texts, Done: p.done}
 	if p.numeric {
 		out.Operands = p.keys
 	}

@@ -239,6 +239,9 @@ func (c *collector) shares(terms []term, restrict bool, within *index.Set) []sha
 	found := map[*block]*index.Set{} // rulesets shared by policies are selected once
 	for i := range terms {
 		t := &terms[i]
+		if c.residual.question.stopped() {
+			return nil // what is selected is of no account
+		}
 		if t.policy.restrict != restrict || len(t.branches) == 0 || !t.use.coversAny(c.actions) {
 			continue
 		}

@@ -62,4 +62,7 @@ func TestStoppedBetweenPolicies(t *testing.T) {
 			}
 		}
 	}
+	if got := c.allowed(r.permutations[0].terms["T"]); got != nil {
+		t.Errorf("a question that was stopped looks for %v", got)
+	}
 }

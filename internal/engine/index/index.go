@@ -57,6 +57,8 @@ type Predicate struct {
 	Op       Op
 	Negate   bool
 	Operands []string
+	// Done, once it is closed, ends a search for very many texts; what is found is then of no account. nil = never
+	Done <-chan struct{}
 }
 
 // Table is an immutable set of records.

@@ -297,3 +297,37 @@ func TestReplacedInOneChange(t *testing.T) {
 		t.Errorf("a is found at %d %v", o, ok)
 	}
 }
+
+// TestSearchForManyTextsEnds: reliability 3 (parser bombs): a search for very many texts among very many is given up once nobody
+// waits for it. Until then, and for few texts, it finds what there is.
+func TestSearchForManyTextsEnds(t *testing.T) {
+	put := func(yield func(index.Row, error) bool) {
+		for i := range 1000 {
+			if !yield(index.Row{Values: [][]string{{fmt.Sprint("key ", i)}, {fmt.Sprint("colour ", i)}, nil, nil}}, nil) {
+				return
+			}
+		}
+	}
+	table, err := index.New(columns()).Next(index.Change{Put: put})
+	if err != nil {
+		t.Fatal(err)
+	}
+	few, many := []string{"our 7"}, []string{"our 7"}
+	for i := range 100 {
+		many = append(many, fmt.Sprint("none ", i))
+	}
+	closed := make(chan struct{})
+	close(closed)
+	for _, op := range []index.Op{index.Suffix, index.Substring} {
+		found := func(operands []string, done <-chan struct{}) int {
+			return table.Select([]index.Predicate{{Column: 1, Op: op, Operands: operands, Done: done}}, nil).Len()
+		}
+		want := found(few, nil)
+		if want == 0 || found(many, nil) != want || found(many, make(chan struct{})) != want || found(few, closed) != want {
+			t.Errorf("%d: %d of few, %d of many texts", op, want, found(many, nil))
+		}
+		if n := found(many, closed); n != 0 {
+			t.Errorf("%d: the search goes on: %d", op, n)
+		}
+	}
+}

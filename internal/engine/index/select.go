@@ -37,6 +37,7 @@ type leaf struct {
 	negate bool
 	ranges []codeRange // ascending, disjoint
 	scan   []string    // operands of Suffix and Substring, while ranges are not worked out
+	done   <-chan struct{}
 	op     Op
 	size   int // upper bound of the ordinals that match, before Negate
 }
@@ -94,7 +95,7 @@ func (l *leaf) rank() int {
 // resolve looks the operands up. possible is false when no record can satisfy the predicate.
 func (s *segment) resolve(p *Predicate) (leaf, bool) {
 	c := &s.columns[p.Column]
-	l := leaf{column: c, negate: p.Negate, op: p.Op}
+	l := leaf{column: c, negate: p.Negate, op: p.Op, done: p.Done}
 	if len(p.Operands) == 0 || c.keyedRows == 0 {
 		return l, false
 	}
@@ -171,7 +172,18 @@ func (l *leaf) work() {
 	l.normalise()
 }
 
+// manyOperands is how many texts are looked for without a look at who still waits. A request may bring hundreds of thousands,
+// and a column may have as many texts.
+const manyOperands = 64
+
 func (l *leaf) matchText(text string) bool {
+	if len(l.scan) > manyOperands {
+		select {
+		case <-l.done:
+			return false
+		default:
+		}
+	}
 	for _, operand := range l.scan {
 		if l.op == Suffix && strings.HasSuffix(text, operand) || l.op == Substring && strings.Contains(text, operand) {
 			return true
