@@ -4,8 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jws"
 
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/token"
@@ -76,6 +79,63 @@ func TestRotationRefusesNoLiveToken(t *testing.T) {
 	if err != nil || len(files) != 1 {
 		t.Errorf("%d files, %v", len(files), err)
 	}
+}
+
+// MG-78: while keys are replaced, tokens that are signed and judged at the same moment stay good, and every published set has the
+// key of each.
+func TestRotationWhileTokensAreJudged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "signing.pem")
+	keys, err := token.ReadOrMakeSigningKeys(path, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := token.NewTokens(token.TokenOptions{Key: keys.Current, Issuer: issuer, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var callers sync.WaitGroup
+	rotated := make(chan struct{})
+	for range 4 {
+		callers.Go(func() {
+			for again := true; again; {
+				select {
+				case <-rotated:
+					again = false
+				default:
+				}
+				text, err := tokens.Issue(credential())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				set, err := tokens.KeySet()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := jws.Verify([]byte(text), jws.WithKeySet(set)); err != nil {
+					t.Errorf("by the published keys: %v", err)
+					return
+				}
+				if _, err := tokens.Verify(text); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 20 {
+		if keys, err = token.RotateSigningKeys(path, now); err != nil {
+			t.Error(err)
+			break
+		}
+		if err := tokens.Use(keys.Current, keys.Retired); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(rotated)
+	callers.Wait()
 }
 
 // A file whose retired part is damaged is refused rather than read in part.
