@@ -446,3 +446,42 @@ func TestLinesShareLongOperands(t *testing.T) {
 		}
 	}
 }
+
+// TestUserSearchKnowsLittle: reliability 3 (parser bombs): the many values of a request that stand in the lines of many groups
+// are not kept once for each of them.
+func TestUserSearchKnowsLittle(t *testing.T) {
+	const groups, values = 200, 25_000
+	w := edgeWorld(edgeAssets(1))
+	w.identityTemplates["I"] = model.IdentityTemplate{ID: "I", WorkspaceID: identityWorkspace, Attributes: []model.IdentityAttribute{
+		{ID: "port", Type: model.String}, {ID: "rank", Type: model.Numeric},
+	}}
+	edgePolicies(w, model.Allow, groups, func(int) []model.Rule { return nil })
+	for i := range groups {
+		id := model.BlockID(fmt.Sprint("group ", i))
+		rank := model.Rule{Left: model.Ref{Side: model.SideIdentity, Attribute: "rank"}, Op: model.OpEqual, Literals: []model.Literal{{Text: fmt.Sprint(i), Number: true}}}
+		port := sent("port", model.OpIn, "many")
+		port.Left.Side = model.SideIdentity
+		w.blocks[id] = model.Block{ID: id, Kind: model.KindDynamicGroup, Template: "I", Branches: []model.Branch{{Rules: []model.Rule{port, rank}}}}
+		p := w.policies[model.PolicyID(fmt.Sprintf("%s/%03d", model.Allow, i))]
+		p.DynamicGroups = []model.BlockID{id}
+		w.policies[p.ID] = p
+	}
+	delete(w.policies, "allow")
+	w.identities["I"] = []model.Identity{{EntityID: "iris", Attributes: model.Attributes{"port": {"v7"}, "rank": {"9"}}}}
+	q := engine.UserQuestion{Question: edgeQuestion(), Asset: engine.Asset{Template: "T", Path: edgeAsset(0).Path}}
+	q.Identities = nil
+	many := make([]string, values)
+	for i := range many {
+		many[i] = fmt.Sprint("v", i)
+	}
+	q.Environment = map[string][]string{"many": many}
+	s := build(t, w, 1)
+	took := allocated(func() {
+		if u, err := s.Users(q); err != nil || u.Len() != 1 {
+			t.Errorf("%v, %v", u, err)
+		}
+	})
+	if took > 16<<20 {
+		t.Errorf("%d bytes for %d groups", took, groups)
+	}
+}

@@ -72,6 +72,7 @@ type userSearch struct {
 	all       *index.Set  // everybody, made when it is needed
 	inRows    *index.Set  // those of everybody who have rows, when rows are judged one by one
 	found     map[selection]*index.Set
+	known     int // bytes of the predicates in found
 	made      shared
 	// scratch
 	predicates []index.Predicate
@@ -118,10 +119,17 @@ func (u *userSearch) those(predicates []index.Predicate, among *index.Set) *inde
 	found, ok := u.found[selection{among, string(u.key)}]
 	if !ok {
 		found = u.of.table.Select(predicates, among)
-		u.found[selection{among, string(u.key)}] = found
+		if u.known+len(u.key) <= mostKnown {
+			u.found[selection{among, string(u.key)}] = found
+			u.known += len(u.key)
+		}
 	}
 	return found
 }
+
+// mostKnown is how many bytes of predicates a search keeps to know them again: a request may bring a million values, which
+// stand in the predicates of very many branches.
+const mostKnown = 8 << 20
 
 // appendPredicate appends a predicate so that different ones never look alike.
 func appendPredicate(b []byte, p *index.Predicate) []byte {
