@@ -364,7 +364,14 @@ func TestDecisionMappings(t *testing.T) {
 	for _, test := range tests {
 		h.wantCall(test.method, test.uri, test.rest+office, test.want)
 	}
-	h.wantCall("GET", `"/query?branch=Porto&amount=1"`, "", "DENY Loans::approve:PID006") // the office network is a condition
+	const loanOf, elsewhere = `"/query?branch=Porto&amount=1"`, "DENY Loans::approve:PID006" // the office network is a condition
+	for said, want := range map[string]string{                                               // 6.1: ipAddress comes before the others
+		``: elsewhere, `,"remoteIp":"198.51.100.9"`: ok, `,"remoteIP":"198.51.100.9"`: ok, `,"ipAddress":"","remoteIp":"198.51.100.9"`: ok,
+		`,"ipAddress":"198.51.100.9","remoteIp":"203.0.113.1"`: ok, `,"ipAddress":"203.0.113.1","remoteIp":"198.51.100.9"`: elsewhere,
+		`,"headers":{"x-forwarded-for":"198.51.100.9"}`: elsewhere, // of the described call: never consulted
+	} {
+		h.wantCall("GET", loanOf, said, want)
+	}
 }
 
 // Calls of more values, pairs or work than one may have are refused, not cut.

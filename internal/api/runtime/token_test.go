@@ -268,6 +268,32 @@ func TestTokenIdentities(t *testing.T) {
 	h.want(request{body: `{` + mreyes + `}`}, 403, unmatched)
 }
 
+// 5.5, RT-48, RT-53: what is sent for the primary identity is its alone, and so is what is sent for another one.
+func TestAttributesOfEachIdentity(t *testing.T) {
+	h := newHarbour(t)
+	h.update(func(tx *store.Tx) error {
+		if err := put(tx.IdentityTemplates, model.IdentityTemplate{
+			ID: "Device", WorkspaceID: "i1", Attributes: []model.IdentityAttribute{{ID: "uid", Type: model.String}, {ID: "shift", Type: model.String, IsUsedInAccessRequest: true}},
+		}); err != nil {
+			return err
+		}
+		_, err := tx.Identities("Device").Put(model.Identity{EntityID: "d-1", Attributes: model.Attributes{"shift": {"stored"}}})
+		return err
+	})
+	for _, tt := range []struct{ top, device, staff, want string }{
+		{`,"entityAttributes":{"shift":"a"}`, ``, `"a"`, `"stored"`},
+		{`,"contextData":{"shift":"c"},"entityAttributes":{"shift":"a"}`, ``, `"c"`, `"stored"`},
+		{``, `,"entityAttributes":{"shift":"a"}`, ``, `"a"`},
+		{``, `,"contextData":{"shift":["c"]}`, ``, `"c"`},
+		{`,"contextData":{"shift":"top"}`, `,"contextData":{"shift":"c"},"entityAttributes":{"shift":"a"}`, `"top"`, `"c"`},
+		{``, `,"contextData":{"shift":[]}`, ``, ``},
+	} {
+		h.want(request{body: `{` + mreyes + tt.top + `,"includeIdentity":true,"assetList":[],"additionalIdentities":[{"entityId":"d-1","entityTypeId":"Device"` + tt.device + `}]}`}, 200,
+			`{"tokenValidity":0,"response":[],"identity":{"entityId":"mreyes","entityTypeId":"Staff","typeName":"Staff","attributes":{"uid":["mreyes"],"branch":["Porto"],"jobTitle":["Teller"],"grade":["3"],"roles":[],"shift":[`+tt.staff+`]}},`+
+				`"additionalIdentities":[{"entityId":"d-1","entityTypeId":"Device","typeName":"Device","attributes":{"uid":["d-1"],"shift":[`+tt.want+`]}}],"contextData":null}`)
+	}
+}
+
 // F1: a call whose context has ended is an error, never a part of an answer.
 func TestCancelled(t *testing.T) {
 	h := newHarbour(t)
