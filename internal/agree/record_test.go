@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +211,28 @@ func TestRecordsOfDefects(t *testing.T) {
 		}()
 		if got := kept.taken(); len(got) != 1 || got[0].Status != 500 || got[0].Result != "panic" || got[0].Endpoint != "POST "+e.path {
 			t.Errorf("%s: records %+v", e.path, got)
+		}
+	}
+}
+
+// TestGivenUpEverywhere: F1: a call that its caller gave up is an error at every endpoint, never a part of an answer, and is recorded
+// as one.
+func TestGivenUpEverywhere(t *testing.T) {
+	s, kept := recorded(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, e := range endpoints() {
+		h := s.runtime
+		if isAuthZEN(e.path) {
+			h = s.authzen
+		}
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, e.path, strings.NewReader(e.body))
+		r.Header = s.header
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		got := kept.taken()
+		if w.Code < 500 || strings.Contains(w.Body.String(), e.grant) || len(got) != 1 || got[0].Status != w.Code {
+			t.Errorf("%s: %d %s, records %+v", e.path, w.Code, w.Body, got)
 		}
 	}
 }

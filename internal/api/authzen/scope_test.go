@@ -1,9 +1,13 @@
 package authzen
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,6 +103,61 @@ func TestSwitches(t *testing.T) {
 		check(t, err)
 		if got := w.post(path, aliceReads, "Ambit-Min-Revision", fmt.Sprint(commit.Revision)); got.status != 403 || got.body != off {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
+		}
+	}
+}
+
+// late is a body before which something happens: the credentials have been checked, and the switches looked at, by then.
+type late struct {
+	io.Reader
+	before func()
+}
+
+func (l late) Read(p []byte) (int, error) {
+	l.before()
+	return l.Reader.Read(p)
+}
+
+// authzen.md 3, F7: a call that waits for a revision is judged by the scope as it is in that one, on each route.
+func TestSwitchedOffWhileAsking(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var followed sync.WaitGroup
+	followed.Go(func() { w.directory.Run(ctx) })
+	defer func() { cancel(); followed.Wait() }()
+	for path := range allRoutes {
+		for name, c := range map[string]struct {
+			change func(*model.Scope)
+			status int
+		}{
+			"nothing that counts": {func(s *model.Scope) { s.Description = "new" }, 200},
+			"AuthZEN off":         {func(s *model.Scope) { s.AuthZEN.Off = true }, 403},
+			"search off":          {func(s *model.Scope) { s.AuthZEN.SearchOff = true }, map[bool]int{true: 403, false: 200}[strings.Contains(path, "search")]},
+			"another secret":      {func(s *model.Scope) { s.Secrets = nil }, 401},
+		} {
+			before := w.scope()
+			after := w.scope()
+			c.change(&after)
+			put := func(s *model.Scope) {
+				_, err := w.store.Update(ctx, store.Write{Environment: environmentID, Time: noon}, func(tx *store.Tx) error {
+					_, err := tx.Scopes.Put(*s)
+					return err
+				})
+				check(t, err)
+			}
+			revision, _ := w.directory.Revision(environmentID)
+			r := httptest.NewRequest(http.MethodPost, path, late{strings.NewReader(aliceReads), sync.OnceFunc(func() { put(&after) })})
+			r.Header = w.credentials()
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Ambit-Min-Revision", fmt.Sprint(revision+1))
+			r.Header.Set("Ambit-Wait", "30000")
+			got := httptest.NewRecorder()
+			w.server.Config.Handler.ServeHTTP(got, r)
+			if got.Code != c.status {
+				t.Errorf("%s: %s: %d %s, want %d", path, name, got.Code, got.Body, c.status)
+			}
+			put(&before)
+			check(t, w.directory.CatchUp(ctx))
 		}
 	}
 }

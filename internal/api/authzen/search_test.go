@@ -306,3 +306,27 @@ func httpAsk(h http.Handler, header http.Header, body string) string {
 	h.ServeHTTP(w, r)
 	return w.Body.String()
 }
+
+// TestPageSizes: authzen.md 9, 15: a page has at most as many results as the server's settings say, whether its size was asked for or
+// not; an answer that is not the whole set says so.
+func TestPageSizes(t *testing.T) {
+	const body = `{"subject":{"type":"user","id":"alice"},"action":{"name":"read"},"resource":{"type":"record"}}`
+	for _, tt := range []struct{ size, most, asked, want int }{{3, 5, -1, 3}, {3, 2, -1, 2}, {3, 5, 7, 5}, {100, 100, -1, 8}} {
+		w := newWorld(t, func(o *Options) { o.PageSize, o.PageMax = tt.size, tt.most })
+		w.putPeople(6)
+		asked := body
+		if tt.asked >= 0 {
+			asked = page(body, fmt.Sprintf(`"limit":%d`, tt.asked))
+		}
+		answer, names := w.search(pathResources, asked)
+		whole := tt.want == 8
+		if len(names) != tt.want || (answer.Page == nil) != (whole && tt.asked < 0) || answer.Page != nil && (answer.Page.Token == "") != whole {
+			t.Errorf("%+v: %d results, page %+v", tt, len(names), answer.Page)
+		}
+		if !whole { // the next page asks for as many again, in the same words
+			if _, names := w.search(pathResources, page(body, fmt.Sprintf(`"token":%q`, answer.Page.Token))); len(names) != min(tt.want, 8-tt.want) {
+				t.Errorf("%+v: %d results on the second page", tt, len(names))
+			}
+		}
+	}
+}
