@@ -205,9 +205,9 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A request may bring a million values. Those that no statement takes are refused before anything is made of them.
+// A request may bring very many values. Those that no statement takes are refused before anything is made of them.
 func TestManyValuesAreNotPrinted(t *testing.T) {
-	values := make([]string, 1_000_000)
+	values := make([]string, 100_000)
 	for i := range values {
 		values[i] = "x"
 	}
