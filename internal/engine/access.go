@@ -38,6 +38,7 @@ type run struct {
 	sent      model.Attributes // values of the request that replace those of every asset of the run
 	described *model.Asset
 	set       int
+	shared    bool // its slices may be those of another run: nothing is added to it
 }
 
 // Entry is one asset of an answer. Actions indexes Access.ActionSets.

@@ -82,6 +82,9 @@ type collector struct {
 	known    map[string]int // action sets made so far, by their labels
 	sent     model.Attributes
 	within   *index.Set // the only assets that all looks at; nil = every one
+
+	wholeKnown bool
+	wholeRuns  []run // what whole has found
 }
 
 // choose lists the actions wanted of a type. Selections of one type are united.
@@ -405,7 +408,7 @@ func (c *collector) intern(labels []label) int {
 // one judges an asset that the request names.
 func (c *collector) one(a *Asset) {
 	if a.Path == "" && c.asset.def.Source != model.SourceRequest {
-		c.all(c.asset.accepted(a.Attributes))
+		c.whole(c.asset.accepted(a.Attributes))
 		return
 	}
 	full, ok := c.residual.snapshot.complete(a)
@@ -422,11 +425,29 @@ func (c *collector) one(a *Asset) {
 	}
 }
 
+// whole selects all assets of the type. A list may name the type many times, and there may be very many assets: what is found
+// without sent values is found and held once for all.
+func (c *collector) whole(sent model.Attributes) {
+	if len(sent) == 0 && c.wholeKnown {
+		c.access.runs = append(c.access.runs, c.wholeRuns...)
+		return
+	}
+	before := len(c.access.runs)
+	c.all(sent)
+	found := c.access.runs[before:]
+	for i := range found {
+		found[i].shared = true
+	}
+	if len(sent) == 0 {
+		c.wholeRuns, c.wholeKnown = slices.Clone(found), true
+	}
+}
+
 // addStored adds a stored asset as it is, to the run before when that is of such assets, too: a list may name very many.
 func (c *collector) addStored(path string, set uint32) {
 	o, _ := c.asset.table.Find(path)
 	runs := c.access.runs
-	if n := len(runs); n == 0 || runs[n-1].asset != c.asset || runs[n-1].described != nil || len(runs[n-1].sent) > 0 {
+	if n := len(runs); n == 0 || runs[n-1].asset != c.asset || runs[n-1].described != nil || runs[n-1].shared {
 		runs = append(runs, run{asset: c.asset})
 	}
 	last := &runs[len(runs)-1]

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -87,5 +88,41 @@ func TestGroundsEnd(t *testing.T) {
 	}
 	if _, err := r.Grounds(a, different); !errors.Is(err, engine.ErrStopped) {
 		t.Errorf("when nobody waits: %v", err)
+	}
+}
+
+// TestManyWholeTypes: RT-67: however often a list names a type as a whole, what is found of it is held once; each entry is
+// answered by itself.
+func TestManyWholeTypes(t *testing.T) {
+	const many, times = 5000, 100
+	r := bind(t, build(t, edgeWorld(edgeAssets(many)), 1), engine.Question{
+		Applications: []model.ApplicationID{"app"}, Identities: []engine.Identity{{Template: "I", EntityID: "i"}},
+	})
+	var list []engine.Asset
+	for range times { // a named asset between, which is not to be added to what is held once
+		list = append(list, engine.Asset{Template: "T"}, engine.Asset{Template: "T", Path: edgeAsset(7).Path})
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	a, err := r.Select(engine.Selection{Assets: list})
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if err != nil || a.Len() != times*(many+1) {
+		t.Fatal(a.Len(), err)
+	}
+	if held := (after.HeapAlloc - min(before.HeapAlloc, after.HeapAlloc)) >> 10; held > 1000 {
+		t.Errorf("%d KiB are held", held)
+	}
+	n := 0
+	for e := range a.Entries() {
+		want := n % (many + 1)
+		if want == many {
+			want = 7
+		}
+		if e.Path() != edgeAsset(want).Path {
+			t.Fatalf("entry %d is %s, want %s", n, e.Path(), edgeAsset(want).Path)
+		}
+		n++
 	}
 }
