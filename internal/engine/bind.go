@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -154,8 +153,10 @@ func (s *Snapshot) Reaches(applications []model.ApplicationID, t model.TemplateI
 }
 
 func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.TemplateID]bool, part []grouped, made *shared) permutation {
-	p := permutation{subjects: subjects, when: map[*block]bool{}, what: map[*block][]boundBranch{}, terms: map[model.TemplateID][]term{}}
-	for _, pol := range s.applying(&p, reachable, part) {
+	p := permutation{subjects: subjects, when: map[*block]bool{}, terms: map[model.TemplateID][]term{}}
+	applying := s.applying(&p, reachable, part)
+	p.what = make(map[*block][]boundBranch, len(applying))
+	for _, pol := range applying {
 		for i := range pol.uses {
 			u := &pol.uses[i]
 			t := u.ruleset.src.Template
@@ -165,45 +166,64 @@ func (s *Snapshot) bindSubjects(subjects []*subject, reachable map[model.Templat
 			// A Restrict policy without a branch that can hold takes nothing from any asset, but counts for the type as a
 			// whole (runtime-api.md 9.2).
 			if branches := p.bindRuleset(u.ruleset, made); len(branches) > 0 || pol.restrict {
-				p.terms[t] = append(p.terms[t], term{pol, u, branches})
+				terms := p.terms[t]
+				if terms == nil {
+					terms = make([]term, 0, len(applying)/len(reachable)+1)
+				}
+				p.terms[t] = append(terms, term{pol, u, branches})
 			}
 		}
 	}
 	return p
 }
 
+// candidate is a policy that an identity is in a group of.
+type candidate struct {
+	policy *policy
+	in     uint8 // bit i: identity i is
+}
+
 // applying finds the policies that take part and whose WHO and WHEN hold, by id (E2, E5, E8, E9, E17).
 func (s *Snapshot) applying(p *permutation, reachable map[model.TemplateID]bool, part []grouped) []*policy {
-	found := map[*policy]uint8{} // bit i: identity i is in a group of the policy
+	var found []candidate
 	for i, sub := range p.subjects {
 		w, ok := s.who[sub.template]
 		if !ok || sub.inactive {
 			continue
 		}
-		find := func(users []*policy) {
+		add := func(users []*policy) {
+			found = slices.Grow(found, len(users))
 			for _, pol := range users {
-				found[pol] |= 1 << i
+				found = append(found, candidate{pol, 1 << i})
 			}
 		}
-		var seen map[*block]bool // of groups that may have very many policies
-		if part == nil {
-			seen = map[*block]bool{}
-		}
+		seen := map[*block]bool{}
 		w.groups(sub, part, func(g *block) {
-			if part == nil && !seen[g] {
-				seen[g] = true
+			if seen[g] {
+				return
+			}
+			seen[g] = true
+			if part == nil {
 				users, _ := s.users.get(g.src.ID)
-				find(users)
+				add(users)
 			}
 			for _, few := range part {
-				find(few[g])
+				add(few[g])
 			}
 		})
 	}
+	slices.SortFunc(found, func(a, b candidate) int { return comparePolicies(a.policy, b.policy) })
 	all := uint8(1)<<len(p.subjects) - 1
-	applies := slices.DeleteFunc(slices.SortedFunc(maps.Keys(found), comparePolicies), func(pol *policy) bool {
-		return !pol.active(reachable) || !pol.restrict && found[pol] != all || !p.meets(pol)
-	})
+	applies := make([]*policy, 0, len(found))
+	for i := 0; i < len(found); {
+		pol, in := found[i].policy, uint8(0)
+		for ; i < len(found) && found[i].policy == pol; i++ {
+			in |= found[i].in
+		}
+		if pol.active(reachable) && (pol.restrict || in == all) && p.meets(pol) {
+			applies = append(applies, pol)
+		}
+	}
 	return applies
 }
 

@@ -191,19 +191,28 @@ func one(text string) []string {
 	return []string{text}
 }
 
-// asset decodes a stored asset as it is stored: without calculated values.
-func (t *assetType) asset(r index.Record) model.Asset {
-	a := model.Asset{Path: r.Values(nil, 0)[0], Attributes: make(model.Attributes, len(t.columns))}
-	all := make([]string, 0, 2*len(t.columns)) // one piece of memory for the values of all attributes
-	for id, c := range t.columns {
-		if c == 0 || t.calculated[id] != nil {
+// decode reads a record's key and its attributes, without calculated ones. Columns are those of the key and the attributes. All
+// values are in one piece of memory.
+func decode(columns []index.Column, calculated calculations, r index.Record) (key string, attributes model.Attributes) {
+	attributes = make(model.Attributes, len(columns))
+	all := r.Values(make([]string, 0, 2*len(columns)), 0)
+	for c := 1; c < len(columns); c++ {
+		id := model.AttributeID(columns[c].Name)
+		if calculated[id] != nil {
 			continue
 		}
 		start := len(all)
 		if all = r.Values(all, c); len(all) > start {
-			a.Attributes[id] = all[start:len(all):len(all)]
+			attributes[id] = all[start:len(all):len(all)]
 		}
 	}
+	return all[0], attributes
+}
+
+// asset decodes a stored asset as it is stored: without calculated values.
+func (t *assetType) asset(r index.Record) model.Asset {
+	path, attributes := decode(t.table.Columns()[:len(t.columns)], t.calculated, r)
+	a := model.Asset{Path: path, Attributes: attributes}
 	if name := r.Values(nil, t.nameColumn()); len(name) > 0 {
 		a.Name = name[0]
 	}
@@ -374,23 +383,14 @@ func (t *identityType) rows(b []byte) []model.Attributes {
 
 // identity decodes a stored identity as it is stored: without calculated values.
 func (t *identityType) identity(r index.Record) model.Identity {
-	i := model.Identity{EntityID: r.Values(nil, 0)[0], Attributes: make(model.Attributes, len(t.columns)), Rows: t.rows(r.Blob())}
-	all := make([]string, 0, 2*len(t.columns)) // one piece of memory for the values of all attributes
-	inRows := func(id model.AttributeID) bool {
-		return slices.ContainsFunc(i.Rows, func(row model.Attributes) bool { _, ok := row[id]; return ok })
-	}
-	for id := range t.columns {
-		c := t.stored(id)
-		if c == 0 {
-			continue
-		}
-		start := len(all)
-		if all = r.Values(all, c); len(all) > start && !inRows(id) {
-			i.Attributes[id] = all[start:len(all):len(all)]
-		}
-	}
+	uid, attributes := decode(t.table.Columns()[:len(t.columns)], t.calculated, r)
 	_, inactive := t.markColumns()
-	i.Inactive = r.Has(inactive)
+	i := model.Identity{EntityID: uid, Inactive: r.Has(inactive), Attributes: attributes, Rows: t.rows(r.Blob())}
+	for _, row := range i.Rows {
+		for id := range row {
+			delete(i.Attributes, id) // the index holds the pooled values
+		}
+	}
 	return i
 }
 
