@@ -152,6 +152,25 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// Performance 3, W6: a yes/no question about one pair allocates little more than its request and answer. The bound leaves room
+// for the race detector, under which pools lose things.
+func TestPermitAllocations(t *testing.T) {
+	h := newHarbour(t)
+	body := `{` + mreyes + `,"listOfResources":[` + accounts(`{"path":"acc-1","action":"View"}`) + `]}`
+	h.want(request{path: permitPath, body: body}, 200, `{"result":"PERMIT"}`)
+	n := testing.AllocsPerRun(200, func() {
+		r := httptest.NewRequest(http.MethodPost, permitPath, strings.NewReader(body))
+		r.Header.Set("X-Client-Id", string(client))
+		r.Header.Set("X-Client-Secret", h.secret)
+		h.handler.ServeHTTP(&sink{http.Header{}}, r)
+		h.records.all = h.records.all[:0]
+	})
+	t.Logf("%.0f allocations", n)
+	if n > 135 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
 func BenchmarkToken(b *testing.B) {
 	for _, n := range []int{10, 500, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
