@@ -27,6 +27,7 @@ type impactCommand struct {
 	Enable           string   `xor:"change" placeholder:"POLICY" help:"Ask about making a policy active."`
 	Delete           string   `xor:"change" placeholder:"POLICY" help:"Ask about deleting a policy."`
 	Prune            bool     `help:"As in apply."`
+	IgnoreUnknown    bool     `help:"As in apply."`
 	Scope            string   `placeholder:"CLIENT-ID" help:"Ask for this scope; else every application counts."`
 	IdentityTemplate string   `placeholder:"ID" help:"Only identities of this template."`
 	Template         string   `placeholder:"ID" help:"Only assets of this type."`
@@ -107,6 +108,9 @@ func (c *impactCommand) query() (url.Values, error) {
 		if set {
 			q.Set(name, "true")
 		}
+	}
+	if c.IgnoreUnknown {
+		q.Set("unknownMembers", "ignore")
 	}
 	values := map[string][]string{}
 	for _, pair := range c.Attributes {

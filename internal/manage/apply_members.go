@@ -43,6 +43,9 @@ func memberForm(kind string) any {
 	return nil
 }
 
+// maxUnknown is how many members of one file are named: as many as errors of one policy.
+const maxUnknown = 100
+
 // readOnly are members that answers show and writes pass over: a file may be what a call answered.
 func readOnly(name string) bool {
 	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete"}, name)
@@ -105,7 +108,7 @@ func (c *memberCheck) object(known map[string]reflect.Type) error {
 			return err
 		}
 		t, ok := known[name.String()]
-		if !ok && !readOnly(name.String()) {
+		if !ok && !readOnly(name.String()) && len(c.errs) < maxUnknown {
 			c.unknown(name.String(), known)
 		}
 		if !ok {
@@ -187,16 +190,23 @@ func findPlaces(body []byte, wanted map[jsontext.Pointer]model.Position) {
 	}
 	shift := cap(body) - cap(inner)
 	d := jsontext.NewDecoder(bytes.NewBuffer(inner))
+	here, seen := model.Position{Line: 1, Column: 1}, 0
 	for {
 		from := int(d.InputOffset()) + shift
 		if _, err := d.ReadToken(); err != nil {
 			return
 		}
-		// a member is where its name is, which comes before its value
-		if at, ok := wanted[d.StackPointer()]; ok && at.IsZero() {
-			from += len(body[from:]) - len(bytes.TrimLeft(body[from:], " \t\r\n,:"))
-			wanted[d.StackPointer()] = positionOf(body, int64(from))
+		at, ok := wanted[d.StackPointer()]
+		if !ok || !at.IsZero() { // a member is where its name is, which comes before its value
+			continue
 		}
+		from += len(body[from:]) - len(bytes.TrimLeft(body[from:], " \t\r\n,:"))
+		passed := positionOf(body[seen:from], int64(from-seen)) // of a large file every part is read once
+		if passed.Line > 1 {
+			here.Column = 1
+		}
+		here.Line, here.Column, seen = here.Line+passed.Line-1, here.Column+passed.Column-1, from
+		wanted[d.StackPointer()] = here
 	}
 }
 

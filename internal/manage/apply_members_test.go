@@ -114,3 +114,18 @@ func TestApplyNeverCalculated(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }
+
+// A large file with a mistake in every member is read once: a hundred of them are named, each at its
+// place on the one line.
+func TestApplyManyUnknownMembers(t *testing.T) {
+	const path = "environment/scopes.json"
+	text := `[{"clientId":"é"` + `,"enabledd":true` + strings.Repeat("},{\"naem\":\"x\"", 100_000) + `}]`
+	out := newWorld(t).bare().apply(backup().with(files{path: text}), manage.ApplyOptions{})
+	lines := strings.Split(texts(out.Errors), "\n")
+	if want := " " + path + ":1:18: /0/enabledd: there is no such member, Hint: did you mean [enabled]"; lines[0] != want {
+		t.Errorf("first %s, want %s", lines[0], want)
+	}
+	if want := " " + path + ":1:1310: /99/naem: there is no such member"; len(lines) != 100 || lines[99] != want {
+		t.Errorf("%d errors, the last %s, want %s", len(lines), lines[len(lines)-1], want)
+	}
+}
