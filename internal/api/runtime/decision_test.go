@@ -332,6 +332,8 @@ func TestDecisionMappings(t *testing.T) {
 		{"GET", `{"path":"/query","query":{"Branch":"Porto","amount":4200}}`, "", no},
 		{"GET", `{"path":"/query","query":{"branch":"Lagos,Porto","amount":4200}}`, "", no},
 		{"GET", `"/query?branch=%50orto&amount=1"`, "", ok},
+		// two spellings of one header: no value is lost, whichever comes last
+		{"GET", `{"path":"/header","query":{"amount":4200}}`, `,"headers":{"X-Branch":"Porto","x-branch":"Lagos"}`, ok},
 		{"GET", `{"path":"/header","query":{"amount":1}}`, `,"headers":{"x-BRANCH":"Porto"}`, ok},
 		{"GET", `{"path":"/header","query":{"amount":1}}`, `,"headers":{"X-Branch":["Lagos"],"x-branch":["Porto"]}`, ok},
 		{"GET", `{"path":"/header","query":{"amount":1}}`, `,"headers":{"x-branch":"Lagos, Porto"}`, no},
