@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"sort"
 	"strings"
@@ -54,15 +55,28 @@ func newDictionary(texts []string, key func(string) (string, bool)) (dictionary,
 		d.ends[code] = uint32(len(d.data) - d.bases[len(d.bases)-1])
 		codes[i] = uint32(code)
 	}
-	d.fences = make([]string, 0, (d.keyed+1<<fenceBits-1)>>fenceBits)
-	for code := uint32(0); code < d.keyed; code += 1 << fenceBits {
-		if key == nil {
-			d.fences = append(d.fences, d.text(code))
-		} else {
-			d.fences = append(d.fences, keys[order[code]])
+	d.fences = together(func(yield func(string) bool) {
+		for code := 0; code < int(d.keyed) && yield(keys[order[code]]); code += 1 << fenceBits {
 		}
-	}
+	})
 	return d, codes
+}
+
+// together copies texts that are read together into one piece of memory.
+func together(texts iter.Seq[string]) []string {
+	var all strings.Builder
+	var ends []int
+	for t := range texts {
+		all.WriteString(t)
+		ends = append(ends, all.Len())
+	}
+	out := make([]string, len(ends))
+	start := 0
+	for i, end := range ends {
+		out[i] = all.String()[start:end]
+		start = end
+	}
+	return out
 }
 
 // sortKeyed sorts order by (has a key, key, text) and returns the keys of the texts and how many have one.

@@ -144,6 +144,9 @@ func (r Record) Values(dst []string, column int) []string {
 // Has reports whether the record has a value of a column.
 func (r Record) Has(column int) bool {
 	c := &r.seg.columns[column]
+	if c.dict.len() == 0 {
+		return false // without looking where the record is kept
+	}
 	start, end := c.span(r.row)
 	return start < end && c.codes.at(start) > 0
 }
