@@ -143,7 +143,7 @@ func (r *report) serverRate(ctx context.Context, s *stand.Stand, cs ...stand.Con
 func (r *report) rateOf(ctx context.Context, how string, c stand.Contender, ask func(context.Context) error) (float64, error) {
 	perSecond, series, err := measure.Rate(ctx, concurrency, 3*time.Second, ask)
 	if err == nil {
-		r.note("%s, %s: %.0f answers/s, p50 %s, p99 %s", how, []string{"Ambit", "memory", "empty", "loop"}[c], perSecond,
+		r.note("%s, %s: %.0f answers/s, p50 %s, p99 %s", how, []string{"Ambit", "memory", "empty", "kept", "loop"}[c], perSecond,
 			short(series.Median()), short(series.Percentile(99)))
 	}
 	return perSecond, err
