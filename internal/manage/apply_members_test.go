@@ -32,7 +32,7 @@ func TestApplyUnknownMembers(t *testing.T) {
 		"application":        {quays + "applications/harbour-app.json", `{"applicationId":"harbour-app","displayname":"H","displayName":"H"}`, ":1:32: /displayname: there is no such member, Hint: did you mean [displayName]"},
 		"mapper set":         {setFile, `{"apiMappersSetId":"harbour-app","apiMappers":[{"mapperId":"m","restMethod":["GET"]}]}`, ":1:64: /apiMappers/0/restMethod: there is no such member, Hint: did you mean [restMethods]"},
 		"request attributes": {quays + "request-attributes.json", `[{"id":"channel","displayName":"C","mapping":[]}]`, ":1:36: /0/mapping: there is no such member, Hint: did you mean [mappings]"},
-		"workspace":          {quays + "workspace.json", `{"name":"Quays","descriptionn":"x"}`, ":1:17: /describtion: there is no such member, Hint: did you mean [description]"},
+		"workspace":          {quays + "workspace.json", `{"name":"Quays","descriptionn":"x"}`, ":1:17: /descriptionn: there is no such member, Hint: did you mean [description]"},
 		"identity template":  {crewWs + "identity-templates/Crew.json", `{"templateId":"Crew","attribute":[]}`, ":1:22: /attribute: there is no such member, Hint: did you mean [attributes]"},
 		"identity sources":   {crewWs + "identity-sources/Crew.json", `{"sources":[{"sourceId":"roster","displayName":"R","sourceType":"EXTERNAL_INPUT","sourceMetadata":{"any":1}}]}`, ":1:82: /sources/0/sourceMetadata: there is no such member, Hint: did you mean [sourceMetaData]"},
 		"identity mappers":   {crewWs + "mapper-sets/set.json", `{"mapperSetId":"Crew_MapperSet","displayName":"C","linkedSource":[]}`, ":1:51: /linkedSource: there is no such member, Hint: did you mean [linkedSources]"},
