@@ -92,7 +92,7 @@ func (r *report) w7(ctx context.Context, size int) error {
 			return err
 		}
 		r.gap()
-		r.atMost(series[0].Median(), series[1].Median(), 2*1.5, "twice W3's rule, the same bytes from memory")
+		r.atMost(series[0].Median(), series[1].Median(), 2, "the same bytes from memory")
 		return nil
 	})
 }

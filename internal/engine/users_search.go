@@ -72,7 +72,8 @@ type userSearch struct {
 	all       *index.Set  // everybody, made when it is needed
 	inRows    *index.Set  // those of everybody who have rows, when rows are judged one by one
 	found     map[selection]*index.Set
-	known     int // bytes of the predicates in found
+	bySize    map[int]*index.Set // what was found last, by the number of ordinals
+	known     int                // bytes of the predicates in found
 	made      shared
 	// scratch
 	predicates []index.Predicate
@@ -86,7 +87,7 @@ type selection struct {
 }
 
 func newUserSearch(q *UserQuestion, of *identityType) *userSearch {
-	u := &userSearch{q: q, of: of, now: unasked(&q.Question), found: map[selection]*index.Set{}}
+	u := &userSearch{q: q, of: of, now: unasked(&q.Question), found: map[selection]*index.Set{}, bySize: map[int]*index.Set{}}
 	if q.CombinedMultiValue {
 		rows, _ := of.markColumns()
 		u.inRows = of.table.Select(marked(rows), nil)

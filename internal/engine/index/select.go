@@ -284,7 +284,7 @@ func (s *segment) filter(candidates []Ordinal, leaves []leaf, among *Set) *Set {
 			l.work()
 		}
 		if kept == nil {
-			kept = make([]Ordinal, 0, len(candidates))
+			kept = make([]Ordinal, 0, min(len(candidates), 256)) // often few are kept
 		}
 		candidates = l.keep(s, candidates, kept[:0])
 		kept = candidates

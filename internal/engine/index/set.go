@@ -61,6 +61,20 @@ func hasBit(words []uint64, o Ordinal) bool {
 	return int(o>>6) < len(words) && words[o>>6]>>(o&63)&1 != 0
 }
 
+// Equal reports whether two sets of one table hold the same ordinals. It costs little when they do not.
+func (s *Set) Equal(b *Set) bool {
+	switch {
+	case s == b || s.Len() == 0 || s.Len() != b.Len():
+		return s.Len() == b.Len()
+	case s.words == nil && b.words == nil:
+		return slices.Equal(s.list, b.list)
+	case s.words == nil || b.words == nil:
+		return slices.Equal(s.Ordinals(), b.Ordinals())
+	}
+	n := min(len(s.words), len(b.words)) // of as many ordinals none is left beyond
+	return slices.Equal(s.words[:n], b.words[:n])
+}
+
 // AppendTo appends the ordinals, ascending.
 func (s *Set) AppendTo(dst []Ordinal) []Ordinal {
 	if s == nil {
