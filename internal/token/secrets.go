@@ -187,10 +187,11 @@ func (s *Secrets) checkGiven(hashes []model.SecretHash, secret string, now time.
 
 func (s *Secrets) mac(secret string) []byte {
 	m := s.macs.Get().(hash.Hash)
-	defer s.macs.Put(m)
-	m.Reset()
 	m.Write([]byte(secret))
-	return m.Sum(nil)
+	sum := m.Sum(nil)
+	m.Reset() // the pool keeps no secret
+	s.macs.Put(m)
+	return sum
 }
 
 func (s *Secrets) argon(secret string, salt []byte) []byte {
