@@ -104,7 +104,12 @@ func (c *collector) choose(sel Selection, id model.TemplateID) []model.Action {
 	if limited {
 		var out []model.Action
 		for _, a := range all {
-			if slices.ContainsFunc(names, func(n string) bool { m, ok := c.asset.def.RequestAction(n); return ok && m.ID == a.ID }) {
+			// a request may name very many: what they mean is not looked up one by one
+			named := func(n string) bool {
+				m, ok := c.asset.def.RequestAction(n)
+				return ok && m.ID == a.ID && slices.Contains(names, n)
+			}
+			if named(a.Value) || named(string(a.ID)) {
 				out = append(out, a)
 			}
 		}
