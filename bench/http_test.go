@@ -3,6 +3,7 @@ package bench
 import (
 	"testing"
 
+	"github.com/ambit-authz/ambit/bench/measure"
 	"github.com/ambit-authz/ambit/bench/stand"
 	"github.com/ambit-authz/ambit/bench/workload"
 )
@@ -53,6 +54,46 @@ func BenchmarkQuestions(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
+		})
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkServer asks W6 over two connections a processor of the cheapest client, so that nearly all of it is the server's. What
+// it takes of the processors says more than its time when others use them, too.
+func BenchmarkServer(b *testing.B) {
+	w := workload.W2(100_000)
+	s, err := stand.Open(b.Context(), b.TempDir(), w, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Pose(b.Context(), stand.PermitPath, stand.PermitQuestion(w, 0, w.Asset(0, 0).Path, "View")); err != nil {
+		b.Fatal(err)
+	}
+	for name, c := range map[string]stand.Contender{"W6": stand.Ambit, "empty": stand.Empty} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetParallelism(2)
+			before := measure.Processor()
+			b.RunParallel(func(pb *testing.PB) {
+				caller, err := s.Dial(b.Context(), c)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				for pb.Next() {
+					if err := caller.Ask(); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+				if err := caller.Close(); err != nil {
+					b.Error(err)
+				}
+			})
+			b.ReportMetric(float64((measure.Processor()-before).Nanoseconds())/float64(b.N)/1e3, "processor-µs/op")
 		})
 	}
 	if err := s.Close(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -91,6 +92,15 @@ func Heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// Processor is how long this process has used the processors until now, in the system too.
+func Processor() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err) // the arguments are right
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // Allocated is how many bytes and objects f allocates in the whole process.
