@@ -41,7 +41,7 @@ func (c *change) add(changes []store.Change) {
 		switch ch.Collection {
 		case store.Environments:
 			// its end says nothing of what was in it: if it was made again since, all of that is gone nevertheless
-			c.whole = c.whole || ch.Deleted
+			c.whole = c.whole || ch.Deleted || ch.Cleared
 		case store.Scopes:
 			c.scopes = true
 		case store.SigningKeys:

@@ -262,6 +262,8 @@ func TestFollowRandom(t *testing.T) {
 						err = renameType(tx, "A", "B")
 					case 5:
 						err = renameType(tx, "B", "A")
+					case 6:
+						err = makeAgain(tx)
 					default:
 						err = putItems(tx, "A", item(path, shelf))
 					}
@@ -282,8 +284,22 @@ func TestFollowRandom(t *testing.T) {
 	})
 }
 
-// F7, PM-34: of an environment that was deleted and made again between two looks at the store nothing old is left.
+// makeAgain deletes the environment, and makes it again in the same transaction.
+func makeAgain(tx *store.Tx) error {
+	_, deleted := tx.Environments.Delete(tx.Environment)
+	_, made := tx.Environments.Put(model.Environment{ID: tx.Environment, Enabled: true})
+	return errors.Join(deleted, made, fill(tx), putItems(tx, "A", item("e", "A")))
+}
+
+// F7, PM-34: of an environment that was deleted and made again between two looks at the store, or in one transaction, nothing
+// old is left.
 func TestFollowMadeAgain(t *testing.T) {
+	for _, transactions := range []int{1, 2} {
+		t.Run(fmt.Sprint(transactions), func(t *testing.T) { followMadeAgain(t, transactions) })
+	}
+}
+
+func followMadeAgain(t *testing.T, transactions int) {
 	db := open(t)
 	id := env(1)
 	update(t, db, id, func(tx *store.Tx) error {
@@ -292,11 +308,15 @@ func TestFollowMadeAgain(t *testing.T) {
 		return errors.Join(err, revoked, fill(tx), putItems(tx, "A", item("old", "A")))
 	})
 	d := directory(t, db)
-	update(t, db, "", func(tx *store.Tx) error {
-		_, err := tx.Environments.Delete(id)
-		return err
-	})
+	if transactions == 2 {
+		update(t, db, "", func(tx *store.Tx) error {
+			_, err := tx.Environments.Delete(id)
+			return err
+		})
+	}
 	update(t, db, id, func(tx *store.Tx) error {
+		_, gone := tx.Environments.Delete(id)
+		check(t, gone)
 		_, err := tx.Environments.Put(model.Environment{ID: id, Name: "two", Enabled: true})
 		_, typed := tx.AssetTemplates.Put(itemType("A"))
 		return errors.Join(err, typed, putItems(tx, "A", item("new", "A")))

@@ -185,7 +185,7 @@ func (n *news) note(c *store.Commit, env model.EnvironmentID) {
 	for i := range c.Changes {
 		switch change := &c.Changes[i]; {
 		case change.Collection == store.Environments:
-			n.reload = n.reload || change.Deleted && change.Key == string(env)
+			n.reload = n.reload || (change.Deleted || change.Cleared) && change.Key == string(env)
 		case c.Environment != env:
 		case change.Collection == store.Policies:
 			n.policies[model.PolicyID(change.Key)] = true

@@ -3,6 +3,7 @@ package manage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -39,6 +40,13 @@ func TestMirrorFollows(t *testing.T) {
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "commits") {
 			_, err := st.Update(context.Background(), store.Write{Environment: env, Time: time.Unix(9, 0)}, func(tx *store.Tx) error {
+				if rapid.IntRange(0, 9).Draw(t, "made again") == 0 {
+					_, deleted := tx.Environments.Delete(env)
+					_, made := tx.Environments.Put(model.Environment{ID: env, Name: string(env), Enabled: true})
+					if err := errors.Join(deleted, made); err != nil {
+						return err
+					}
+				}
 				blocks := []int{0, 1, 2, 3} // each at most once in a commit
 				for range rapid.IntRange(1, 4).Draw(t, "writes") {
 					randomWrite(t, tx, &blocks)

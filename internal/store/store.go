@@ -129,7 +129,9 @@ type Change struct {
 	Template  model.TemplateID // records only
 	Positions []int64          // records put, ascending
 	Removed   []string         // keys of records deleted
-	Cleared   bool             // all records were removed first
+	// Cleared: all records were removed first. Of an environment: it was deleted first, with all that was in it, and made
+	// again. The end of an environment stands before the other changes of its commit.
+	Cleared bool
 }
 
 // Tx is one transaction on one environment. Its collections are ready to use; it is not safe for concurrent use.

@@ -49,7 +49,9 @@ func (s *changeSet) object(name store.CollectionName, key string, deleted bool) 
 		s.objects[k] = i
 		s.changes = append(s.changes, store.Change{Collection: name, Key: key})
 	}
-	s.changes[i].Deleted = deleted
+	c := &s.changes[i]
+	c.Cleared = name == store.Environments && !deleted && (c.Cleared || c.Deleted)
+	c.Deleted = deleted
 }
 
 func (s *changeSet) records(name store.CollectionName, template model.TemplateID) *recordChanges {
@@ -75,7 +77,8 @@ func (r *recordChanges) clear() {
 	clear(r.gone)
 }
 
-// list completes the changes. Positions are never reused, so one that is gone stays gone.
+// list completes the changes. Positions are never reused, so one that is gone stays gone. The end of an environment comes
+// first: what else is named was written after it, or is gone with it.
 func (s *changeSet) list() []store.Change {
 	for _, r := range s.catalogues {
 		if len(r.gone) > 0 {
@@ -89,6 +92,13 @@ func (s *changeSet) list() []store.Change {
 		c := &s.changes[r.index]
 		c.Cleared, c.Positions, c.Removed = r.cleared, slices.Compact(r.positions), slices.Compact(r.removed)
 	}
+	later := func(c store.Change) int {
+		if c.Collection == store.Environments && (c.Deleted || c.Cleared) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(s.changes, func(a, b store.Change) int { return later(a) - later(b) })
 	return s.changes
 }
 

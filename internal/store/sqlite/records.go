@@ -85,6 +85,9 @@ func (t *transaction) deleteCatalogues(environment model.EnvironmentID) error {
 	}
 	if environment == t.write.Environment {
 		clear(t.catalogues)
+		for _, r := range t.changes.catalogues {
+			r.clear() // if the environment is made again, its positions begin anew
+		}
 	}
 	return t.exec("delete", "DELETE FROM catalogue WHERE environment = ?", nil, environment)
 }

@@ -139,7 +139,13 @@ func (m *machine) step(r *rapid.T) {
 		}
 		for range rapid.IntRange(0, 8).Draw(r, "writes") {
 			if !next.exists {
-				break
+				if !rapid.Bool().Draw(r, "again") {
+					break
+				}
+				if _, err := tx.Environments.Put(model.Environment{ID: m.env}); err != nil {
+					return err
+				}
+				next.exists = true
 			}
 			if err := randomWrite(r, tx, next, touched, renewed); err != nil {
 				return err
@@ -184,6 +190,14 @@ func randomWrite(r *rapid.T, tx *store.Tx, e *expected, touched, renewed map[str
 	}).Draw(r, "collection")
 	kind := rapid.SampledFrom([]string{"put", "put", "put", "put", "delete", "delete", "clear", "move", "environment"}).Draw(r, "write")
 	switch {
+	case kind == "environment" && id == "b": // its name is not what is in it
+		touched["environment "+string(tx.Environment)] = true
+		env, err := tx.Environments.Find(tx.Environment)
+		if err != nil {
+			return err
+		}
+		env.Name += "'"
+		return result("rename environment", store.Updated)(tx.Environments.Put(env))
 	case kind == "environment" && id == "a":
 		for _, v := range e.lists[store.Assets] {
 			renewed[keyOf(v)] = true
@@ -376,9 +390,10 @@ func (f *follower) apply(tx *store.Tx, c store.Change) error {
 	case store.IdentitySources:
 		return fetch(f, c, tx.IdentitySources, store.ParseKey(c.Key))
 	case store.Environments:
-		// Deleted, or deleted and made again: what was in it is gone either way. What came after is named after.
-		clear(f.objects)
-		clear(f.assets)
+		if c.Deleted || c.Cleared { // what was in it is gone; what came after is named after
+			clear(f.objects)
+			clear(f.assets)
+		}
 		return nil
 	}
 	if c.Cleared || f.assets[c.Template] == nil {

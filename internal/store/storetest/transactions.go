@@ -145,7 +145,7 @@ func testDeleteEnvironment(t *testing.T, open Open) {
 	equal(t, "assets", again.Assets, map[model.TemplateID][]store.Positioned[model.Asset]{})
 	update(t, s, envA, func(tx *store.Tx) error { return fill(tx, string(envA)) })
 	// Deleting and filling again in one transaction.
-	update(t, s, envA, func(tx *store.Tx) error {
+	commit = update(t, s, envA, func(tx *store.Tx) error {
 		if err := result("asset", store.Created)(tx.Assets("t").Put(model.Asset{Path: "/before"})); err != nil {
 			return err
 		}
@@ -164,7 +164,31 @@ func testDeleteEnvironment(t *testing.T, open Open) {
 		}
 		return result("asset", store.Created)(tx.Assets("t").Put(model.Asset{Path: "/a"}))
 	})
-	equal(t, "assets", len(dump(t, s, envA).Assets["t"]), 1)
+	assets := dump(t, s, envA).Assets["t"]
+	equal(t, "assets", len(assets), 1)
+	equal(t, "changes", commit.Changes, []store.Change{
+		{Collection: store.Environments, Key: string(envA), Cleared: true},
+		{Collection: store.Assets, Template: "t", Cleared: true, Positions: []int64{assets[0].Position}},
+	})
+	commits, err := s.Feed(t.Context(), commit.Sequence-1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "feed", commits, []store.Commit{commit})
+	// What it was at the end of the transaction is what counts.
+	for _, again := range []bool{true, false} {
+		commit = update(t, s, envA, func(tx *store.Tx) error {
+			_, err1 := tx.Environments.Delete(envA)
+			_, err2 := tx.Environments.Put(model.Environment{ID: envA})
+			_, err3 := tx.Environments.Put(model.Environment{ID: envA, Name: "again"})
+			if !again {
+				_, err4 := tx.Environments.Delete(envA)
+				return errors.Join(err1, err2, err3, err4)
+			}
+			return errors.Join(err1, err2, err3)
+		})
+		equal(t, "changes", commit.Changes, []store.Change{{Collection: store.Environments, Key: string(envA), Deleted: !again, Cleared: again}})
+	}
 }
 
 // fill puts one of most things into a transaction's environment; tag keeps tenant-wide ids apart.
