@@ -12,6 +12,8 @@ type AccessTokens interface {
 	Recognizes(text string) bool
 	// VerifyRuntime gives the claims of a good one.
 	VerifyRuntime(text string) (token.Claims, error)
+	// Stands reports whether tokens of the key with that id are still accepted.
+	Stands(keyID string) bool
 }
 
 // access is the access token of a call.

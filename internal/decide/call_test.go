@@ -16,6 +16,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
+	"github.com/ambit-authz/ambit/internal/token"
 )
 
 // FuzzCallPath: no path panics; element 0 is the full path, which begins with / and, when one was sent, has neither query
@@ -271,10 +272,10 @@ type deadlines struct {
 	seen []time.Time
 }
 
-func (d *deadlines) Verify(ctx context.Context, _ string, _ *model.JWTSettings) (map[string]any, error) {
+func (d *deadlines) Verify(ctx context.Context, _ string, _ *model.JWTSettings) (map[string]any, token.VerifiedBy, error) {
 	at, _ := ctx.Deadline()
 	d.seen = append(d.seen, at)
-	return nil, nil
+	return nil, token.VerifiedBy{}, nil
 }
 
 // All tokens of a call together wait no longer for key sets than one: a call may hold room that others wait for.

@@ -25,6 +25,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/identity"
 	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/token"
 )
 
 // Secrets checks client secrets in constant time. A nil list of hashes stands for a client that is not known and costs
@@ -36,7 +37,9 @@ type Secrets interface {
 // Tokens judges the tokens of applications and users; token.Incoming does. ErrRefused of package token means that a token is
 // not good; every other error ends the call.
 type Tokens interface {
-	Verify(ctx context.Context, text string, settings *model.JWTSettings) (map[string]any, error)
+	Verify(ctx context.Context, text string, settings *model.JWTSettings) (map[string]any, token.VerifiedBy, error)
+	// Stands is nil while the key of a token that was good is its issuer's, as far as is known without waiting.
+	Stands(by token.VerifiedBy) error
 	Read(text string) (map[string]any, error)
 }
 
@@ -125,6 +128,7 @@ type Call struct {
 	access   access    // that the call carries; accessToken gives it
 	keysBy   time.Time // when the call stops to wait for key sets; zero = it needed none yet
 	expires  time.Time // when the first of the tokens that were verified ends; zero = none was
+	verified []token.VerifiedBy
 	recorded bool
 	record   audit.Decision
 }

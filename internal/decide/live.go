@@ -294,34 +294,42 @@ func (f *feed) judge(w *Watch, way *way, st *state, now time.Time, end string) {
 	case end != "":
 	case way != nil && way.ends[w.question.client] != "":
 		end = way.ends[w.question.client]
-	case !w.stillProved(st):
-		end = endCredentials
-	case !w.expires.IsZero() && !now.Before(w.expires):
-		end = endExpired
+	default:
+		end = w.unproved(st, now)
 	}
-	if end != "" {
-		f.deliver(w, &News{Kind: NewsEnd, Cursor: w.Cursor(), Reason: end})
-		return
-	}
-	if way != nil || !w.turns.IsZero() && !now.Before(w.turns) {
-		var news *News
-		var err error
-		f.guard(&err, func() { news, err = w.next(way, st, now) })
-		switch {
-		case err != nil:
-			if model.KindOf(err) != model.KindNotFound {
-				f.live.log.Error("a watch ends: its question cannot be answered any more", "error", err)
-			}
-			f.deliver(w, &News{Kind: NewsEnd, Cursor: w.Cursor(), Reason: endFor(err)})
-			return
-		case news != nil:
-			f.deliver(w, news)
+	var news *News
+	told := w.Cursor()
+	if end == "" {
+		if news, end = f.news(w, way, st, now); end == "" && news == nil {
 			return
 		}
 	}
-	if !now.Before(w.beat) {
-		f.deliver(w, &News{Kind: NewsBeat, Cursor: w.Cursor()})
+	if end == "" {
+		end = w.distrusted()
 	}
+	if end != "" {
+		news = &News{Kind: NewsEnd, Cursor: told, Reason: end}
+	}
+	news.told = told
+	f.deliver(w, news)
+}
+
+// news is what a watch has to tell, nil for nothing, or the reason why it ends.
+func (f *feed) news(w *Watch, way *way, st *state, now time.Time) (news *News, end string) {
+	if way != nil || !w.turns.IsZero() && !now.Before(w.turns) {
+		var err error
+		f.guard(&err, func() { news, err = w.next(way, st, now) })
+		if err != nil {
+			if model.KindOf(err) != model.KindNotFound {
+				f.live.log.Error("a watch ends: its question cannot be answered any more", "error", err)
+			}
+			return nil, endFor(err)
+		}
+	}
+	if news == nil && !now.Before(w.beat) {
+		news = &News{Kind: NewsBeat, Cursor: w.Cursor()}
+	}
+	return news, ""
 }
 
 // deliver lets the listener hear a news in a goroutine of its own; until it has, the watch is busy.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,12 +175,15 @@ func (c *Call) verify(ctx context.Context, text string, settings *model.JWTSetti
 	}
 	ctx, cancel := context.WithDeadlineCause(ctx, c.keysBy, fmt.Errorf("not fetched within %s", maxKeyWait))
 	defer cancel()
-	claims, err := c.service.options.Tokens.Verify(ctx, text, settings)
+	claims, by, err := c.service.options.Tokens.Verify(ctx, text, settings)
 	if errors.Is(err, token.ErrRefused) {
 		return nil, nil
 	}
 	if err == nil {
 		c.expireBy(expiryOf(claims))
+		if !slices.Contains(c.verified, by) {
+			c.verified = append(c.verified, by)
+		}
 	}
 	return claims, err
 }

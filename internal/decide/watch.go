@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/engine"
 	"github.com/ambit-authz/ambit/internal/model"
+	"github.com/ambit-authz/ambit/internal/token"
 )
 
 // Listener hears what a watch has to tell, one news at a time, each in a goroutine of its own that it may hold up: the
@@ -38,6 +40,7 @@ type News struct {
 	Cursor  Since
 	Changes *Changes
 	Reason  string
+	told    Since // up to which all was told before
 }
 
 const (
@@ -57,7 +60,11 @@ type Watch struct {
 	record   audit.Decision // of what it tells, but for result, revision and time
 	listener Listener
 	scope    *model.Scope // as the caller has proved to be it, or is known to
-	access   string       // id of the access token that it was opened with; "" = another credential
+	tokens   Tokens
+	verified []token.VerifiedBy // by which the tokens that it was opened with were good
+	signed   AccessTokens
+	access   string // id of the access token that it was opened with; "" = another credential
+	key      string // that signed the access token
 	gone     bool
 	left     atomic.Bool // the listener is not there any more
 	busy     atomic.Bool // a news is on its way; nobody else touches what follows
@@ -94,6 +101,7 @@ func (c *Call) Watch(ctx context.Context, req ChangesRequest) (_ *Watch, err err
 	q.combinations = mostCombinations
 	w := &Watch{live: live, env: c.env, question: q, record: c.record, scope: c.scope}
 	w.record.Subjects = slices.Clip(w.record.Subjects)
+	w.tokens, w.verified, w.signed = c.service.options.Tokens, slices.Clip(c.verified), c.service.options.Access
 	// no Done: what is bound here is used for as long as the watch goes on
 	now := standing{state: c.state, instant: c.started}
 	if now.residual, err = q.bind(nil, now.state, now.instant); err != nil {
@@ -114,7 +122,7 @@ func (c *Call) Watch(ctx context.Context, req ChangesRequest) (_ *Watch, err err
 	}
 	w.expires = c.expiry()
 	if c.proof.access {
-		w.access = c.accessClaims().ID
+		w.access, w.key = c.accessClaims().ID, c.accessClaims().KeyID
 		w.expires = sooner(w.expires, c.accessClaims().ExpiresAt)
 	}
 	if err := c.keep(ctx, 200, "watch"); err != nil {
@@ -183,14 +191,39 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// stillProved reports whether the credential that the watch was opened with is as good at st.
-func (w *Watch) stillProved(st *state) bool {
-	now := st.scopes[w.question.client]
-	if now != w.scope && !sameCredentials(w.scope, now) || w.access != "" && st.revoked[w.access] {
-		return false
+// unproved tells why the credentials that the watch was opened with are not good any more at st, "" while they are. Issuers
+// are looked at when the scope has changed; else before something is told, see distrusted.
+func (w *Watch) unproved(st *state, now time.Time) string {
+	scope := st.scopes[w.question.client]
+	changed := scope != w.scope
+	switch {
+	case changed && !sameCredentials(w.scope, scope), w.access != "" && st.revoked[w.access]:
+		return endCredentials
+	case !w.expires.IsZero() && !now.Before(w.expires):
+		return endExpired
 	}
-	w.scope = now
-	return true
+	w.scope = scope
+	if changed {
+		return w.distrusted()
+	}
+	return ""
+}
+
+// distrusted tells why the tokens that the watch was opened with are not good any more though they have not ended: their keys
+// were withdrawn, or have not been heard of for too long. It goes by what is known here, and never waits.
+func (w *Watch) distrusted() string {
+	if w.access != "" && !w.signed.Stands(w.key) {
+		return endCredentials
+	}
+	for _, by := range w.verified {
+		switch err := w.tokens.Stands(by); {
+		case errors.Is(err, token.ErrRefused):
+			return endCredentials
+		case err != nil:
+			return endNotReady
+		}
+	}
+	return ""
 }
 
 // next judges the question again at st. It gives what has to be told, nil for nothing. way is what lies between the last
@@ -270,7 +303,7 @@ func (w *Watch) tell(ctx context.Context, n *News) error {
 			d.Result = n.Changes.result()
 		}
 		if err := w.live.audit.Record(ctx, d); err != nil {
-			_ = w.listener.Tell(&News{Kind: NewsEnd, Cursor: n.Cursor, Reason: endNotReady})
+			_ = w.listener.Tell(&News{Kind: NewsEnd, Cursor: n.told, Reason: endNotReady})
 			return fmt.Errorf("no audit record: %w", err)
 		}
 	}

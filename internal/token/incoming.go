@@ -67,29 +67,63 @@ func NewIncoming(o IncomingOptions) (*Incoming, error) {
 	return &Incoming{keys: keySets{client: o.Client, now: o.Now, failed: o.Failed, sets: sets}, now: o.Now, leeway: o.Leeway}, nil
 }
 
+// VerifiedBy is by which key of an issuer a token was found good. It holds nothing of the token.
+type VerifiedBy struct {
+	settings  *model.JWTSettings
+	kid       string
+	algorithm jwa.SignatureAlgorithm
+	key       thumbprint
+}
+
 // Verify gives the claims of a token that is good by the settings: a map of JSON values, in which numbers are
 // encoding/json.Number. A token that is not good is ErrRefused; a needed key set that cannot be had is an error of kind
 // unavailable. Settings that are nil or lack key sets, issuers or audiences accept nothing.
-func (v *Incoming) Verify(ctx context.Context, text string, s *model.JWTSettings) (map[string]any, error) {
+func (v *Incoming) Verify(ctx context.Context, text string, s *model.JWTSettings) (map[string]any, VerifiedBy, error) {
 	if s == nil || len(s.JWKSURLs) == 0 || len(s.Issuers) == 0 || len(s.Audiences) == 0 {
-		return nil, ErrRefused
+		return nil, VerifiedBy{}, ErrRefused
 	}
 	alg, kid, ok := header(text)
 	if !ok {
-		return nil, ErrRefused
+		return nil, VerifiedBy{}, ErrRefused
 	}
 	// before its keys are asked for, so that nobody makes us fetch them for a token that could not be good anyway
 	claims, err := v.Read(text)
 	if err != nil {
-		return nil, err
+		return nil, VerifiedBy{}, err
 	}
 	if !datedByNumbers(claims) {
-		return nil, ErrRefused
+		return nil, VerifiedBy{}, ErrRefused
 	}
 	if err := v.validate(text, s); err != nil {
-		return nil, err
+		return nil, VerifiedBy{}, err
 	}
-	return claims, v.verifySignature(ctx, text, alg, kid, s)
+	by := VerifiedBy{settings: s, algorithm: alg}
+	by.kid, by.key, err = v.verifySignature(ctx, text, alg, kid, s)
+	return claims, by, err
+}
+
+// Stands is nil while an issuer still publishes the key by which a token was found good, as far as is known here: it never
+// waits, and has what is known of a key set brought up to date behind it, once for all who ask. It is ErrRefused when the key
+// was withdrawn, and of kind unavailable when what was known of it is too old.
+func (v *Incoming) Stands(by VerifiedBy) error {
+	var away error
+	for _, url := range by.settings.JWKSURLs {
+		keys, known, err := v.keys.held(url)
+		switch {
+		case err != nil:
+			away = err
+		case !known || slices.ContainsFunc(keys, by.is):
+			return nil
+		}
+	}
+	if away != nil {
+		return keysAway(away)
+	}
+	return ErrRefused
+}
+
+func (by *VerifiedBy) is(k issuerKey) bool {
+	return k.thumbprint == by.key && k.kid == by.kid && slices.Contains(k.algorithms, by.algorithm)
 }
 
 // Read gives the claims of a token unchecked, for matchers that say so. A text that is no JWT is ErrRefused.
@@ -216,8 +250,9 @@ func (v *Incoming) validate(text string, s *model.JWTSettings) error {
 
 // verifySignature tries the keys that fit: those of the token's kid if it names one. Sets that lack the kid are fetched
 // again once.
-func (v *Incoming) verifySignature(ctx context.Context, text string, alg jwa.SignatureAlgorithm, kid string, s *model.JWTSettings) error {
+func (v *Incoming) verifySignature(ctx context.Context, text string, alg jwa.SignatureAlgorithm, kid string, s *model.JWTSettings) (string, thumbprint, error) {
 	var away error
+	var by issuerKey
 	found := false
 	try := func(keys []issuerKey) bool {
 		for _, k := range keys {
@@ -226,6 +261,7 @@ func (v *Incoming) verifySignature(ctx context.Context, text string, alg jwa.Sig
 			}
 			found = true
 			if _, err := jws.Verify([]byte(text), jws.WithKey(alg, k.key)); err == nil {
+				by = k
 				return true
 			}
 		}
@@ -237,7 +273,7 @@ func (v *Incoming) verifySignature(ctx context.Context, text string, alg jwa.Sig
 		if err != nil {
 			away = err
 		} else if try(keys) {
-			return nil
+			return by.kid, by.thumbprint, nil
 		}
 	}
 	for _, url := range s.JWKSURLs {
@@ -248,14 +284,18 @@ func (v *Incoming) verifySignature(ctx context.Context, text string, alg jwa.Sig
 		if err != nil {
 			away = err
 		} else if try(keys) {
-			return nil
+			return by.kid, by.thumbprint, nil
 		}
 	}
 	if away != nil { // the key may be there, even one of a kid that another set has, too
-		return &model.Error{
-			Kind: model.KindUnavailable, Code: "AMB-502", Name: "SourceUnavailable", Message: "Source jwks is not available",
-			Err: errors.Join(errors.New("key set of an issuer"), away),
-		}
+		return "", thumbprint{}, keysAway(away)
 	}
-	return ErrRefused
+	return "", thumbprint{}, ErrRefused
+}
+
+func keysAway(err error) error {
+	return &model.Error{
+		Kind: model.KindUnavailable, Code: "AMB-502", Name: "SourceUnavailable", Message: "Source jwks is not available",
+		Err: errors.Join(errors.New("key set of an issuer"), err),
+	}
 }

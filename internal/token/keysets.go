@@ -2,6 +2,8 @@ package token
 
 import (
 	"context"
+	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -62,8 +64,12 @@ type keySets struct {
 type issuerKey struct {
 	key        jwk.Key
 	kid        string
+	thumbprint thumbprint
 	algorithms []jwa.SignatureAlgorithm
 }
+
+// thumbprint is that of RFC 7638.
+type thumbprint [sha256.Size]byte
 
 // keySet is what is known of one URL.
 type keySet struct {
@@ -116,6 +122,25 @@ func (s *keySets) find(ctx context.Context, url string) ([]issuerKey, error) {
 		return nil, errors.New("the key set could not be fetched a moment ago")
 	}
 	return keys, nil
+}
+
+// held gives the keys of a URL that are here, without waiting for others: those that find would fetch again are fetched behind
+// the answer. known is false while nothing was ever fetched, as when the set was forgotten for others. The error is that of find.
+func (s *keySets) held(url string) (keys []issuerKey, known bool, err error) {
+	set := s.of(url)
+	keys, fetched, tried := set.state()
+	now := s.now()
+	age := now.Sub(fetched)
+	if age >= keysFresh && now.Sub(tried) >= fetchPause {
+		s.fetch(url, set)
+	}
+	switch {
+	case fetched.IsZero() && tried.IsZero():
+		return nil, false, nil
+	case fetched.IsZero() || age >= keysStale:
+		return nil, false, errors.New("the key set could not be fetched for long")
+	}
+	return keys, true, nil
 }
 
 // start begins to fetch those sets that find would wait for, so that they are waited for together: several issuers that
@@ -218,8 +243,12 @@ func parseKeySet(text []byte) ([]issuerKey, error) {
 			continue
 		}
 		if good := algorithms(key); len(good) > 0 {
+			sum, err := key.Thumbprint(crypto.SHA256)
+			if err != nil {
+				continue
+			}
 			kid, _ := key.KeyID()
-			out = append(out, issuerKey{key, kid, good})
+			out = append(out, issuerKey{key, kid, thumbprint(sum), good})
 		}
 	}
 	return out, nil

@@ -137,7 +137,7 @@ func TestIncomingAlgorithms(t *testing.T) {
 	v := newIncoming(t, c)
 	for alg, key := range private {
 		for _, id := range []string{kid(alg), ""} {
-			claims, err := v.Verify(t.Context(), userToken(t, alg, key, id, now), trusting(p.URL))
+			claims, _, err := v.Verify(t.Context(), userToken(t, alg, key, id, now), trusting(p.URL))
 			if err != nil || claims["n"] != json.Number("1.50") {
 				t.Errorf("%s with kid %q: %v %v", alg, id, claims, err)
 			}
@@ -149,7 +149,7 @@ func TestIncomingAlgorithms(t *testing.T) {
 	for name, key := range map[string]any{"k/enc": r.Public(), "k//RS512": r.Public(), "k": r, "k/sig/ES256": []byte("0123456789abcdef0123456789abcdef")} {
 		q := newPublisher(t)
 		q.text(set(t, map[string]any{name: key}))
-		if _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), r, "k", now), trusting(q.URL)); !errors.Is(err, token.ErrRefused) {
+		if _, _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), r, "k", now), trusting(q.URL)); !errors.Is(err, token.ErrRefused) {
 			t.Errorf("a key %s was used: %v", name, err)
 		}
 	}
@@ -159,11 +159,11 @@ func TestIncomingAlgorithms(t *testing.T) {
 	}
 	q := newPublisher(t)
 	q.text(set(t, map[string]any{"k": large.Public()}))
-	if _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), large, "k", now), trusting(q.URL)); !errors.Is(err, token.ErrRefused) {
+	if _, _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), large, "k", now), trusting(q.URL)); !errors.Is(err, token.ErrRefused) {
 		t.Errorf("a key of %d bits was used: %v", large.N.BitLen(), err)
 	}
 	for _, s := range []*model.JWTSettings{nil, {}, {JWKSURLs: []string{p.URL}, Audiences: []string{"harbour"}}, {JWKSURLs: []string{p.URL}, Issuers: []string{issuer}}, {Issuers: []string{issuer}, Audiences: []string{"harbour"}}} {
-		if _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), r, "RSA", now), s); !errors.Is(err, token.ErrRefused) {
+		if _, _, err := v.Verify(t.Context(), userToken(t, jwa.RS256(), r, "RSA", now), s); !errors.Is(err, token.ErrRefused) {
 			t.Errorf("settings %+v: %v", s, err)
 		}
 	}
@@ -177,7 +177,7 @@ func TestIncomingRotation(t *testing.T) {
 	two, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	v, s := newIncoming(t, c), trusting(p.URL)
 	verify := func(key any, kid string) error {
-		_, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), key, kid, c.at), s)
+		_, _, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), key, kid, c.at), s)
 		return err
 	}
 	want := func(what string, err error, good bool, asked int64) {
@@ -205,13 +205,77 @@ func TestIncomingRotation(t *testing.T) {
 	want("a key that was taken back", verify(one, "one"), false, 3)
 }
 
+// Runtime-api.md 4.3: whether the key of a token that was good stands is known without a fetch of its own.
+func TestIncomingStands(t *testing.T) {
+	p := newPublisher(t)
+	var passed atomic.Int64 // read by fetches that nobody waits for
+	at := func() time.Time { return now.Add(time.Duration(passed.Load())) }
+	pass := func(d time.Duration) { passed.Add(int64(d)) }
+	incoming := func() *token.Incoming {
+		v, err := token.NewIncoming(token.IncomingOptions{Client: token.KeyFetch(), Now: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	one, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	two, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	v, s := incoming(), trusting(p.URL)
+	verify := func(key any, kid string) (token.VerifiedBy, error) {
+		_, by, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), key, kid, at()), s)
+		return by, err
+	}
+	publish := func(keys map[string]any) { // and have it fetched by a token of key two
+		t.Helper()
+		p.text(set(t, keys))
+		pass(16 * time.Minute)
+		if _, err := verify(two, "two"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.text(set(t, map[string]any{"one": one.Public(), "two": two.Public()}))
+	by, err := verify(one, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if err := v.Stands(by); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := incoming().Stands(by); err != nil { // one that has heard of nothing yet
+		t.Error(err)
+	}
+	for name, keys := range map[string]map[string]any{
+		"withdrawn": {"two": two.Public()}, "another key of the name": {"one//": two.Public(), "two": two.Public()}, "for another algorithm": {"one//ES384": one.Public(), "two": two.Public()},
+	} {
+		publish(keys)
+		if err := v.Stands(by); !errors.Is(err, token.ErrRefused) {
+			t.Errorf("%s: %v", name, err)
+		}
+		publish(map[string]any{"other//": two.Public(), "two": two.Public(), "one": one.Public()})
+		if err := v.Stands(by); err != nil {
+			t.Errorf("back after %s: %v", name, err)
+		}
+	}
+	p.down()
+	pass(59 * time.Minute)
+	if err := v.Stands(by); err != nil {
+		t.Errorf("away for less than an hour: %v", err)
+	}
+	pass(2 * time.Minute)
+	if err := v.Stands(by); !unavailable(err) {
+		t.Errorf("away for an hour: %v", err)
+	}
+}
+
 // Runtime-api.md 4.3: what was fetched serves for an hour while its issuer is away, and not longer; without anything it is 503.
 func TestIncomingAway(t *testing.T) {
 	p, c := newPublisher(t), &clock{now}
 	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	v, s := newIncoming(t, c), trusting(p.URL)
 	verify := func() error {
-		_, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), key, "k", c.at), s)
+		_, _, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), key, "k", c.at), s)
 		return err
 	}
 	p.down()
@@ -248,7 +312,7 @@ func TestIncomingAway(t *testing.T) {
 	// a key that does not fit does not make it unneeded, whatever its kid
 	other, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	for _, kid := range []string{"k", ""} {
-		if _, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), other, kid, c.at), s); !unavailable(err) {
+		if _, _, err := v.Verify(t.Context(), userToken(t, jwa.ES256(), other, kid, c.at), s); !unavailable(err) {
 			t.Errorf("the key may be in the set that is away, kid %q: %v", kid, err)
 		}
 	}
@@ -284,20 +348,20 @@ func TestIncomingHostile(t *testing.T) {
 	} {
 		p := newPublisher(t)
 		p.serve(c.serve)
-		_, err := newIncoming(t, &clock{now}).Verify(t.Context(), text, trusting(p.URL))
+		_, _, err := newIncoming(t, &clock{now}).Verify(t.Context(), text, trusting(p.URL))
 		if c.good != (err == nil) || !c.good && !unavailable(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	p := newPublisher(t)
 	p.serve(redirect(p.URL))
-	if _, err := newIncoming(t, &clock{now}).Verify(t.Context(), text, trusting(p.URL)); !unavailable(err) || p.asked.Load() > 5 {
+	if _, _, err := newIncoming(t, &clock{now}).Verify(t.Context(), text, trusting(p.URL)); !unavailable(err) || p.asked.Load() > 5 {
 		t.Errorf("a circle: %v after %d requests", err, p.asked.Load())
 	}
 	// nothing is fetched for a token that could not be good
 	before := target.asked.Load()
 	expired := userToken(t, jwa.ES256(), key, "k", now.Add(-2*time.Hour))
-	if _, err := newIncoming(t, &clock{now}).Verify(t.Context(), expired, trusting(target.URL)); !errors.Is(err, token.ErrRefused) || target.asked.Load() != before {
+	if _, _, err := newIncoming(t, &clock{now}).Verify(t.Context(), expired, trusting(target.URL)); !errors.Is(err, token.ErrRefused) || target.asked.Load() != before {
 		t.Errorf("expired: %v after %d fetches", err, target.asked.Load()-before)
 	}
 }
@@ -321,7 +385,7 @@ func TestIncomingSideBySide(t *testing.T) {
 		_, _ = w.Write([]byte(keys))
 	})
 	began := time.Now()
-	_, err := newIncoming(t, &clock{now}).Verify(t.Context(), userToken(t, jwa.ES256(), key, "k", now), trusting(slow.URL, good.URL))
+	_, _, err := newIncoming(t, &clock{now}).Verify(t.Context(), userToken(t, jwa.ES256(), key, "k", now), trusting(slow.URL, good.URL))
 	if took := time.Since(began); err != nil || took > 4*time.Second {
 		t.Errorf("%v after %s", err, took)
 	}
@@ -339,13 +403,13 @@ func TestIncomingTogether(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 20 {
 		wait.Go(func() {
-			if _, err := v.Verify(t.Context(), text, trusting(p.URL)); err != nil {
+			if _, _, err := v.Verify(t.Context(), text, trusting(p.URL)); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	leave()
-	if _, err := v.Verify(left, text, trusting(p.URL)); err == nil {
+	if _, _, err := v.Verify(left, text, trusting(p.URL)); err == nil {
 		t.Error("a caller that left was answered")
 	}
 	close(open)
@@ -367,7 +431,7 @@ func FuzzIncoming(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _ = v.Read(text)
-		_, err := v.Verify(t.Context(), text, trusting(p.URL))
+		_, _, err := v.Verify(t.Context(), text, trusting(p.URL))
 		signed := strings.HasPrefix(text, parts[0]+"."+parts[1]+".") // ECDSA has two signatures of one kind
 		if err == nil && !signed || text == good && err != nil || err != nil && !errors.Is(err, token.ErrRefused) {
 			t.Errorf("%q: %v", text, err)

@@ -87,6 +87,7 @@ type Claims struct {
 	Role          model.Permission    // of management tokens
 	Generation    int64               // of management tokens
 	SecretID      string              // of runtime tokens
+	KeyID         string              // of the key that signed it
 	Audience      string
 	IssuedAt      time.Time
 	ExpiresAt     time.Time
@@ -219,8 +220,15 @@ func (t *Tokens) verify(text, audience string) (Claims, error) {
 	if end, ok := token.Expiration(); !ok || !t.now().Before(end) { // to which the leeway does not apply
 		return Claims{}, ErrRefused
 	}
-	return readClaims(token, audience)
+	claims, err := readClaims(token, audience)
+	if err == nil {
+		claims.KeyID, _ = key.KeyID()
+	}
+	return claims, err
 }
+
+// Stands reports whether tokens of the key with that id are still accepted.
+func (t *Tokens) Stands(keyID string) bool { return t.ring.Load().find(keyID, t.now()) != nil }
 
 // keyOf checks what jwt.Parse does not, the compact form, typ and kid, and finds the public key; nil = refused.
 func (t *Tokens) keyOf(text string) jwk.Key {

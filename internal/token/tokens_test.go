@@ -68,8 +68,9 @@ func TestIssueVerify(t *testing.T) {
 	want := token.Claims{
 		ID: got.ID, ClientID: "Q7ZK2M4T9XB3LHPW6VND", EnvironmentID: "5b0c9d52-0f5e-4a77-9c1e-3d0a6f2b8e41",
 		Role: model.PermissionViewer, Generation: 3, Audience: token.AudienceManagement, IssuedAt: now, ExpiresAt: now.Add(time.Hour),
+		KeyID: got.KeyID,
 	}
-	if diff := cmp.Diff(want, got); diff != "" || got.ID == "" {
+	if diff := cmp.Diff(want, got); diff != "" || got.ID == "" || !tokens.Stands(got.KeyID) || tokens.Stands("") {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
 	for name, change := range map[string]func(*model.Credential){

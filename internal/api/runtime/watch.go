@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -48,7 +49,7 @@ func (x *exchange) watch() error {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // a proxy that gathers answers would hold the events back
 	e := &events{show: show, timeout: x.h.options.EventTime, left: make(chan struct{})}
-	held, err := e.open(x.w, x.r)
+	conn, err := e.open(x.w, x.r)
 	if err != nil {
 		return err
 	}
@@ -68,18 +69,29 @@ func (x *exchange) watch() error {
 	}
 	started = true
 	watch.Start(e)
-	if held {
-		select {
-		case <-x.r.Context().Done():
-			watch.Stop()
-			<-e.left // nobody writes any more
-		case <-e.left:
-		}
+	if conn != nil {
+		go untilClosed(conn, watch.Stop)
+		return nil
+	}
+	select {
+	case <-x.r.Context().Done():
+		watch.Stop()
+		<-e.left // nobody writes any more
+	case <-e.left:
 	}
 	return nil
 }
 
-// events is an open stream. On a connection of HTTP/1.1 it needs no goroutine and no buffer while nothing is told: the
+// untilClosed calls gone when the peer has closed the connection. It is all that a stream keeps a goroutine for, and reads a
+// byte and no more: the client of a watch has nothing to say. The end of one that says something is noticed by the next event.
+func untilClosed(conn net.Conn, gone func()) {
+	var one [1]byte
+	if n, _ := conn.Read(one[:]); n == 0 {
+		gone()
+	}
+}
+
+// events is an open stream. On a connection of HTTP/1.1 it needs no buffers and next to no stack while nothing is told: the
 // connection is taken out of the server's hands.
 type events struct {
 	out     output
@@ -94,8 +106,9 @@ type output interface {
 	SetWriteDeadline(at time.Time) error
 }
 
-// open sends the head of the answer. held says that the handler has to stay for as long as the stream is open.
-func (e *events) open(w http.ResponseWriter, r *http.Request) (held bool, err error) {
+// open sends the head of the answer. It gives the connection that is now the stream's own; nil = the handler has to stay for as
+// long as the stream is open.
+func (e *events) open(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
 	control := http.NewResponseController(w)
 	if r.ProtoMajor == 1 {
 		switch conn, _, err := control.Hijack(); {
@@ -110,13 +123,13 @@ func (e *events) open(w http.ResponseWriter, r *http.Request) (held bool, err er
 				_ = conn.Close()
 				panic(http.ErrAbortHandler) // there is no connection to answer on
 			}
-			return false, nil
+			return conn, nil
 		case !errors.Is(err, http.ErrNotSupported):
-			return false, err
+			return nil, err
 		}
 	}
 	e.out = &shared{w: w, control: control}
-	return true, nil
+	return nil, nil //nolint:nilnil // there is no connection of its own
 }
 
 // shared is the output of a stream that others share the connection with (HTTP/2).

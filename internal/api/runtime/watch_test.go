@@ -278,7 +278,7 @@ func TestWatchTime(t *testing.T) {
 }
 
 // TestWatchLimits: RT-118 and limits: streams of one scope, and in all, are bounded; a stream whose client has gone makes
-// room after a heartbeat.
+// room.
 func TestWatchLimits(t *testing.T) {
 	l := newLiveHarbour(t, func(s *settings) {
 		s.clock = time.Now // heartbeats come by themselves
@@ -398,12 +398,12 @@ func TestWatchCombinations(t *testing.T) {
 // TestWatchAudit: RT-28, F7: where the audit is required, an event that cannot be recorded is not told, and ends its stream.
 func TestWatchAudit(t *testing.T) {
 	l := newLiveHarbour(t)
-	s, _ := l.watch(askMreyes)
+	s, ready := l.watch(askMreyes)
 	l.records.mu.Lock()
 	l.records.fail = errors.New("full")
 	l.records.mu.Unlock()
 	l.putAsset("acc-4", "Porto", "basic")
-	if e := s.next(); e.name != "end" || e.data != `{"reason":"notReady"}` {
+	if e := s.next(); e.name != "end" || e.data != `{"reason":"notReady"}` || e.id != ready.id { // from there it goes on
 		t.Errorf("%+v", e)
 	}
 	if status, _, body := l.read("/watch", askMreyes); status == 200 {
