@@ -141,13 +141,9 @@ func ExampleRequire() {
 func ExampleClient_Watch() {
 	c, ctx := connect(), context.Background()
 	marta := client.Query{Identity: client.Identity{ID: "mreyes", Template: "Staff"}}
-	list, err := c.AccessList(ctx, marta)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for change, err := range c.Watch(ctx, marta, list.Cursor()) {
+	for change, err := range c.Watch(ctx, marta, "") { // first the whole list, as gained
 		if err != nil || change.Reset {
-			break // what is known is void: ask for the list anew, and watch from there
+			break // what is known is void: forget it and watch anew
 		}
 		fmt.Println(len(change.Gained), "gained,", len(change.Lost), "lost")
 	}

@@ -33,10 +33,12 @@ var ErrWatchEnded = errors.New("the server ended the watch")
 // silence is after how long without a sign of life a watch is given up; the server gives one every 15 seconds.
 const silence = time.Minute
 
-// Watch tells what becomes of an access list: from the one with the cursor, AccessList.Cursor, or with "" from now. It goes
-// on until ctx ends, the loop is left, or an error tells that it does not go on. What was known is then void: ask for the
-// list anew, and watch from there. Options.Timeout counts until the server answers, Options.MaxBytes for each change. A
-// query that needs more than a GET can say (attributes, context, further identities, assets) cannot be watched.
+// Watch tells what becomes of an access list: of the one with the cursor, AccessList.Cursor, or with "" of the one that is asked
+// for first: all of it is Gained by the first change, which is there for an empty list, too. So who takes every Lost away and
+// puts every Gained and Changed in, has the list. A watch goes on until ctx ends, the loop is left, or an error tells that it
+// does not go on. What was known is then void, as after a Reset: begin anew. Options.Timeout counts until the server answers,
+// Options.MaxBytes for the list and for each change. A query that needs more than a GET can say (attributes, context, further
+// identities, assets) cannot be watched.
 func (c *Client) Watch(ctx context.Context, q Query, cursor string) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
 		values, err := q.values()
@@ -44,9 +46,20 @@ func (c *Client) Watch(ctx context.Context, q Query, cursor string) iter.Seq2[Ch
 			yield(Change{}, err)
 			return
 		}
-		if cursor != "" {
-			values.Set("since", cursor)
+		if cursor == "" {
+			list, err := c.AccessList(ctx, q)
+			if err == nil && list.cursor == "" {
+				err = (&question{path: "token/v3"}).named(malformed("no cursor"))
+			}
+			if err != nil {
+				yield(Change{}, err)
+				return
+			}
+			if cursor = list.cursor; !yield(Change{Revision: list.Revision, Cursor: cursor, Gained: list.Entries}, nil) {
+				return
+			}
 		}
+		values.Set("since", cursor)
 		ctx, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
 		alive := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,28 @@ func TestWatch(t *testing.T) {
 	if told != 3 {
 		t.Errorf("%d changes", told)
 	}
+	list, err = c.AccessList(t.Context(), q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told = 0
+	for change, err := range c.Watch(t.Context(), q, "") { // first what there is
+		if told++; err != nil || len(change.Lost)+len(change.Changed) > 0 || change.Reset {
+			t.Fatal(change, err)
+		}
+		if told == 1 {
+			if !reflect.DeepEqual(change.Gained, list.Entries) || change.Revision != list.Revision || change.Cursor == "" {
+				t.Errorf("%d entries at %d, of the list %d at %d", len(change.Gained), change.Revision, len(list.Entries), list.Revision)
+			}
+			promoted = person("Teller")
+			continue
+		}
+		if change.Revision < promoted || len(change.Gained) == 0 {
+			t.Errorf("%+v", change)
+		}
+		break
+	}
+	person("Clerk")
 	for change, err := range c.Watch(t.Context(), staff("nobody"), "") {
 		if !errors.As(err, new(*client.Error)) {
 			t.Error(change, err)
@@ -135,6 +158,12 @@ func TestWatchHostile(t *testing.T) {
 	silent := func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	if changes, err := listen(hostile(t, silent, func(o *client.Options) { o.Timeout = 30 * time.Millisecond })); len(changes) != 0 || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("silent: %v %v", changes, err)
+	}
+	uncertain := over(t, saying(goodList)) // does not say where a watch would go on
+	for change, err := range uncertain.Watch(t.Context(), staff("mreyes"), "") {
+		if !errors.Is(err, client.ErrAnswer) {
+			t.Errorf("without a cursor: %v %v", change, err)
+		}
 	}
 	for name, change := range map[string]func(*client.Query){
 		"attributes":  func(q *client.Query) { q.Identity.Attributes = map[string][]string{"shift": {"night"}} },
