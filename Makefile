@@ -44,10 +44,11 @@ race: ## test the concurrent packages with the race detector
 bench: ## the small workloads beside their peers, a few minutes
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./report
 
-bench-full: ## up to 1,000,000 assets, upload and restart
+bench-full: ## up to 1,000,000 assets, upload and restart, watches
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./report -full
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./load
 	cd bench && GOFLAGS=-mod=mod $(GO) run ./management -full
+	cd bench && GOFLAGS=-mod=mod $(GO) run ./live
 
 fuzz: ## every fuzz target, FUZZFACTOR times its usual number of executions
 	scripts/fuzz.sh
