@@ -59,7 +59,8 @@ func TestAllEndpointsAgree(t *testing.T) {
 			t.Errorf("reason %q arises %d times", code, total.reasons[code])
 		}
 	}
-	if total.exact*2 < total.filters || total.fitting*10 < total.filters*8 || total.pages < n/8 || total.several < n/10 || total.sql < n/4 || total.signed < n {
+	if total.exact*2 < total.filters || total.fitting*10 < total.filters*8 || total.pages < n/8 || total.several < n/10 || total.sql < n/4 || total.signed < n ||
+		total.followed < n/followed/2 || total.changed < total.followed/4 || total.heard < total.followed/4 || total.unmodified < total.followed/20 {
 		t.Errorf("the mix is poor: %+v", *total)
 	}
 }
@@ -68,11 +69,15 @@ func TestAllEndpointsAgree(t *testing.T) {
 func compareStates(t *testing.T, worker uint64, n int) *tally {
 	s, d, count := newStack(t), newDatabases(t), &tally{reasons: map[string]int{}}
 	var w *world
+	var f *follower
 	for i := range n {
 		if i%statesOfWorld == 0 {
 			w = newWorld(rand.New(rand.NewPCG(worker, uint64(i))), w)
 		} else {
 			w.change()
+		}
+		if f != nil {
+			f.wait(i%statesOfWorld == 0, count)
 		}
 		check(t, s.commit(environment, func(tx *store.Tx) error {
 			for _, write := range w.writes {
@@ -86,7 +91,17 @@ func compareStates(t *testing.T, worker uint64, n int) *tally {
 		if at, ok := s.directory.Revision(environment); !ok || at != s.revision {
 			t.Fatalf("worker %d, state %d: the directory is at revision %d, the store at %d: the environment does not compile", worker, i, at, s.revision)
 		}
-		newQuestion(t, w, s, d, count).ask()
+		if f != nil && f.hear(count) {
+			f = nil
+		}
+		q := newQuestion(t, w, s, d, count)
+		q.ask()
+		if f == nil && i%followed == followed-1 {
+			f = q.follow()
+		}
+	}
+	if f != nil {
+		f.watch.close()
 	}
 	count.asked = s.asked
 	return count

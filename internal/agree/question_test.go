@@ -72,6 +72,8 @@ type tally struct {
 	filters, fitting, exact     int // pairs of types in filter form, those that their filters fit, filters that have to be exact
 	reasons                     map[string]int
 	signed, pages, several, sql int
+	followed, changed           int // lists over a few states, and those of which changes told something
+	heard, unmodified           int // events of watches, answers 304
 }
 
 func (c *tally) add(d *tally) {
@@ -85,6 +87,10 @@ func (c *tally) add(d *tally) {
 	c.pages += d.pages
 	c.several += d.several
 	c.sql += d.sql
+	c.followed += d.followed
+	c.changed += d.changed
+	c.heard += d.heard
+	c.unmodified += d.unmodified
 	for code, n := range d.reasons {
 		c.reasons[code] += n
 	}

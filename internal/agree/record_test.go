@@ -93,7 +93,7 @@ func TestEveryCallIsRecorded(t *testing.T) {
 		}
 		want := audit.Decision{
 			ID: got[0].ID, ExternalID: "mine", ClientID: client, Environment: environment, Endpoint: "POST " + e.path, SourceIP: "192.0.2.9",
-			Status: 200, Revision: s.revision, Start: s.now,
+			Status: 200, Revision: s.revision, Start: s.clock(),
 		}
 		want.RequestType, want.Result, want.Subjects, want.Policies = inRecord(e)
 		if diff := cmp.Diff(want, got[0]); diff != "" {
@@ -164,7 +164,7 @@ func TestRecordsOfEvaluations(t *testing.T) {
 	ids := map[string]bool{}
 	for i := range got {
 		ids[got[i].ID] = true
-		if got[i].RequestType != "AuthZEN Evaluations" || got[i].ExternalID != "mine" || got[i].Status != 200 || got[i].Revision != s.revision || !got[i].Start.Equal(s.now) {
+		if got[i].RequestType != "AuthZEN Evaluations" || got[i].ExternalID != "mine" || got[i].Status != 200 || got[i].Revision != s.revision || !got[i].Start.Equal(s.clock()) {
 			t.Errorf("record %+v", got[i])
 		}
 		got[i] = audit.Decision{SourceIP: got[i].SourceIP, Subjects: got[i].Subjects, Result: got[i].Result, Policies: got[i].Policies}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,10 +36,15 @@ type stack struct {
 	authzen   http.Handler
 	keys      *token.AnswerKeys
 	header    http.Header
-	now       time.Time
+	now       *atomic.Int64 // in nanoseconds; open watches look at it
 	revision  model.Revision
 	asked     int
 }
+
+// noon is when states are written and asked about, unless a follower lets time pass.
+var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+
+func (s *stack) clock() time.Time { return time.Unix(0, s.now.Load()).UTC() }
 
 // storeDir is where a store's commits cost least: nothing here outlives the test.
 func storeDir(t *testing.T) string {
@@ -51,15 +57,15 @@ func storeDir(t *testing.T) string {
 
 func newStack(t *testing.T, change ...func(*decide.Options)) *stack {
 	t.Helper()
-	s, dir := &stack{}, storeDir(t)
+	s, dir := &stack{now: &atomic.Int64{}}, storeDir(t)
 	var err error
 	s.store, err = sqlite.Open(t.Context(), filepath.Join(dir, "ambit.db"), sqlite.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, s.store.Close()) })
 	secrets, err := token.NewSecrets(bytes.Repeat([]byte{9}, token.KeySize))
 	check(t, err)
-	s.now = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
-	clock := func() time.Time { return s.now }
+	s.now.Store(noon.UnixNano())
+	clock := s.clock
 	s.keys, err = token.NewAnswerKeys(token.AnswerKeysOptions{File: filepath.Join(dir, "answers.pem"), Now: clock})
 	check(t, err)
 	quiet := slog.New(slog.DiscardHandler)
@@ -72,7 +78,7 @@ func newStack(t *testing.T, change ...func(*decide.Options)) *stack {
 	s.runtime = runtime.Handler(runtime.Options{Service: service, Directory: s.directory, Log: quiet})
 	s.authzen = authzen.Handler(authzen.Options{Service: service, Sealer: secrets, Clock: clock, Log: quiet, PublicURL: issuer})
 
-	secret, hash := secrets.New(s.now)
+	secret, hash := secrets.New(noon)
 	s.header = http.Header{"X-Client-Id": {string(client)}, "X-Client-Secret": {secret}, "Content-Type": {"application/json"}}
 	check(t, s.commit("", func(tx *store.Tx) error {
 		return put(tx.Environments, model.Environment{ID: environment, Name: "Agree", Enabled: true})
@@ -105,7 +111,7 @@ func check(t testing.TB, err error) {
 
 // commit writes, and lets the directory follow.
 func (s *stack) commit(env model.EnvironmentID, fn func(*store.Tx) error) error {
-	commit, err := s.store.Update(context.Background(), store.Write{Environment: env, Time: s.now}, fn)
+	commit, err := s.store.Update(context.Background(), store.Write{Environment: env, Time: s.clock()}, fn)
 	if err != nil {
 		return err
 	}
@@ -141,17 +147,20 @@ func (body) Close() error { return nil }
 
 // call asks a handler. GET has its query in the path.
 func (s *stack) call(method, path, text string) *answer {
-	s.asked++
 	h := s.runtime
 	if strings.HasPrefix(path, "/access/") {
 		h = s.authzen
 	}
+	a := &answer{header: http.Header{}}
+	h.ServeHTTP(a, s.request(method, path, text))
+	return a
+}
+
+func (s *stack) request(method, path, text string) *http.Request {
+	s.asked++
 	address, query, _ := strings.Cut(path, "?")
-	r := &http.Request{
+	return &http.Request{
 		Method: method, URL: &url.URL{Path: address, RawQuery: query}, Header: s.header, Host: "pdp.agree.example", RemoteAddr: "192.0.2.9:1",
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: body{strings.NewReader(text)}, ContentLength: int64(len(text)), RequestURI: path,
 	}
-	a := &answer{header: http.Header{}}
-	h.ServeHTTP(a, r)
-	return a
 }
