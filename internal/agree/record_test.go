@@ -24,11 +24,11 @@ type records struct {
 	fail error
 }
 
-func (r *records) Record(_ context.Context, d audit.Decision) error {
+func (r *records) Record(_ context.Context, ds ...audit.Decision) error {
 	if r.fail != nil {
 		return r.fail
 	}
-	r.all = append(r.all, d)
+	r.all = append(r.all, ds...)
 	return nil
 }
 

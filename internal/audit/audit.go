@@ -44,13 +44,13 @@ type Subject struct {
 
 // Sink keeps decisions. It is safe for concurrent use.
 type Sink interface {
-	// Record keeps d. An error means that d is not kept although the sink promises to keep every record: the decision
-	// must not leave. A sink without that promise counts its losses and returns nil.
-	Record(ctx context.Context, d Decision) error
+	// Record keeps the records of one answer, together. An error means that they are not all kept although the sink promises
+	// to keep every record: the answer must not leave. A sink without that promise counts its losses and returns nil.
+	Record(ctx context.Context, ds ...Decision) error
 }
 
 // Off is the sink of a server with auditing switched off: it writes nothing.
 type Off struct{}
 
 // Record does nothing.
-func (Off) Record(context.Context, Decision) error { return nil }
+func (Off) Record(context.Context, ...Decision) error { return nil }

@@ -167,6 +167,29 @@ func TestRequired(t *testing.T) {
 	}
 }
 
+// F8: the records of one answer are synced once, all of them, and lost together.
+func TestTogether(t *testing.T) {
+	d := &disk{}
+	f := newFile(d, FileOptions{Required: true, Log: slog.New(slog.DiscardHandler)})
+	many := make([]Decision, 1000)
+	for i := range many {
+		many[i] = sample(i)
+	}
+	if err := f.Record(context.Background(), many...); err != nil || d.syncs != 1 || d.syncedThrough != d.written.Len() {
+		t.Errorf("%v, %d syncs", err, d.syncs)
+	}
+	if lines := bytes.Count(bytes.TrimSpace(d.written.Bytes()), []byte("\n")) + 1; lines != len(many) {
+		t.Errorf("%d lines", lines)
+	}
+	d.failWrite = true
+	if err := f.Record(context.Background(), many...); model.KindOf(err) != model.KindUnavailable || f.Lost() != 1000 {
+		t.Errorf("%v, lost %d", err, f.Lost())
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // F8: a full queue refuses required records at once and counts the others as lost; nobody waits.
 func TestFullQueue(t *testing.T) {
 	for _, required := range []bool{true, false} {

@@ -25,7 +25,7 @@ var (
 // FileOptions configure OpenFile.
 type FileOptions struct {
 	Required bool // records are written and synced before Record returns
-	Queue    int  // records waiting to be written; 0 = 8,192
+	Queue    int  // answers whose records wait to be written; 0 = 8,192
 	Log      *slog.Logger
 }
 
@@ -49,10 +49,17 @@ type output interface {
 	Sync() error
 }
 
-// entry is a record on its way, with who waits for it.
+// entry are the records of an answer on their way, with who waits for them.
 type entry struct {
-	decision Decision
-	kept     chan error // nil = nobody waits
+	decisions []Decision
+	kept      chan error // nil = nobody waits
+}
+
+func (e *entry) append(b []byte) []byte {
+	for i := range e.decisions {
+		b = appendDecision(b, &e.decisions[i])
+	}
+	return b
 }
 
 // OpenFile appends to the file at path, which it makes with mode 0600 when there is none. Close it to write what is
@@ -81,14 +88,15 @@ func newFile(out output, o FileOptions) *File {
 // Lost is how many records could not be kept since the file was opened.
 func (f *File) Lost() int64 { return f.lost.Load() }
 
-// Record queues d and, when records are required, waits until it is durable. It never waits for room in the queue.
-func (f *File) Record(ctx context.Context, d Decision) error {
-	e := entry{decision: d}
+// Record queues the records of an answer and, when records are required, waits until all are durable. It never waits for room
+// in the queue.
+func (f *File) Record(ctx context.Context, ds ...Decision) error {
+	e := entry{decisions: ds}
 	if f.options.Required {
 		e.kept = make(chan error, 1)
 	}
 	if err := f.enqueue(e); err != nil {
-		f.lost.Add(1)
+		f.lost.Add(int64(len(ds)))
 		if !f.options.Required {
 			return nil
 		}
@@ -146,12 +154,12 @@ func (f *File) run() {
 		if f.torn {
 			buf = append(buf, '\n')
 		}
-		buf = appendDecision(buf, &e.decision)
+		buf = e.append(buf)
 		for more := true; more && len(buf) < batchBytes; {
 			select {
 			case e, open := <-f.queue:
 				if more = open; open {
-					batch, buf = append(batch, e), appendDecision(buf, &e.decision)
+					batch, buf = append(batch, e), e.append(buf)
 				}
 			default:
 				more = false
@@ -174,7 +182,9 @@ func (f *File) write(buf []byte) error {
 // finish tells those who wait, and counts and logs losses: once until writing works again.
 func (f *File) finish(batch []entry, err error) {
 	if err != nil {
-		f.lost.Add(int64(len(batch)))
+		for i := range batch {
+			f.lost.Add(int64(len(batch[i].decisions)))
+		}
 		if !f.failing {
 			f.options.Log.Error("audit records are lost", "lost", f.lost.Load(), "error", err)
 		}

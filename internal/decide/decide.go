@@ -189,18 +189,25 @@ func (c *Call) keep(ctx context.Context, status int, result string) error {
 		return nil
 	}
 	c.recorded = true
-	c.record.Status, c.record.Result, c.record.Revision = status, result, c.Revision()
-	c.record.Duration = c.service.options.Clock().Sub(c.started)
-	if c.record.SourceIP == "" { // nothing was asked
-		c.setSource(c.address)
-	}
+	c.complete(&c.record, status, result)
 	return c.service.options.Audit.Record(ctx, c.record)
 }
 
-func (c *Call) setSource(a netip.Addr) {
-	if a.IsValid() {
-		c.record.SourceIP = a.String()
+// complete gives a record what is known at the end of the call only.
+func (c *Call) complete(d *audit.Decision, status int, result string) {
+	d.Status, d.Result, d.Revision = status, result, c.Revision()
+	d.Duration = c.service.options.Clock().Sub(c.started)
+	if d.SourceIP == "" { // nothing was asked
+		d.SourceIP = addressText(c.address)
 	}
+}
+
+// addressText is an address as it is recorded, "" when it is not known.
+func addressText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }
 
 // firstRunes cuts s after n code points.

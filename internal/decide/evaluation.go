@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"net/http"
 
 	"github.com/google/uuid"
 
@@ -168,16 +169,14 @@ func idsOf(policies []engine.PolicyRef) []model.PolicyID {
 	return out
 }
 
-// keepAll writes the records of a call with several, each under an id of its own: the first has the call's.
+// keepAll writes the records of a call with several together, each under an id of its own: the first has the call's.
 func (c *Call) keepAll(ctx context.Context, records []audit.Decision) error {
+	c.recorded = true
 	for i := range records {
-		c.record, c.recorded = records[i], false
 		if i > 0 {
-			c.record.ID = uuid.NewString()
+			records[i].ID = uuid.NewString()
 		}
-		if err := c.keep(ctx, 200, records[i].Result); err != nil {
-			return err
-		}
+		c.complete(&records[i], http.StatusOK, records[i].Result)
 	}
-	return nil
+	return c.service.options.Audit.Record(ctx, records...)
 }

@@ -252,6 +252,6 @@ func (c *Call) source(stated netip.Addr) netip.Addr {
 		}
 		source = identity.Source(c.in.Peer, c.in.Forwarded, trust)
 	}
-	c.setSource(source)
+	c.record.SourceIP = addressText(source)
 	return source
 }

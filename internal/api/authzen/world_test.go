@@ -67,10 +67,10 @@ func (w *world) clock() time.Time {
 	return w.now
 }
 
-func (w *world) Record(_ context.Context, d audit.Decision) error {
+func (w *world) Record(_ context.Context, ds ...audit.Decision) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.records = append(w.records, d)
+	w.records = append(w.records, ds...)
 	return nil
 }
 

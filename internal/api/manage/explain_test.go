@@ -28,9 +28,9 @@ type simulator struct {
 	records   []audit.Decision
 }
 
-// Record keeps a record.
-func (s *simulator) Record(_ context.Context, d audit.Decision) error {
-	s.records = append(s.records, d)
+// Record keeps records.
+func (s *simulator) Record(_ context.Context, ds ...audit.Decision) error {
+	s.records = append(s.records, ds...)
 	return nil
 }
 

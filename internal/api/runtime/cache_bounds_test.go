@@ -231,7 +231,7 @@ type dropping struct {
 	before func()
 }
 
-func (d dropping) Record(ctx context.Context, r audit.Decision) error {
+func (d dropping) Record(ctx context.Context, ds ...audit.Decision) error {
 	d.before()
-	return d.Sink.Record(ctx, r)
+	return d.Sink.Record(ctx, ds...)
 }

@@ -48,13 +48,13 @@ type keptRecords struct {
 	fail error
 }
 
-func (k *keptRecords) Record(_ context.Context, d audit.Decision) error {
+func (k *keptRecords) Record(_ context.Context, ds ...audit.Decision) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.fail != nil {
 		return k.fail
 	}
-	k.all = append(k.all, d)
+	k.all = append(k.all, ds...)
 	return nil
 }
 
