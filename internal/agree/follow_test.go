@@ -171,24 +171,21 @@ func (f *follower) ask(count *tally) *answer {
 	return list
 }
 
-// wait lets time go by before the next state is written, so that the watch has to give a sign of life after it; at first up to
-// the next hour, when conditions turn. No state is past for longer than the server keeps it. other says that the next state is
-// one of another world.
+// wait lets time go by before the next state is written, at first up to the next hour, when conditions turn. No state is past for
+// longer than the server keeps it. other says that the next state is one of another world.
 func (f *follower) wait(other bool, count *tally) {
 	f.t.Helper()
 	f.other = f.other || other
-	f.stack.pass(f.first)
+	f.stack.now.Add(int64(f.first))
 	f.first = 20 * time.Second
 	f.ask(count)
 }
-
-func (s *stack) pass(d time.Duration) { s.now.Add(int64(d)) }
 
 // hear takes what the watch tells of a state that was written, and compares when it is the last one. It reports whether it was.
 func (f *follower) hear(count *tally) bool {
 	f.t.Helper()
 	for !f.over {
-		e, open := f.watch.next(f.stack)
+		e, open := <-f.watch.events
 		switch {
 		case !open, e.name == "reset":
 			f.fail("the watch tells %+v, %t", e, open)
@@ -297,18 +294,6 @@ func (s *stack) listen(path string) *listening {
 		}
 	}()
 	return l
-}
-
-// next waits for an event or a sign of life. When none was due, as after one that came late, time goes on.
-func (l *listening) next(s *stack) (event, bool) {
-	for {
-		select {
-		case e, open := <-l.events:
-			return e, open
-		case <-time.After(200 * time.Millisecond):
-			s.pass(20 * time.Second)
-		}
-	}
 }
 
 // close ends the stream and waits for its end.

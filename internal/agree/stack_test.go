@@ -37,6 +37,7 @@ type stack struct {
 	keys      *token.AnswerKeys
 	header    http.Header
 	now       *atomic.Int64 // in nanoseconds; open watches look at it
+	tick      int64         // by how much every look at the clock moves it
 	revision  model.Revision
 	asked     int
 }
@@ -44,7 +45,7 @@ type stack struct {
 // noon is when states are written and asked about, unless a follower lets time pass.
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-func (s *stack) clock() time.Time { return time.Unix(0, s.now.Load()).UTC() }
+func (s *stack) clock() time.Time { return time.Unix(0, s.now.Add(s.tick)).UTC() }
 
 // storeDir is where a store's commits cost least: nothing here outlives the test.
 func storeDir(t *testing.T) string {
@@ -74,6 +75,7 @@ func newStack(t *testing.T, change ...func(*decide.Options)) *stack {
 	for _, c := range change {
 		c(&options)
 	}
+	options.Watches.Heartbeat = 1 // see compareStates
 	service := decide.New(options)
 	s.runtime = runtime.Handler(runtime.Options{Service: service, Directory: s.directory, Log: quiet})
 	s.authzen = authzen.Handler(authzen.Options{Service: service, Sealer: secrets, Clock: clock, Log: quiet, PublicURL: issuer})

@@ -144,8 +144,12 @@ func testDeleteEnvironment(t *testing.T, open Open) {
 	equal(t, "objects", again.Objects, map[string]any{})
 	equal(t, "assets", again.Assets, map[model.TemplateID][]store.Positioned[model.Asset]{})
 	update(t, s, envA, func(tx *store.Tx) error { return fill(tx, string(envA)) })
-	// Deleting and filling again in one transaction.
-	commit = update(t, s, envA, func(tx *store.Tx) error {
+	testMakeEnvironmentAgain(t, s)
+}
+
+// testMakeEnvironmentAgain deletes and fills an environment in one transaction.
+func testMakeEnvironmentAgain(t *testing.T, s store.Store) {
+	commit := update(t, s, envA, func(tx *store.Tx) error {
 		if err := result("asset", store.Created)(tx.Assets("t").Put(model.Asset{Path: "/before"})); err != nil {
 			return err
 		}
