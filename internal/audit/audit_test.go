@@ -213,3 +213,46 @@ func TestFullQueue(t *testing.T) {
 		_ = f.Close()
 	}
 }
+
+// heldDisk tells when a write has come and waits to be let on.
+type heldDisk struct {
+	disk
+	come chan struct{}
+}
+
+func (d *heldDisk) Write(b []byte) (int, error) {
+	d.come <- struct{}{}
+	return d.disk.Write(b)
+}
+
+// F8: records that nobody waits for are bounded by their number, whether an answer has one or a thousand: what waits behind a
+// slow disk stays in memory. An answer with more than that is kept when nothing else waits.
+func TestFullQueueOfMany(t *testing.T) {
+	d := &heldDisk{disk: disk{block: make(chan struct{})}, come: make(chan struct{}, 100)}
+	f := newFile(d, FileOptions{Queue: 100, Log: slog.New(slog.DiscardHandler)})
+	record := func(n, lost int) {
+		t.Helper()
+		before := f.Lost()
+		if err := f.Record(context.Background(), make([]Decision, n)...); err != nil || f.Lost()-before != int64(lost) {
+			t.Errorf("%d records: %v, lost %d, want %d", n, err, f.Lost()-before, lost)
+		}
+	}
+	record(1, 0)
+	<-d.come
+	record(101, 0)
+	record(1, 1)
+	record(1000, 1000)
+	d.block <- struct{}{}
+	<-d.come
+	record(99, 0)
+	record(2, 2)
+	record(1, 0)
+	record(1, 1)
+	close(d.block)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(d.written.Bytes(), []byte(`{"time"`)); lines != 1+101+99+1 {
+		t.Errorf("%d lines", lines)
+	}
+}

@@ -25,7 +25,7 @@ var (
 // FileOptions configure OpenFile.
 type FileOptions struct {
 	Required bool // records are written and synced before Record returns
-	Queue    int  // answers whose records wait to be written; 0 = 8,192
+	Queue    int  // records that wait to be written, of required ones answers with theirs; 0 = 8,192
 	Log      *slog.Logger
 }
 
@@ -35,6 +35,7 @@ type File struct {
 	options FileOptions
 	file    output
 	queue   chan entry
+	waiting atomic.Int64 // records in queue
 	lost    atomic.Int64
 	end     sync.RWMutex // held by writers of queue; Close takes it whole
 	closed  bool
@@ -119,12 +120,19 @@ func (f *File) enqueue(e entry) error {
 	if f.closed {
 		return ErrClosed
 	}
-	select {
-	case f.queue <- e:
-		return nil
-	default:
-		return ErrFull
+	n := int64(len(e.decisions))
+	waiting := f.waiting.Add(n)
+	// An answer may have very many records. Required ones are held by their callers, however they wait; nobody waits for the
+	// others, so that their number is what bounds the memory behind a slow disk.
+	if f.options.Required || waiting <= int64(f.options.Queue) || waiting == n {
+		select {
+		case f.queue <- e:
+			return nil
+		default:
+		}
 	}
+	f.waiting.Add(-n)
+	return ErrFull
 }
 
 // Close writes what waits and closes the file. Records that come later are refused.
@@ -150,6 +158,7 @@ func (f *File) run() {
 	var buf []byte
 	var batch []entry
 	for e := range f.queue {
+		f.waiting.Add(-int64(len(e.decisions)))
 		batch, buf = append(batch[:0], e), buf[:0]
 		if f.torn {
 			buf = append(buf, '\n')
@@ -159,6 +168,7 @@ func (f *File) run() {
 			select {
 			case e, open := <-f.queue:
 				if more = open; open {
+					f.waiting.Add(-int64(len(e.decisions)))
 					batch, buf = append(batch, e), e.append(buf)
 				}
 			default:
