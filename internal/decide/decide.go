@@ -20,6 +20,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/audit"
@@ -210,11 +211,11 @@ func addressText(a netip.Addr) string {
 	return a.String()
 }
 
-// firstRunes cuts s after n code points.
+// firstRunes cuts s after n code points. What is cut off is not held by what is left: a record may wait for its disk.
 func firstRunes(s string, n int) string {
 	for i := range s {
 		if n--; n < 0 {
-			return s[:i]
+			return strings.Clone(s[:i])
 		}
 	}
 	return s

@@ -57,11 +57,11 @@ func (c *Call) Evaluate(ctx context.Context, b Batch) ([]Verdict, error) {
 	_, off := c.service.options.Audit.(audit.Off)
 	named, opened := !off || c.Detail(b.Detail).Tells(model.DetailPolicies), c.record
 	for q, problem := range b.Questions {
+		c.record = opened // nothing of the question before, also where there is no answer
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
 		v := Verdict{Err: problem}
-		c.record = opened // nothing of the question before
 		if problem == nil {
 			if v, err = c.verdict(ctx, q, named); err != nil {
 				return nil, err
@@ -73,6 +73,7 @@ func (c *Call) Evaluate(ctx context.Context, b Batch) ([]Verdict, error) {
 			break
 		}
 	}
+	c.record = opened
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}

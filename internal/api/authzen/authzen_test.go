@@ -1,8 +1,10 @@
 package authzen
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
+	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -253,6 +256,36 @@ func TestBatch(t *testing.T) {
 	// a default resource lends no properties: record-1 as it is stored, which is active
 	w.wants(pathEvaluations, `{"subject":{"type":"user","id":"alice"},"action":{"name":"write"},"resource":{"type":"record","id":"record-2","properties":{"status":"archived"}},
 		"evaluations":[{"resource":{"type":"record","id":"record-1"}},{}]}`, `{"evaluations":[{"decision":true},{"decision":false}]}`)
+}
+
+// authzen.md 11.5: a batch that is given up between two elements, or after the last, is recorded as a call without an answer: its
+// record names nobody, no policy and nothing that was asked for, least of all those of the element before.
+func TestBatchGivenUp(t *testing.T) {
+	w := newWorld(t)
+	granted := &decide.Evaluation{Action: "read", Resource: decide.AssetClaim{Template: "record", Path: "record-1"}}
+	granted.Primary = decide.Claim{Template: "user", EntityID: "alice"}
+	for _, more := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		call := w.service.Begin(decide.Incoming{Credentials: decide.Credentials{ClientID: clientID, Secret: w.secret}})
+		check(t, call.Authenticate(ctx, decide.Credentials{}))
+		w.taken()
+		_, err := call.Evaluate(ctx, decide.Batch{Questions: func(yield func(*decide.Evaluation, *model.Error) bool) {
+			yield(granted, nil)
+			cancel()
+			if more {
+				yield(granted, nil)
+			}
+		}})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		call.Refused(t.Context(), 503, "given up")
+		for i, r := range w.taken() {
+			if i > 0 || r.Status != 503 || r.Result != "given up" || len(r.Subjects) > 0 || len(r.Policies) > 0 {
+				t.Errorf("more %t: record %d: %+v", more, i, r)
+			}
+		}
+	}
 }
 
 // TestMetadata is az-16, and c-6-1 for a public URL with a path.
