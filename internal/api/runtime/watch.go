@@ -82,12 +82,19 @@ func (x *exchange) watch() error {
 	return nil
 }
 
-// untilClosed calls gone when the peer has closed the connection. It is all that a stream keeps a goroutine for, and reads a
-// byte and no more: the client of a watch has nothing to say. The end of one that says something is noticed by the next event.
+// mostSaid is how often a stream reads what its client says. The client of a watch has nothing to say: this is for a body or a
+// request that came after its own.
+const mostSaid = 1000
+
+// untilClosed calls gone when the peer has closed the connection. It is all that a stream keeps a goroutine for. What the peer
+// says is forgotten. Of one that says more than a little, only a write that fails tells that it has closed the connection.
 func untilClosed(conn net.Conn, gone func()) {
-	var one [1]byte
-	if n, _ := conn.Read(one[:]); n == 0 {
-		gone()
+	var said [8]byte
+	for range mostSaid {
+		if n, _ := conn.Read(said[:]); n == 0 {
+			gone()
+			return
+		}
 	}
 }
 

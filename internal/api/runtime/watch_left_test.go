@@ -43,6 +43,27 @@ func TestWatchFreesItsPlace(t *testing.T) {
 	}
 }
 
+// TestWatchOfATalkerFreesItsPlace: RT-118: so does one whose client has said something: the body of its request, or another
+// request, before the stream is open or after.
+func TestWatchOfATalkerFreesItsPlace(t *testing.T) {
+	l := newLiveHarbour(t)
+	for _, c := range []struct{ header, with, after string }{
+		{header: "Content-Length: 3\r\n", with: "abc"}, {with: "GET / HTTP/1.1\r\n"}, {after: "x"}, {after: strings.Repeat("x", 5000)},
+		{header: "Content-Length: 9\r\n", with: "abc", after: "def"},
+	} {
+		conn, err := net.Dial("tcp", l.server.Listener.Addr().String())
+		check(t, err)
+		_, err = fmt.Fprintf(conn, "GET /api/runtime/token/v3/watch?%s HTTP/1.1\r\nHost: x\r\nX-Client-Id: %s\r\nX-Client-Secret: %s\r\n%s\r\n%s",
+			askMreyes, client, l.secret, c.header, c.with)
+		check(t, err)
+		eventually(t, "a stream", func() bool { return l.service.Watching().Open == 1 })
+		_, err = fmt.Fprint(conn, c.after)
+		check(t, err)
+		check(t, conn.Close())
+		eventually(t, fmt.Sprintf("room after %+v", c), func() bool { return l.service.Watching().Open == 0 })
+	}
+}
+
 // TestWatchOfATalker: a client that sends more than its request is told of changes like any other.
 func TestWatchOfATalker(t *testing.T) {
 	l := newLiveHarbour(t)
@@ -70,7 +91,7 @@ func TestWatchOfATalker(t *testing.T) {
 	say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	l.putAsset("acc-4", "Porto", "basic")
 	hear("acc-4")
-	say(strings.Repeat("x", 1000))
+	say(strings.Repeat("x", 20_000))
 	l.putAsset("acc-5", "Porto", "basic")
 	hear("acc-5")
 }
