@@ -48,7 +48,10 @@ func TestWatchFreesItsPlace(t *testing.T) {
 func TestWatchOfATalkerFreesItsPlace(t *testing.T) {
 	l := newLiveHarbour(t)
 	for _, c := range []struct{ header, with, after string }{
-		{header: "Content-Length: 3\r\n", with: "abc"}, {with: "GET / HTTP/1.1\r\n"}, {after: "x"}, {after: strings.Repeat("x", 5000)},
+		{header: "Content-Length: 3\r\n", with: "abc"},
+		{with: "GET / HTTP/1.1\r\n"},
+		{after: "x"},
+		{after: strings.Repeat("x", 5000)},
 		{header: "Content-Length: 9\r\n", with: "abc", after: "def"},
 	} {
 		conn, err := net.Dial("tcp", l.server.Listener.Addr().String())
