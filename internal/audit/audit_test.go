@@ -225,34 +225,39 @@ func (d *heldDisk) Write(b []byte) (int, error) {
 	return d.disk.Write(b)
 }
 
-// F8: records that nobody waits for are bounded by their number, whether an answer has one or a thousand: what waits behind a
-// slow disk stays in memory. An answer with more than that is kept when nothing else waits.
+// F8: records that wait are bounded by their number, whether an answer has one or a thousand: what waits behind a slow disk stays
+// in memory, also where the caller has left. An answer with more than that is kept when nothing else waits.
 func TestFullQueueOfMany(t *testing.T) {
-	d := &heldDisk{disk: disk{block: make(chan struct{})}, come: make(chan struct{}, 100)}
-	f := newFile(d, FileOptions{Queue: 100, Log: slog.New(slog.DiscardHandler)})
-	record := func(n, lost int) {
-		t.Helper()
-		before := f.Lost()
-		if err := f.Record(context.Background(), make([]Decision, n)...); err != nil || f.Lost()-before != int64(lost) {
-			t.Errorf("%d records: %v, lost %d, want %d", n, err, f.Lost()-before, lost)
+	for _, required := range []bool{true, false} {
+		d := &heldDisk{disk: disk{block: make(chan struct{})}, come: make(chan struct{}, 100)}
+		f := newFile(d, FileOptions{Required: required, Queue: 100, Log: slog.New(slog.DiscardHandler)})
+		left, leave := context.WithCancel(context.Background())
+		leave()
+		record := func(n, lost int) {
+			t.Helper()
+			before := f.Lost()
+			err := f.Record(left, make([]Decision, n)...)
+			if full := errors.Is(err, ErrFull); full != (required && lost > 0) || f.Lost()-before != int64(lost) {
+				t.Errorf("required %t: %d records: %v, lost %d, want %d", required, n, err, f.Lost()-before, lost)
+			}
 		}
-	}
-	record(1, 0)
-	<-d.come
-	record(101, 0)
-	record(1, 1)
-	record(1000, 1000)
-	d.block <- struct{}{}
-	<-d.come
-	record(99, 0)
-	record(2, 2)
-	record(1, 0)
-	record(1, 1)
-	close(d.block)
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if lines := bytes.Count(d.written.Bytes(), []byte(`{"time"`)); lines != 1+101+99+1 {
-		t.Errorf("%d lines", lines)
+		record(1, 0)
+		<-d.come
+		record(101, 0)
+		record(1, 1)
+		record(1000, 1000)
+		d.block <- struct{}{}
+		<-d.come
+		record(99, 0)
+		record(2, 2)
+		record(1, 0)
+		record(1, 1)
+		close(d.block)
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if lines := bytes.Count(d.written.Bytes(), []byte(`{"time"`)); lines != 1+101+99+1 {
+			t.Errorf("required %t: %d lines", required, lines)
+		}
 	}
 }

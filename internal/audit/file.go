@@ -25,7 +25,7 @@ var (
 // FileOptions configure OpenFile.
 type FileOptions struct {
 	Required bool // records are written and synced before Record returns
-	Queue    int  // records that wait to be written, of required ones answers with theirs; 0 = 8,192
+	Queue    int  // records waiting to be written; 0 = 8,192
 	Log      *slog.Logger
 }
 
@@ -122,9 +122,9 @@ func (f *File) enqueue(e entry) error {
 	}
 	n := int64(len(e.decisions))
 	waiting := f.waiting.Add(n)
-	// An answer may have very many records. Required ones are held by their callers, however they wait; nobody waits for the
-	// others, so that their number is what bounds the memory behind a slow disk.
-	if f.options.Required || waiting <= int64(f.options.Queue) || waiting == n {
+	// An answer may have very many records, and its caller may have left: what bounds the memory behind a slow disk is their
+	// number. An answer with more than that is let in alone.
+	if waiting <= int64(f.options.Queue) || waiting == n {
 		select {
 		case f.queue <- e:
 			return nil
