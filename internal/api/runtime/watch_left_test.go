@@ -19,7 +19,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/token"
 )
 
-// TestWatchFreesItsPlace: RT-118 and limits: a stream that its client has closed makes room at once. The clock stands, so that no
+// TestWatchFreesItsPlace: a stream that its client has closed makes room at once. The clock stands, so that no
 // heartbeat can find out.
 func TestWatchFreesItsPlace(t *testing.T) {
 	for _, secure := range []bool{false, true} {
@@ -43,7 +43,7 @@ func TestWatchFreesItsPlace(t *testing.T) {
 	}
 }
 
-// TestWatchOfATalkerFreesItsPlace: RT-118: so does one whose client has said something: the body of its request, or another
+// TestWatchOfATalkerFreesItsPlace: so does one whose client has said something: the body of its request, or another
 // request, before the stream is open or after.
 func TestWatchOfATalkerFreesItsPlace(t *testing.T) {
 	l := newLiveHarbour(t)

@@ -277,7 +277,7 @@ func TestWatchTime(t *testing.T) {
 	}
 }
 
-// TestWatchLimits: RT-118 and limits: streams of one scope, and in all, are bounded; a stream whose client has gone makes
+// TestWatchLimits: streams of one scope, and in all, are bounded; a stream whose client has gone makes
 // room.
 func TestWatchLimits(t *testing.T) {
 	l := newLiveHarbour(t, func(s *settings) {
