@@ -183,7 +183,7 @@ func (f *feed) run() {
 	defer timer.Stop()
 	for {
 		changed := f.env.watch()
-		next := f.round(f.env.state.Load())
+		next := f.round()
 		if f.leave() {
 			return
 		}
@@ -209,8 +209,8 @@ func (f *feed) leave() bool {
 	return true
 }
 
-// round judges every watch that st or the time concerns, and says when the next one is due.
-func (f *feed) round(st *state) (next time.Time) {
+// round judges every watch that a change or the time concerns, and says when the next one is due.
+func (f *feed) round() (next time.Time) {
 	now := f.live.clock()
 	next = now.Add(glance)
 	f.mu.Lock()
@@ -221,6 +221,8 @@ func (f *feed) round(st *state) (next time.Time) {
 		}
 	}
 	f.mu.Unlock()
+	// after the watches: one that was opened a moment ago must not be led back to what was before it
+	st := f.env.state.Load()
 	end := ""
 	f.live.mu.Lock()
 	if f.live.closed {

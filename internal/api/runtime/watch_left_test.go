@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -215,5 +216,39 @@ func TestWatchKeysOfTheServer(t *testing.T) {
 	l.putAsset("acc-5", "Porto", "basic")
 	if e := other.next(); e.name != "change" {
 		t.Errorf("the stream of the secret: %+v", e)
+	}
+}
+
+// TestWatchOpenedInARound: a stream that is opened while the others are being looked at is never told what was before it: an asset
+// that is there, and the next moment not.
+func TestWatchOpenedInARound(t *testing.T) {
+	var armed atomic.Bool
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	l := newLiveHarbour(t, func(s *settings) {
+		clock := s.clock
+		s.clock = func() time.Time {
+			at, _, _, _ := runtime.Caller(1)
+			if strings.HasSuffix(runtime.FuncForPC(at).Name(), "(*feed).round") && armed.CompareAndSwap(true, false) {
+				begun <- struct{}{}
+				<-goOn
+			}
+			return clock()
+		}
+	})
+	l.watch(askMreyes)
+	armed.Store(true)
+	l.watch(askMreyes) // so that they are looked at now
+	select {
+	case <-begun:
+	case <-time.After(far):
+		t.Fatal("nobody looks at the streams")
+	}
+	l.putAsset("acc-4", "Porto", "basic")
+	late, _ := l.watch(askMreyes)
+	time.Sleep(20 * time.Millisecond) // it is looked after a moment after it is open
+	close(goOn)
+	l.putAsset("acc-5", "Porto", "basic")
+	if e := late.next(); e.name != "change" || strings.Contains(e.data, "acc-4") || !strings.Contains(e.data, "acc-5") {
+		t.Errorf("%+v", e)
 	}
 }
