@@ -232,19 +232,19 @@ func (p *policy) active(reachable map[model.TemplateID]bool) bool {
 	return !p.src.Inactive && slices.ContainsFunc(p.uses, func(u use) bool { return reachable[u.ruleset.src.Template] })
 }
 
-// meets judges the policy's conditions (E8). Conditions shared by policies are judged once.
+// meets judges the policy's conditions (E8).
 func (p *permutation) meets(pol *policy) bool {
-	for _, c := range pol.conditions {
-		met, known := p.when[c]
-		if !known {
-			met = p.met(c)
-			p.when[c] = met
-		}
-		if !met {
-			return false
-		}
+	return !slices.ContainsFunc(pol.conditions, func(c *block) bool { return !p.judged(c) })
+}
+
+// judged is met, worked out once for all policies that share the condition. It writes to the permutation.
+func (p *permutation) judged(c *block) bool {
+	met, known := p.when[c]
+	if !known {
+		met = p.met(c)
+		p.when[c] = met
 	}
-	return true
+	return met
 }
 
 func (p *permutation) met(c *block) bool {

@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -152,4 +153,49 @@ func (w *world) expectWhole(q engine.Question, sel engine.Selection, at model.As
 		}
 	}
 	return out, len(out.Actions) > 0
+}
+
+// TestUsersJudgeSharedBlocksOnce: reliability 3 (parser bombs): what a request says with very many values, of itself or of everybody,
+// is compared once for a condition or group, not once for each of the policies that share it.
+func TestUsersJudgeSharedBlocksOnce(t *testing.T) {
+	const policies, values = 200, 5_000
+	many := make([]string, values)
+	for i := range many {
+		many[i] = fmt.Sprint("v", i)
+	}
+	for _, kind := range []model.BlockKind{model.KindConditionRequest, model.KindDynamicGroup, model.KindConditionIdentity} {
+		w := edgeWorld(edgeAssets(1))
+		w.identityTemplates["I"] = model.IdentityTemplate{ID: "I", WorkspaceID: identityWorkspace, Attributes: []model.IdentityAttribute{{ID: "port", Type: model.String}}}
+		w.identities["I"] = []model.Identity{{EntityID: "iris"}}
+		rule, shared := sent("port", model.OpIn, "many"), model.Block{ID: "shared", Kind: kind, Template: "I"}
+		if rule.Left.Side = model.SideIdentity; kind == model.KindConditionRequest {
+			rule.Left.Side, shared.Template = model.SideRequest, ""
+		}
+		shared.Branches = []model.Branch{{Rules: []model.Rule{rule}}}
+		w.blocks[shared.ID] = shared
+		edgePolicies(w, model.Allow, policies, func(int) []model.Rule { return nil })
+		delete(w.policies, "allow")
+		for id, p := range w.policies {
+			if kind == model.KindDynamicGroup {
+				p.DynamicGroups = []model.BlockID{shared.ID}
+			} else {
+				p.Conditions = []model.BlockID{shared.ID}
+			}
+			w.policies[id] = p
+		}
+		q := engine.UserQuestion{
+			Question: edgeQuestion(), Asset: engine.Asset{Template: "T", Path: edgeAsset(0).Path},
+			Said: map[model.TemplateID]model.Attributes{"I": {"port": many}},
+		}
+		q.Identities, q.Environment = nil, map[string][]string{"many": many, "port": many}
+		s := build(t, w, 1)
+		took := allocated(func() {
+			if u, err := s.Users(q); err != nil || u.Len() != 1 {
+				t.Errorf("%s: %v, %v", kind, u, err)
+			}
+		})
+		if took > policies*values*8 {
+			t.Errorf("%s: %d bytes for %d policies", kind, took, policies)
+		}
+	}
 }

@@ -74,6 +74,7 @@ type userSearch struct {
 	found     map[selection]*index.Set
 	bySize    map[int]*index.Set // what was found last, by the number of ordinals
 	known     int                // bytes of the predicates in found
+	held      map[blockAmong]bounds
 	made      shared
 	// scratch
 	predicates []index.Predicate
@@ -86,8 +87,18 @@ type selection struct {
 	predicates string
 }
 
+// blockAmong is a block that was searched among some (nil = everybody).
+type blockAmong struct {
+	block *block
+	among *index.Set
+}
+
 func newUserSearch(q *UserQuestion, of *identityType) *userSearch {
-	u := &userSearch{q: q, of: of, now: unasked(&q.Question), found: map[selection]*index.Set{}, bySize: map[int]*index.Set{}}
+	u := &userSearch{
+		q: q, of: of, now: unasked(&q.Question),
+		found: map[selection]*index.Set{}, bySize: map[int]*index.Set{}, held: map[blockAmong]bounds{},
+	}
+	u.now.when = map[*block]bool{}
 	if q.CombinedMultiValue {
 		rows, _ := of.markColumns()
 		u.inRows = of.table.Select(marked(rows), nil)
@@ -119,12 +130,22 @@ func (u *userSearch) those(predicates []index.Predicate, among *index.Set) *inde
 	}
 	found, ok := u.found[selection{among, string(u.key)}]
 	if !ok {
-		found = u.of.table.Select(predicates, among)
+		found = u.same(u.of.table.Select(predicates, among))
 		if u.known+len(u.key) <= mostKnown {
 			u.found[selection{among, string(u.key)}] = found
 			u.known += len(u.key)
 		}
 	}
+	return found
+}
+
+// same is the set that was found before, when that holds the same identities: what was searched among them is known then,
+// whichever lines found them.
+func (u *userSearch) same(found *index.Set) *index.Set {
+	if before, ok := u.bySize[found.Len()]; ok && before.Equal(found) {
+		return before
+	}
+	u.bySize[found.Len()] = found
 	return found
 }
 
@@ -233,7 +254,7 @@ func grants(allowed map[label]bounds, restricted []covers) userGrants {
 func (u *userSearch) policy(p *policy, among *index.Set, yield func(label, bounds)) {
 	for _, c := range p.conditions {
 		// when, from where and what the request says is the same for everybody
-		if c.src.Kind != model.KindConditionIdentity && !u.now.met(c) {
+		if c.src.Kind != model.KindConditionIdentity && !u.now.judged(c) {
 			return
 		}
 	}
@@ -268,7 +289,7 @@ func (u *userSearch) what(p *policy, b *block, among *index.Set) bounds {
 	if u.about.whole && p.restrict {
 		return exactly(u.those(nil, among)) // aboutType
 	}
-	return u.holding(b.branches, among, func(br *branch) bool {
+	return u.holding(b, among, func(br *branch) bool {
 		return (br.template == "" || br.template == u.of.def.ID) && (!u.about.whole || len(br.rules) == 0)
 	})
 }
@@ -297,14 +318,19 @@ func (u *userSearch) members(b *block, among *index.Set) bounds {
 	if b.src.Template != u.of.def.ID {
 		return bounds{}
 	}
-	return u.holding(b.branches, among, func(*branch) bool { return true })
+	return u.holding(b, among, func(*branch) bool { return true })
 }
 
-// holding are those, among some, for whom one of the branches that count holds.
-func (u *userSearch) holding(branches []*branch, among *index.Set, counts func(*branch) bool) bounds {
+// holding are those, among some, for whom one of a block's branches that count holds. Policies share blocks, and a line on
+// very many values takes long: it is judged once.
+func (u *userSearch) holding(b *block, among *index.Set, counts func(*branch) bool) bounds {
+	at := blockAmong{b, among}
+	if out, ok := u.held[at]; ok {
+		return out
+	}
 	var space [4]bounds
 	found := space[:0]
-	for _, br := range branches {
+	for _, br := range b.branches {
 		if !counts(br) {
 			continue
 		}
@@ -312,7 +338,9 @@ func (u *userSearch) holding(branches []*branch, among *index.Set, counts func(*
 			found = append(found, u.sought(&lines, among))
 		}
 	}
-	return unite(found)
+	out := unite(found)
+	u.held[at] = out
+	return out
 }
 
 // sought are those, among some, for whom the lines of a branch hold. Identities with rows that are judged one by one are
@@ -427,61 +455,6 @@ func (u *userSearch) given(r *rule, ref model.Ref) (values []string, ok bool) {
 	}
 	values, ok = said[ref.Attribute]
 	return values, ok
-}
-
-// turn makes of "values op operands", where the values were taken for operands, the same predicate on the operands. It
-// reports whether there is one of reasonable size.
-func (p *predicate) turn() bool {
-	switch p.op {
-	case model.OpLess:
-		p.op = model.OpGreater
-	case model.OpLessEqual:
-		p.op = model.OpGreaterEqual
-	case model.OpGreater:
-		p.op = model.OpLess
-	case model.OpGreaterEqual:
-		p.op = model.OpLessEqual
-	case model.OpContains, model.OpStartsWith, model.OpEndsWith:
-		var parts []string
-		for _, text := range p.texts {
-			if parts = appendParts(parts, text, p.op); len(parts) > mostParts {
-				return false
-			}
-		}
-		p.op, p.texts = model.OpIn, parts
-	}
-	return true
-}
-
-// mostParts is how many parts of texts are looked up: one text of 50 characters has more than 1,000.
-const mostParts = 4096
-
-// appendParts appends the texts that text contains, starts with or ends with, little more than mostParts in all. Characters
-// are never cut, so that every one is a text.
-func appendParts(out []string, text string, op model.Operator) []string {
-	out = slices.Grow(out, min(len(text), mostParts)+1)
-	switch op {
-	case model.OpStartsWith:
-		for to := range text {
-			out = append(out, text[:to])
-		}
-		return append(out, text)
-	case model.OpEndsWith:
-		for from := range text {
-			out = append(out, text[from:])
-		}
-		return append(out, "")
-	}
-	for from := range text {
-		for to := range text[from:] {
-			if len(out) > mostParts {
-				return out
-			}
-			out = append(out, text[from:from+to])
-		}
-		out = append(out, text[from:])
-	}
-	return append(out, "")
 }
 
 // numeric reports whether an attribute of the template holds numbers.

@@ -1,38 +1,44 @@
 package engine
 
 import (
-	"slices"
-	"strings"
+	"fmt"
 	"testing"
 
-	"pgregory.net/rapid"
-
+	"github.com/ambit-authz/ambit/internal/engine/index"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// TestTurnedTexts: the parts of texts are exactly the operands with which the texts compare true; very many are refused, so
-// that the line is judged on every identity instead.
-func TestTurnedTexts(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		texts := rapid.SliceOfN(rapid.StringMatching(`[abé日]{0,6}`), 1, 3).Draw(rt, "texts")
-		op := rapid.SampledFrom([]model.Operator{model.OpContains, model.OpStartsWith, model.OpEndsWith}).Draw(rt, "op")
-		word := rapid.StringMatching(`[abé日]{0,3}`).Draw(rt, "word")
-		p := predicate{op: op, texts: texts}
-		if !p.turn() {
-			rt.Fatal("refused")
-		}
-		want := slices.ContainsFunc(texts, func(v string) bool { return compareTexts(op, v, word) })
-		if got := p.op == model.OpIn && slices.Contains(p.texts, word); got != want {
-			rt.Fatalf("%q %s %q: %v, the parts say %v", texts, op, word, want, got)
-		}
-	})
-	for op, length := range map[model.Operator]int{model.OpContains: 200, model.OpStartsWith: 5000, model.OpEndsWith: 5000} {
-		p := predicate{op: op, texts: []string{"short", strings.Repeat("é", length)}}
-		if p.turn() {
-			t.Errorf("%s of %d characters makes %d parts", op, length, len(p.texts))
-		}
+// TestSamePeopleAreOneSet: lines that find the same people find one set, so that what is searched among them is searched once;
+// a set of nobody is not the nil set, which stands for everybody.
+func TestSamePeopleAreOneSet(t *testing.T) {
+	s, err := New(Configuration{Enabled: true, IdentityTemplates: []model.IdentityTemplate{
+		{ID: "I", Attributes: []model.IdentityAttribute{{ID: "even", Type: model.String}, {ID: "half", Type: model.String}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if parts := appendParts(nil, strings.Repeat("a", 100_000), model.OpContains); len(parts) > 2*mostParts {
-		t.Errorf("%d parts were made to be refused", len(parts))
+	s, err = s.Next(Delta{Identities: map[model.TemplateID]Records[model.Identity]{"I": {Put: func(yield func(model.Identity, error) bool) {
+		for i := range 100 {
+			id := fmt.Sprint(i)
+			if !yield(model.Identity{EntityID: id, Attributes: model.Attributes{"even": {fmt.Sprint(i%2 == 0)}, "half": {fmt.Sprint((i + 1) % 2)}}}, nil) {
+				return
+			}
+		}
+	}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := newUserSearch(&UserQuestion{}, s.identities["I"])
+	those := func(id model.AttributeID, value string) *index.Set {
+		return u.those([]index.Predicate{{Column: u.of.columns[id], Op: index.Equal, Operands: []string{value}}}, nil)
+	}
+	even, half, odd := those("even", "true"), those("half", "1"), those("even", "false")
+	if even != half || even == odd || even.Len() != 50 || odd.Len() != 50 || odd.Contains(0) {
+		t.Errorf("%d even ones, %d of the half, %d odd ones", even.Len(), half.Len(), odd.Len())
+	}
+	for _, value := range []string{"none", "nobody"} {
+		if nobody := those("even", value); nobody == nil || nobody.Len() != 0 {
+			t.Errorf("%s: %d", value, nobody.Len())
+		}
 	}
 }
