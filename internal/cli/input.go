@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -123,17 +124,77 @@ func (o *operation) read(target, path string, rego bool, stdin io.Reader) error 
 	return o.checkMembers(target, fileName(path), source)
 }
 
-// jsonOf is the JSON of a YAML document.
+// jsonOf is the JSON of a YAML document, with members, numbers and dates as they are written: some objects are kept as they came.
 func jsonOf(text []byte) ([]byte, error) {
-	var v any
+	var document yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(text))
-	if err := d.Decode(&v); err != nil {
+	switch err := d.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("it is empty")
+	case err != nil:
 		return nil, err
 	}
-	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("it has more than one document")
 	}
-	return json.Marshal(v)
+	var whole any
+	if err := document.Decode(&whole); err != nil { // names that stand twice, aliases of themselves or of far too much
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := writeJSON(jsontext.NewEncoder(&out), &document); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSpace(out.Bytes()), nil
+}
+
+// writeJSON writes a node that can be decoded.
+func writeJSON(e *jsontext.Encoder, n *yaml.Node) error {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch {
+	case n.Kind == yaml.DocumentNode:
+		return writeJSON(e, n.Content[0])
+	case n.Kind == yaml.SequenceNode:
+		return writeAll(e, n.Content, jsontext.BeginArray, jsontext.EndArray)
+	case n.Kind == yaml.MappingNode && memberNode(n, "<<") == nil:
+		return writeAll(e, n.Content, jsontext.BeginObject, jsontext.EndObject)
+	case n.Kind == yaml.ScalarNode && n.ShortTag() == "!!timestamp":
+		return e.WriteToken(jsontext.String(n.Value))
+	case n.Kind == yaml.ScalarNode && slices.Contains([]string{"!!int", "!!float"}, n.ShortTag()) && jsontext.Value(n.Value).IsValid():
+		return e.WriteValue(jsontext.Value(n.Value))
+	}
+	var v any
+	if err := n.Decode(&v); err != nil {
+		return err
+	}
+	return json.MarshalEncode(e, v, json.Deterministic(true))
+}
+
+// writeAll writes the items of a list, or the names and values of an object.
+func writeAll(e *jsontext.Encoder, nodes []*yaml.Node, begin, end jsontext.Token) error {
+	if err := e.WriteToken(begin); err != nil {
+		return err
+	}
+	write := writeJSON
+	for i, n := range nodes {
+		if isName := end.Kind() == '}' && i%2 == 0; isName {
+			write = writeName
+		}
+		if err := write(e, n); err != nil {
+			return err
+		}
+		write = writeJSON
+	}
+	return e.WriteToken(end)
+}
+
+func writeName(e *jsontext.Encoder, n *yaml.Node) error {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return e.WriteToken(jsontext.String(n.Value))
 }
 
 // overlay sets the members that have flags, above those of the file.

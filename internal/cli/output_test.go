@@ -137,6 +137,31 @@ func TestYAMLReadsBack(t *testing.T) {
 	})
 }
 
+// TestYAMLAsWritten: the same file makes the same JSON each time, in its order, with its numbers and dates.
+func TestYAMLAsWritten(t *testing.T) {
+	for text, want := range map[string]string{
+		"b: 1\na: 2\nd: 3\nc: 4\n":                       `{"b":1,"a":2,"d":3,"c":4}`,
+		"[1.50, 12345678901234567890123, 0x10, .5, 1e3]": `[1.50,12345678901234567890123,16,0.5,1e3]`,
+		"from: 2026-01-02\nat: 2026-01-02T03:04:05Z\n":   `{"from":"2026-01-02","at":"2026-01-02T03:04:05Z"}`,
+		"x: &a {b: [~, yes, true, 'true', ''], a: 1}\ny: *a\nz: {<<: *a, a: 2}": `{"x":{"b":[null,"yes",true,"true",""],"a":1},"y":{"b":[null,"yes",true,"true",""],"a":1},` +
+			`"z":{"a":2,"b":[null,"yes",true,"true",""]}}`,
+		"1: a\n~: b\n": `{"1":"a","~":"b"}`,
+		"# nothing\n":  "it is empty",
+		"a: 1\n---\n":  "it has more than one document",
+		"a: &a [*a]":   "anchor 'a' value contains itself",
+		"a: 1\na: 2":   `mapping key "a" already defined`,
+		"1: a\n'1': b": `mapping key "1" already defined`,
+	} {
+		got, err := jsonOf([]byte(text))
+		if err != nil {
+			got = []byte(err.Error())
+		}
+		if fits := string(got) == want || err != nil && strings.Contains(err.Error(), want); !fits {
+			t.Errorf("%q is %s, not %s", text, got, want)
+		}
+	}
+}
+
 // TestQuotedForShells lets a shell read the lines that a new secret is printed as.
 func TestQuotedForShells(t *testing.T) {
 	for _, text := range []string{"ambit_aZ09", "it's", "$(touch /tmp/x)", "`x`", "a b;c", `\`, "é", "-n"} {
