@@ -24,9 +24,6 @@ type changesCommand struct {
 // Run asks what the user has gained and lost and prints it as it arrives.
 func (c *changesCommand) Run(ctx context.Context, s Streams) error {
 	resp, err := c.listen(ctx, &c.asScope, "changes", c.Since)
-	if status(err) == http.StatusGone {
-		return fmt.Errorf("%w; ask for the whole list", err)
-	}
 	if err != nil {
 		return err
 	}

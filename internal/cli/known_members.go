@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -49,6 +50,9 @@ type apiDescription struct {
 	} `yaml:"components"`
 }
 
+// maxUnknown is how many members of one file are named, as by the server.
+const maxUnknown = 100
+
 // checkMembers refuses members of a file that the call does not take, each with its line.
 func (o *operation) checkMembers(target, file string, text []byte) error {
 	var d apiDescription
@@ -67,12 +71,14 @@ func (o *operation) checkMembers(target, file string, text []byte) error {
 		root = inner
 	}
 	var found []string
-	d.unknown(root, body, "", func(n *yaml.Node, pointer string) {
+	d.unknown(root, body, "", func(n *yaml.Node, pointer jsontext.Pointer) {
 		place := file
 		if n.Line > 0 {
 			place = fmt.Sprintf("%s:%d:%d", file, n.Line, n.Column)
 		}
-		found = append(found, fmt.Sprintf("%s: %s: there is no such member", place, pointer))
+		if len(found) < maxUnknown {
+			found = append(found, fmt.Sprintf("%s: %s: there is no such member", place, pointer))
+		}
 	})
 	if len(found) > 0 {
 		return fmt.Errorf("%s", strings.Join(found, "\n"))
@@ -83,6 +89,9 @@ func (o *operation) checkMembers(target, file string, text []byte) error {
 // documentOf is a file with its lines, or without them where it is JSON with escapes that YAML does not have; nil when it cannot be
 // read.
 func (o *operation) documentOf(text []byte) *yaml.Node {
+	if !jsontext.Value(o.body).IsValid() { // YAML may read something into it, the server does not
+		return nil
+	}
 	var document yaml.Node
 	if jsontext.Value(text).IsValid() {
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" ")) // which YAML does not take
@@ -94,7 +103,7 @@ func (o *operation) documentOf(text []byte) *yaml.Node {
 	if json.Unmarshal(o.body, &plain) != nil {
 		return nil
 	}
-	again, err := json.Marshal(plain)
+	again, err := json.Marshal(plain, json.Deterministic(true))
 	if err != nil || yaml.Unmarshal(again, &document) != nil || len(document.Content) == 0 {
 		return nil
 	}
@@ -184,7 +193,7 @@ func shape(path string) string {
 }
 
 // unknown visits the members below n that no schema has.
-func (d *apiDescription) unknown(n *yaml.Node, s schema, pointer string, visit func(n *yaml.Node, pointer string)) {
+func (d *apiDescription) unknown(n *yaml.Node, s schema, pointer jsontext.Pointer, visit func(n *yaml.Node, pointer jsontext.Pointer)) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -192,12 +201,12 @@ func (d *apiDescription) unknown(n *yaml.Node, s schema, pointer string, visit f
 	switch n.Kind {
 	case yaml.SequenceNode:
 		for i, item := range n.Content {
-			d.unknown(item, items, fmt.Sprintf("%s/%d", pointer, i), visit)
+			d.unknown(item, items, pointer.AppendToken(strconv.Itoa(i)), visit)
 		}
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			name := n.Content[i].Value
-			below := pointer + "/" + name
+			below := pointer.AppendToken(name)
 			property, known := properties[name]
 			switch {
 			case known:

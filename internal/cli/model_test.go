@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -17,18 +18,29 @@ func misspeltCommands(t *testing.T) {
 		t.Fatalf("no scope: %s", scope)
 	}
 	answered := file(t, "scope.yaml", must(t, "", "scopes get "+id+" -o yaml"))
+	var many []string
+	for i := range 101 {
+		many = append(many, fmt.Sprintf(`"m%d":0`, i))
+	}
 	follow(t, []step{
 		{
 			line: "templates import -w Main -f -", stdin: "templateId: Crates\ndisplayName: Crates\nsource: PLAINID\nattributes:\n  - attributeId: a\n    displayname: A\nactoins: []\n", code: exitFailed,
 			err: []string{"standard input:6:5: /attributes/0/displayname: there is no such member\n", "standard input:7:1: /actoins: there is no such member"},
 		},
 		{line: "templates import -w Main -f " + tabs, code: exitFailed, err: []string{"tabs.json", "/actoins: there is no such member"}},
+		{line: "templates import -w Main -f -", stdin: `{"a~/b":1}`, code: exitFailed, err: []string{"standard input:1:2: /a~0~1b: there is no such member"}},
+		{line: "templates import -w Main -f -", stdin: "{ // no JSON\n\"templateId\":\"Tabs\"}", code: exitFailed, err: []string{"standard input:1:3: ", "!no such member"}},
+		{line: "templates import -w Main -f -", stdin: "{" + strings.Join(many, ",") + "}", code: exitFailed, err: []string{"/m99: ", "!/m100: "}},
 		{line: "templates get Crates", code: exitFailed},
 		{line: "templates get Tabs", code: exitFailed},
 		{line: "scopes update " + id + " -f -", stdin: "jwtSettings: {isuers: [a]}\n", code: exitFailed, err: []string{"standard input:1:15: /jwtSettings/isuers"}},
 		{line: "scopes update " + id + " -f " + answered, out: []string{"unchanged"}},
 		{line: "scopes create -f -", stdin: "{\"data\":{\"name\":\"x\",\"aplicationIds\":[]}}", code: exitFailed, err: []string{"standard input:1:21: /aplicationIds"}},
-		{line: "custom-attributes import -f -", stdin: `[{"key":"own","name":"Own","type":"string","displayOrder":9,"x-kept":{"a":1}}]`, out: []string{"updated"}},
+		{line: "custom-attributes import -f -", stdin: `[{"key":"own","name":"Own","type":"string","displayOrder":9,"x-kept":{"a":1},"optionsConfig":{"x-kept":1,"options":[{"key":"a","x-kept":1}]}}]`, out: []string{"updated"}},
+	})
+	own := file(t, "own.yaml", must(t, "", "custom-attributes get own -o yaml"))
+	follow(t, []step{
+		{line: "custom-attributes set own -f " + own, out: []string{"unchanged"}},
 		{line: "custom-attributes delete own --yes", out: []string{"deleted"}},
 	})
 }

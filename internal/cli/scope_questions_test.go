@@ -47,7 +47,7 @@ func questionCommands(t *testing.T) {
 		{line: "resolution ann --sql-dialect db2", code: exitUsage, err: []string{"postgresql"}},
 		{line: "changes ann --since " + cursor, out: []string{"ann: 0 gained, 0 lost, revision "}},
 		{line: "changes ann", code: exitUsage, err: []string{"--since"}},
-		{line: "changes ann --since 999999", code: exitFailed, err: []string{"ask for the whole list"}},
+		{line: "changes ann --since 999999", code: exitFailed, err: []string{"; ask for the whole list\n", "!list; ask"}},
 	})
 	watching(t, cursor, put)
 	blue := put("blue")
