@@ -22,20 +22,20 @@ import (
 // TestPolicies applies a directory, packed as tar and gzip, to an environment of its own that lives in a temporary place,
 // and runs the tests on it. Errors of the directory are model.Errors with their files; the notes, which come with errors, too,
 // are those of the apply.
-func TestPolicies(ctx context.Context, packed io.Reader, tests []*policytest.File) (report *policytest.Report, notes []string, err error) {
+func TestPolicies(ctx context.Context, packed io.Reader, ignoreUnknown bool, tests []*policytest.File) (report *policytest.Report, notes []string, err error) {
 	dir, err := os.MkdirTemp("", "ambit-test-")
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	compiled, notes, err := compileDirectory(ctx, dir, packed)
+	compiled, notes, err := compileDirectory(ctx, dir, packed, ignoreUnknown)
 	if err != nil {
 		return nil, notes, err
 	}
 	return policytest.Run(compiled.Snapshot, compiled.Policies, compiled.Blocks, tests, time.Now), notes, nil
 }
 
-func compileDirectory(ctx context.Context, dir string, packed io.Reader) (_ management.Compiled, notes []string, err error) {
+func compileDirectory(ctx context.Context, dir string, packed io.Reader, ignoreUnknown bool) (_ management.Compiled, notes []string, err error) {
 	var none management.Compiled
 	f, err := os.Create(filepath.Join(dir, "directory.tar.gz"))
 	if err != nil {
@@ -69,7 +69,7 @@ func compileDirectory(ctx context.Context, dir string, packed io.Reader) (_ mana
 	if _, err := service.CreateEnvironment(ctx, management.Call{}, management.NewEnvironment{ID: string(env), Name: "Test", Bare: true}); err != nil {
 		return none, nil, err
 	}
-	applied, err := service.Apply(ctx, management.Call{}, env, archive, management.ApplyOptions{})
+	applied, err := service.Apply(ctx, management.Call{}, env, archive, management.ApplyOptions{IgnoreUnknown: ignoreUnknown})
 	if err != nil {
 		return none, nil, err
 	}

@@ -15,11 +15,12 @@ import (
 )
 
 type testCommand struct {
-	Directory string `arg:"" help:"A directory in the layout of exports, with *.test.yaml files anywhere in it."`
-	Only      string `name:"run" placeholder:"TEXT" help:"Only tests whose name has this in it."`
-	Verbose   bool   `short:"v" help:"Name the tests that passed, too."`
-	Coverage  bool   `help:"List the policies with the branches that no test made hold."`
-	JUnit     string `name:"junit" placeholder:"FILE" help:"Write the results as JUnit XML."`
+	Directory     string `arg:"" help:"A directory in the layout of exports, with *.test.yaml files anywhere in it."`
+	Only          string `name:"run" placeholder:"TEXT" help:"Only tests whose name has this in it."`
+	Verbose       bool   `short:"v" help:"Name the tests that passed, too."`
+	Coverage      bool   `help:"List the policies with the branches that no test made hold."`
+	JUnit         string `name:"junit" placeholder:"FILE" help:"Write the results as JUnit XML."`
+	IgnoreUnknown bool   `help:"As in apply."`
 }
 
 // Help tells where the format is described.
@@ -38,7 +39,7 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 		return err
 	}
 	defer directory.body.Close()
-	report, notes, err := app.TestPolicies(ctx, directory.body, files)
+	report, notes, err := app.TestPolicies(ctx, directory.body, c.IgnoreUnknown, files)
 	for _, note := range notes {
 		if !strings.HasSuffix(note, " ignored") { // files of other kinds, which apply names, may well lie in a repository
 			fmt.Fprintln(s.notes(), "note:", note)
