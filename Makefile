@@ -12,7 +12,7 @@ LISTEN  ?= 127.0.0.1:8010
 # run in one goroutine for minutes, limits on time and memory, and the killing of other processes. Random properties have fewer rounds.
 RACE      := ./internal/engine/... ./internal/store/... ./internal/decide/... ./internal/manage/... ./internal/server/... \
              ./internal/token/... ./internal/audit/... ./internal/api/... ./internal/app/... ./internal/agree/... ./client
-RACE_SKIP := ^(TestAllEndpointsAgree|TestArchiveBomb|TestStreamMemory|TestBulkIsStreamed|TestPermitOfManyPairs|TestRandomAgainstOPA|TestRandomAgainstReference|TestIncrementalEqualsRebuilt|TestManyRows|TestKill|TestImpactOfManyPairs|TestAssetTemplateListIsQuick|TestEveryTestCanFail|TestUsersOfEveryLine)$$
+RACE_SKIP := ^(TestAllEndpointsAgree|TestArchiveBomb|TestStreamMemory|TestBulkIsStreamed|TestPermitOfManyPairs|TestRandomAgainstOPA|TestRandomAgainstReference|TestIncrementalEqualsRebuilt|TestManyRows|TestKill|TestImpactOfManyPairs|TestAssetTemplateListIsQuick|TestEveryTestCanFail|TestUsersOfEveryLine|TestEveryWrite|TestCorpus|TestCountsAreQuick|TestSQLSelectsTheList|TestRenamesKeepDecisions)$$
 
 .PHONY: help run build test agree race bench bench-full fuzz lint generate release clean
 

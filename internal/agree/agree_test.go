@@ -60,7 +60,7 @@ func TestAllEndpointsAgree(t *testing.T) {
 		}
 	}
 	if total.exact*2 < total.filters || total.fitting*10 < total.filters*8 || total.pages < n/8 || total.several < n/10 || total.sql < n/4 || total.signed < n ||
-		total.followed < n/followed/2 || total.changed < total.followed/4 || total.heard < total.followed/4 || total.unmodified < total.followed/20 {
+		total.followed < n/followed/2 || total.changed < total.followed/6 || total.heard < total.followed/6 || total.unmodified < total.followed/20 {
 		t.Errorf("the mix is poor: %+v", *total)
 	}
 }
