@@ -29,6 +29,9 @@ func checks(t *testing.T, env string, byDefault int) int {
 		}
 		t.Cleanup(func() { _ = flag.Set(name, before) })
 	}
+	if testing.Short() {
+		n /= 5 // as rapid does
+	}
 	return n
 }
 
