@@ -85,9 +85,9 @@ func TestRandomRequestsToTheBank(t *testing.T) {
 	s := newBank(t, 1200, 120)
 	texts := []string{"Porto-07", "Lagos-03", "Abuja-01", "Accra-02", "personal", "frozen", "contract", "AC-2026-017", "3", "web", "desk"}
 	types := append([]model.TemplateID{"None"}, bank.AssetTemplates()...)
-	compare(t, s, types, bank.IdentityTemplates()[:1], texts, 25)
+	compare(t, s, types, bank.IdentityTemplates()[:1], texts, 14)
 	night := noon.Add(-11 * time.Hour)
 	s.now.Store(&night)
 	s.restart()
-	compare(t, s, types, bank.IdentityTemplates(), texts, 8) // few policies know devices
+	compare(t, s, types, bank.IdentityTemplates(), texts, 5) // few policies know devices
 }
