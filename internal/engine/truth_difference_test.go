@@ -107,7 +107,7 @@ func minimal(rt *rapid.T, d *engine.Difference, before, after kept, told engine.
 // and tells nothing else, for random models, questions and histories; a residual that is carried over the steps answers
 // like one that is bound anew. AMBIT_DIFFERENCE_CHECKS sets the number of histories.
 func TestDifference(t *testing.T) {
-	n := checks(t, "AMBIT_DIFFERENCE_CHECKS", 150)
+	n := checks(t, "AMBIT_DIFFERENCE_CHECKS", 450)
 	compared, differing, carried, changed := 0, 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &maker{T: rt}
@@ -162,7 +162,7 @@ func TestDifference(t *testing.T) {
 		}
 	})
 	t.Logf("%d compared, %d differ, %d entries changed, %d carried", compared, differing, changed, carried)
-	if n >= 100 && (differing*20 < compared || carried*20 < compared || changed == 0) {
+	if n >= 400 && (differing*20 < compared || carried*20 < compared || changed == 0) {
 		t.Error("the test says little")
 	}
 }
@@ -231,7 +231,7 @@ func (h *history) carry(last int, r *engine.Residual, q engine.Question, sel eng
 
 // TestStepOfIdentities: a step names exactly the identities whose data differ, or says that any may.
 func TestStepOfIdentities(t *testing.T) {
-	n := checks(t, "AMBIT_DIFFERENCE_CHECKS", 150)
+	n := checks(t, "AMBIT_DIFFERENCE_CHECKS", 450)
 	named := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &maker{T: rt}
@@ -263,7 +263,7 @@ func TestStepOfIdentities(t *testing.T) {
 			}
 		}
 	})
-	if n >= 100 && named == 0 {
+	if n >= 400 && named == 0 {
 		t.Error("no identity was ever named")
 	}
 }

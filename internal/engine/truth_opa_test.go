@@ -39,7 +39,7 @@ func TestRandomAgainstOPA(t *testing.T) {
 			compareWithOPA(rt, m, bind(rt, s, q), q, judges, &count)
 		}
 	})
-	reportShare(t, n, count, 20)
+	reportShare(t, n, count, 15)
 	if n >= 300 && count.decisions < 20_000 {
 		t.Errorf("only %d decisions, 20,000 are wanted", count.decisions)
 	}

@@ -48,7 +48,7 @@ func TestRandomAgainstReference(t *testing.T) {
 			compareAnswers(rt, m, s, m.question(), &count)
 		}
 	})
-	reportShare(t, n, count, 20)
+	reportShare(t, n, count, 15)
 }
 
 func reportShare(t *testing.T, worlds int, count tally, least int) {

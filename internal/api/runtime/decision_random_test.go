@@ -153,7 +153,7 @@ func TestDecisionIsPermit(t *testing.T) {
 		}
 	})
 	t.Logf("%d of %d allow a pair", granting, asked)
-	if granting*20 < asked {
+	if asked >= 100 && granting*20 < asked {
 		t.Errorf("of %d calls only %d allow a pair: the comparison says little", asked, granting)
 	}
 }
