@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store/sqlite"
 	"github.com/ambit-authz/ambit/internal/token"
@@ -46,7 +47,7 @@ func service(t *testing.T) *manage.Service {
 	return s
 }
 
-func archive(t *testing.T) *manage.Archive {
+func packed(t *testing.T) *archive.Reader {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -56,7 +57,7 @@ func archive(t *testing.T) *manage.Archive {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	a, err := manage.OpenArchive(bytes.NewReader(b.Bytes()), int64(b.Len()), manage.ArchiveZip, t.TempDir())
+	a, err := archive.Open(bytes.NewReader(b.Bytes()), int64(b.Len()), archive.Zip, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func TestDirectoryApplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply := func() manage.ApplyReport {
-		report, err := s.Apply(t.Context(), call, EnvironmentID, archive(t), manage.ApplyOptions{})
+		report, err := s.Apply(t.Context(), call, EnvironmentID, packed(t), manage.ApplyOptions{})
 		if err != nil || len(report.Errors) > 0 || len(report.Notes) > 0 {
 			t.Fatalf("error %v, errors %v, notes %v", err, report.Errors, report.Notes)
 		}

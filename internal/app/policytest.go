@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	management "github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/policytest"
 	"github.com/ambit-authz/ambit/internal/store/sqlite"
@@ -46,7 +47,7 @@ func compileDirectory(ctx context.Context, dir string, packed io.Reader, ignoreU
 	if err != nil {
 		return none, nil, err
 	}
-	archive, err := management.OpenArchive(f, size, management.ArchiveTarGzip, dir)
+	archive, err := archive.Open(f, size, archive.TarGzip, dir)
 	if err != nil {
 		return none, nil, err
 	}

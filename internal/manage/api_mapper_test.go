@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -32,7 +33,7 @@ func withMappers() files {
 // MG-69, MG-71, MG-14: the sets of a directory are applied with it, the second time unchanged; a dry run stores nothing.
 func TestApplyAPIMappers(t *testing.T) {
 	w := newWorld(t).bare()
-	dry, err := w.Apply(t.Context(), w.dry(), envID, open(t, zipOf(t, withMappers()), manage.ArchiveZip), manage.ApplyOptions{})
+	dry, err := w.Apply(t.Context(), w.dry(), envID, open(t, zipOf(t, withMappers()), archive.Zip), manage.ApplyOptions{})
 	w.must(err)
 	before := w.revision()
 	out := w.apply(withMappers(), manage.ApplyOptions{})

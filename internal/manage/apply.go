@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -59,7 +60,7 @@ var errAgain = errors.New("apply again without the files that failed late")
 
 // Apply stores a whole directory: one transaction, one revision, the second time nothing (management-api.md 21.2). With
 // errors the report says Refused, or lists what was left out.
-func (s *Service) Apply(ctx context.Context, call Call, env model.EnvironmentID, archive *Archive, o ApplyOptions) (ApplyReport, error) {
+func (s *Service) Apply(ctx context.Context, call Call, env model.EnvironmentID, archive *archive.Reader, o ApplyOptions) (ApplyReport, error) {
 	l, err := readLayout(archive)
 	if err != nil {
 		return ApplyReport{}, err
@@ -175,9 +176,9 @@ const (
 
 // file runs fn on the content of one file. fn returns the id of the object, as far as it is known, and what is wrong
 // with the file; only errors that are not the archive's are passed on.
-func (a *applier) file(kind string, f archiveFile, fn func(body []byte) (id string, err error)) error {
-	if b, left := a.broken[f.path]; left {
-		a.fail(kind, f.path, b.id, b.errs)
+func (a *applier) file(kind string, f archive.File, fn func(body []byte) (id string, err error)) error {
+	if b, left := a.broken[f.Path]; left {
+		a.fail(kind, f.Path, b.id, b.errs)
 		return nil
 	}
 	limit := int64(maxJSONFile)
@@ -187,11 +188,11 @@ func (a *applier) file(kind string, f archiveFile, fn func(body []byte) (id stri
 	case kindBuildingBlocks:
 		limit = maxBlocksFile
 	}
-	a.path = f.path
+	a.path = f.Path
 	defer func() { a.path = "" }()
 	writes := a.w.writes
 	id := ""
-	body, err := f.read(limit)
+	body, err := f.Read(limit)
 	if err == nil {
 		if err = a.checkMembers(kind, body); err != nil {
 			id = statedID(body)
@@ -203,7 +204,7 @@ func (a *applier) file(kind string, f archiveFile, fn func(body []byte) (id stri
 	if err != nil && memberForm(kind) != nil {
 		err = atLines(body, err)
 	}
-	return a.settle(kind, f.path, id, err, a.w.writes > writes)
+	return a.settle(kind, f.Path, id, err, a.w.writes > writes)
 }
 
 // settle takes note of what went wrong with a file; stored tells that a part of it has been written.

@@ -3,18 +3,19 @@ package manage
 import (
 	"errors"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
 
 func (a *applier) apiMapperSets() error {
-	return a.authorizationFiles(kindAPIMapperSets, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+	return a.authorizationFiles(kindAPIMapperSets, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
 		set, err := ParseAPIMapperSet(body)
 		id := string(set.ID)
 		if err != nil {
 			return id, err
 		}
-		if err := a.once(kindAPIMapperSets, id, file.path); err != nil {
+		if err := a.once(kindAPIMapperSets, id, file.Path); err != nil {
 			return id, err
 		}
 		if err := a.needs(kindApplications, id); err != nil {
@@ -32,7 +33,7 @@ func (a *applier) apiMapperSets() error {
 			return id, err
 		}
 		result, err := put(a.w, apiMapperSetSubject(), a.w.APIMapperSets, set.ID, set)
-		return id, a.applied(kindAPIMapperSets, file.path, id, result, err)
+		return id, a.applied(kindAPIMapperSets, file.Path, id, result, err)
 	})
 }
 

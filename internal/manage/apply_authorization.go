@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -17,14 +18,14 @@ func (a *applier) customAttributes() error {
 				return "", err
 			}
 			for _, d := range definitions {
-				if err := a.once(kindCustomAttributes, d.Key, file.path); err != nil {
+				if err := a.once(kindCustomAttributes, d.Key, file.Path); err != nil {
 					return "", err
 				}
 				result, err := put(a.w, customAttributeSubject(), a.w.CustomAttributes, d.Key, d)
 				if result == Updated {
 					a.redefined = append(a.redefined, d)
 				}
-				if err := a.applied(kindCustomAttributes, file.path, d.Key, result, err); err != nil {
+				if err := a.applied(kindCustomAttributes, file.Path, d.Key, result, err); err != nil {
 					return "", err
 				}
 			}
@@ -94,7 +95,7 @@ func (a *applier) authorizationWorkspace(f *folder, name string, before *model.A
 }
 
 // authorizationFiles runs fn on all files of a kind below the authorization workspaces.
-func (a *applier) authorizationFiles(kind string, fn func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error)) error {
+func (a *applier) authorizationFiles(kind string, fn func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error)) error {
 	for _, f := range a.layout.authorization {
 		for _, file := range f.files[kind] {
 			err := a.file(kind, file, func(body []byte) (string, error) {
@@ -113,13 +114,13 @@ func (a *applier) authorizationFiles(kind string, fn func(ws *model.Authorizatio
 }
 
 func (a *applier) assetTypes() error {
-	err := a.authorizationFiles(kindAssetTypes, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+	err := a.authorizationFiles(kindAssetTypes, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
 		t, err := ParseAssetTemplate(body)
 		id := string(t.ID)
 		if err != nil {
 			return id, err
 		}
-		if err := a.once(kindAssetTypes, id, file.path); err != nil {
+		if err := a.once(kindAssetTypes, id, file.Path); err != nil {
 			return id, err
 		}
 		t.WorkspaceID = ws.ID
@@ -129,7 +130,7 @@ func (a *applier) assetTypes() error {
 			if err := mayReplace(&before, &t); err != nil {
 				return id, err
 			}
-			if err := a.replaces(kindAssetTypes, file.path, assetTemplateChange(&before, &t)); err != nil {
+			if err := a.replaces(kindAssetTypes, file.Path, assetTemplateChange(&before, &t)); err != nil {
 				return id, err
 			}
 		case !errors.Is(err, store.ErrNotFound):
@@ -137,7 +138,7 @@ func (a *applier) assetTypes() error {
 		}
 		result, err := a.w.putAssetTemplate(t)
 		if err == nil {
-			a.done(kindAssetTypes, file.path, id, result, placedWarnings(body, t.NeverCalculated()))
+			a.done(kindAssetTypes, file.Path, id, result, placedWarnings(body, t.NeverCalculated()))
 		}
 		return id, err
 	})
@@ -168,7 +169,7 @@ func (a *applier) checkTypeNames() error {
 }
 
 func (a *applier) requestAttributes() error {
-	return a.authorizationFiles(kindRequestAttributes, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+	return a.authorizationFiles(kindRequestAttributes, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
 		attributes, err := ParseRequestAttributes(body)
 		if err != nil {
 			return "", err
@@ -176,11 +177,11 @@ func (a *applier) requestAttributes() error {
 		for _, attribute := range attributes {
 			attribute.WorkspaceID = ws.ID
 			key := store.Key{Owner: string(ws.ID), ID: string(attribute.ID)}
-			if err := a.once(kindRequestAttributes, key.String(), file.path); err != nil {
+			if err := a.once(kindRequestAttributes, key.String(), file.Path); err != nil {
 				return "", err
 			}
 			result, err := put(a.w, requestAttributeSubject(), a.w.RequestAttributes, key, attribute)
-			if err := a.applied(kindRequestAttributes, file.path, string(attribute.ID), result, err); err != nil {
+			if err := a.applied(kindRequestAttributes, file.Path, string(attribute.ID), result, err); err != nil {
 				return "", err
 			}
 		}
@@ -189,13 +190,13 @@ func (a *applier) requestAttributes() error {
 }
 
 func (a *applier) applications() error {
-	return a.authorizationFiles(kindApplications, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+	return a.authorizationFiles(kindApplications, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
 		app, err := ParseApplication(body)
 		id := string(app.ID)
 		if err != nil {
 			return id, err
 		}
-		if err := a.once(kindApplications, id, file.path); err != nil {
+		if err := a.once(kindApplications, id, file.Path); err != nil {
 			return id, err
 		}
 		app.WorkspaceID = ws.ID
@@ -213,6 +214,6 @@ func (a *applier) applications() error {
 			return id, err
 		}
 		result, err := put(a.w, applicationSubject(), a.w.Applications, app.ID, app)
-		return id, a.applied(kindApplications, file.path, id, result, err)
+		return id, a.applied(kindApplications, file.Path, id, result, err)
 	})
 }

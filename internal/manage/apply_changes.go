@@ -78,7 +78,7 @@ func (a *applier) stateChanges() error {
 	}
 	file := ""
 	for _, f := range a.layout.environment.files[kindPolicyStates] {
-		file = f.path
+		file = f.Path
 	}
 	for id, state := range now {
 		before := a.changes.states[id]

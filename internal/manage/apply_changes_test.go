@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -14,7 +15,7 @@ import (
 func (w *world) changed(f files, o manage.ApplyOptions) []string {
 	w.t.Helper()
 	o.Changes = true
-	report, err := w.Apply(w.t.Context(), w.dry(), envID, open(w.t, zipOf(w.t, f), manage.ArchiveZip), o)
+	report, err := w.Apply(w.t.Context(), w.dry(), envID, open(w.t, zipOf(w.t, f), archive.Zip), o)
 	w.must(err)
 	if len(report.Errors) > 0 {
 		w.t.Fatal(texts(report.Errors))
@@ -85,16 +86,16 @@ func TestApplyAffected(t *testing.T) {
 	w.apply(backup(), manage.ApplyOptions{})
 	byName := manage.ApplyOptions{ByName: true, Changes: true}
 	next := backup().with(files{quays + "policies/p1.rego": policyText("p1", `identity["rank"] >= 5`), quays + "policies/p2.rego": "-", "environment/policy-states.json": "-"})
-	report, err := w.Apply(t.Context(), w.call, envID, open(t, zipOf(t, next.with(files{quays + "policies/p9.rego": "nonsense"})), manage.ArchiveZip), byName)
+	report, err := w.Apply(t.Context(), w.call, envID, open(t, zipOf(t, next.with(files{quays + "policies/p9.rego": "nonsense"})), archive.Zip), byName)
 	if w.must(err); !report.Refused || report.Affected != nil || report.Changes != nil {
 		t.Errorf("refused %v, affected %q, changes %+v", report.Refused, report.Affected, report.Changes)
 	}
-	report, err = w.Apply(t.Context(), w.dry(), envID, open(t, zipOf(t, next), manage.ArchiveZip), byName)
+	report, err = w.Apply(t.Context(), w.dry(), envID, open(t, zipOf(t, next), archive.Zip), byName)
 	if w.must(err); cmp.Diff([]model.PolicyID{"p1", "p2"}, report.Affected) != "" {
 		t.Errorf("affected %q", report.Affected)
 	}
 	byName.Prune = true
-	report, err = w.Apply(t.Context(), w.call, envID, open(t, zipOf(t, next), manage.ArchiveZip), byName)
+	report, err = w.Apply(t.Context(), w.call, envID, open(t, zipOf(t, next), archive.Zip), byName)
 	if w.must(err); cmp.Diff([]model.PolicyID{"p1"}, report.Affected) != "" {
 		t.Errorf("affected with prune %q", report.Affected)
 	}

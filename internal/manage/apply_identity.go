@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -78,9 +79,9 @@ func (a *applier) identityWorkspace(f *folder, name string, ws *model.IdentityWo
 	for i, file := range templates {
 		err := a.file(kindIdentityTemplates, file, func(body []byte) (string, error) {
 			if i > 0 {
-				return "", model.Invalidf("an identity workspace has one identity template, the first is %s", templates[0].path)
+				return "", model.Invalidf("an identity workspace has one identity template, the first is %s", templates[0].Path)
 			}
-			return a.identityTemplate(f, file.path, ws, body)
+			return a.identityTemplate(f, file.Path, ws, body)
 		})
 		if err != nil {
 			return err
@@ -138,7 +139,7 @@ func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWor
 
 // identityFiles runs fn on all files of a kind below the identity workspaces. Files of a workspace whose template is
 // broken fail with that reason.
-func (a *applier) identityFiles(kind string, fn func(f *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error)) error {
+func (a *applier) identityFiles(kind string, fn func(f *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error)) error {
 	for _, f := range a.layout.identity {
 		for _, file := range f.files[kind] {
 			err := a.file(kind, file, func(body []byte) (string, error) {
@@ -168,7 +169,7 @@ func (a *applier) identityWorkspaceOf(f *folder) (*model.IdentityWorkspace, erro
 }
 
 func (a *applier) identitySources() error {
-	return a.identityFiles(kindIdentitySources, func(_ *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error) {
+	return a.identityFiles(kindIdentitySources, func(_ *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
 		sources, err := ParseIdentitySources(body)
 		if err != nil {
 			return "", err
@@ -176,11 +177,11 @@ func (a *applier) identitySources() error {
 		for _, source := range sources {
 			source.TemplateID = ws.TemplateID
 			key := ownedKey(ws.TemplateID, source.ID)
-			if err := a.once(kindIdentitySources, key.String(), file.path); err != nil {
+			if err := a.once(kindIdentitySources, key.String(), file.Path); err != nil {
 				return "", err
 			}
 			result, err := put(a.w, identitySourceSubject(), a.w.IdentitySources, key, source)
-			if err := a.applied(kindIdentitySources, file.path, source.ID, result, err); err != nil {
+			if err := a.applied(kindIdentitySources, file.Path, source.ID, result, err); err != nil {
 				return "", err
 			}
 		}
@@ -189,21 +190,21 @@ func (a *applier) identitySources() error {
 }
 
 func (a *applier) mapperSets() error {
-	return a.identityFiles(kindMapperSets, func(_ *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error) {
+	return a.identityFiles(kindMapperSets, func(_ *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
 		set, err := ParseMapperSet(body)
 		if err != nil {
 			return set.ID, err
 		}
 		set.TemplateID = ws.TemplateID
 		key := ownedKey(ws.TemplateID, set.ID)
-		if err := a.once(kindMapperSets, key.String(), file.path); err != nil {
+		if err := a.once(kindMapperSets, key.String(), file.Path); err != nil {
 			return set.ID, err
 		}
 		if err := checkLinks(a.w.Tx, &set); err != nil {
 			return set.ID, err
 		}
 		result, err := put(a.w, mapperSetSubject(), a.w.MapperSets, key, set)
-		return set.ID, a.applied(kindMapperSets, file.path, set.ID, result, err)
+		return set.ID, a.applied(kindMapperSets, file.Path, set.ID, result, err)
 	})
 }
 
@@ -212,11 +213,11 @@ func (a *applier) checkSources() error {
 	for _, f := range a.layout.identity {
 		for _, file := range f.files[kindIdentitySources] {
 			ws := a.identity[f]
-			if ws == nil || a.bad[file.path] {
+			if ws == nil || a.bad[file.Path] {
 				continue
 			}
 			err := repeatedType(a.w.Tx, ws.TemplateID)
-			if err := a.settle(kindIdentitySources, file.path, string(ws.TemplateID), err, true); err != nil {
+			if err := a.settle(kindIdentitySources, file.Path, string(ws.TemplateID), err, true); err != nil {
 				return err
 			}
 		}
@@ -225,7 +226,7 @@ func (a *applier) checkSources() error {
 }
 
 func (a *applier) matchers() error {
-	err := a.identityFiles(kindMatchers, func(f *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error) {
+	err := a.identityFiles(kindMatchers, func(f *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
 		m, err := ParseMatcher(body)
 		if err != nil {
 			return ws.Name, err
@@ -239,9 +240,9 @@ func (a *applier) matchers() error {
 		result, err := put(a.w, identityWorkspaceSubject(), a.w.IdentityWorkspaces, ws.ID, next)
 		if err == nil {
 			a.identity[f] = &next
-			a.seen[objectRef{kindMatchers, string(ws.ID)}] = file.path
+			a.seen[objectRef{kindMatchers, string(ws.ID)}] = file.Path
 		}
-		return ws.Name, a.applied(kindMatchers, file.path, ws.Name, result, err)
+		return ws.Name, a.applied(kindMatchers, file.Path, ws.Name, result, err)
 	})
 	if err != nil {
 		return err
@@ -255,14 +256,14 @@ func (a *applier) checkMatchers() error {
 	for _, f := range a.layout.identity {
 		for _, file := range f.files[kindMatchers] {
 			ws := a.identity[f]
-			if ws == nil || a.bad[file.path] {
+			if ws == nil || a.bad[file.Path] {
 				continue
 			}
 			twin, err := matcherTwin(a.w.Tx, ws)
 			if err == nil && twin != nil {
 				err = matcherTaken(ws.Matcher)
 			}
-			if err := a.settle(kindMatchers, file.path, ws.Name, err, true); err != nil {
+			if err := a.settle(kindMatchers, file.Path, ws.Name, err, true); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -51,18 +52,18 @@ type layout struct {
 type folder struct {
 	name    string
 	path    string
-	files   map[string][]archiveFile // by kind, in order of path
-	present map[string]bool          // kinds that have a file or a folder, for prune
+	files   map[string][]archive.File // by kind, in order of path
+	present map[string]bool           // kinds that have a file or a folder, for prune
 	// byTemplate: the name is a template's id, which finds an existing workspace before its name does (the older layout).
 	byTemplate bool
 	archived   string // the workspace's name in its file, as far as it is read
 }
 
 func newFolder(path, name string) *folder {
-	return &folder{name: name, path: path, files: map[string][]archiveFile{}, present: map[string]bool{}}
+	return &folder{name: name, path: path, files: map[string][]archive.File{}, present: map[string]bool{}}
 }
 
-func (f *folder) add(kind string, file archiveFile) {
+func (f *folder) add(kind string, file archive.File) {
 	f.files[kind] = append(f.files[kind], file)
 	f.present[kind] = true
 }
@@ -84,26 +85,23 @@ const (
 	fileWorkspace         = "workspace.json"
 )
 
-// macFolder is what one operating system adds to its archives.
-const macFolder = "__MACOSX"
-
 // readLayout sorts the files of an archive. Everything may lie below one common folder.
-func readLayout(a *Archive) (*layout, error) {
+func readLayout(a *archive.Reader) (*layout, error) {
 	l := &layout{environment: *newFolder(topEnvironment, "")}
 	prefix := commonFolder(a)
 	folders := map[string]*folder{}
-	for _, f := range a.files {
-		short := strings.TrimPrefix(f.path, prefix)
+	for _, f := range a.Files {
+		short := strings.TrimPrefix(f.Path, prefix)
 		tests := strings.HasSuffix(short, ".test.yaml") // of `ambit test`, at home beside the policies
 		parts := strings.Split(short, "/")
 		if !l.place(folders, parts, f) && !tests {
-			l.notes = append(l.notes, f.path+" ignored"+wrongEnding(parts))
+			l.notes = append(l.notes, f.Path+" ignored"+wrongEnding(parts))
 		}
 	}
-	for _, dir := range a.dirs {
+	for _, dir := range a.Dirs {
 		parts := strings.Split(strings.TrimPrefix(dir+"/", prefix), "/")
 		parts = parts[:len(parts)-1]
-		if len(parts) == 3 && isTop(parts[0]) && !hidden(parts) {
+		if len(parts) == 3 && isTop(parts[0]) && !archive.Hidden(parts) {
 			l.folder(folders, parts[0], parts[1]).present[parts[2]] = true
 		}
 	}
@@ -125,12 +123,12 @@ func readLayout(a *Archive) (*layout, error) {
 func isTop(name string) bool { return name == topAuthorization || name == topIdentity }
 
 // commonFolder is the one folder below which everything lies, with its slash, or "" when the layout begins at the root.
-func commonFolder(a *Archive) string {
+func commonFolder(a *archive.Reader) string {
 	common := ""
-	for _, f := range a.files {
-		first, _, below := strings.Cut(f.path, "/")
+	for _, f := range a.Files {
+		first, _, below := strings.Cut(f.Path, "/")
 		switch {
-		case hidden([]string{first}):
+		case archive.Hidden([]string{first}):
 			continue
 		case !below || isTop(first) || first == topEnvironment:
 			return ""
@@ -144,11 +142,6 @@ func commonFolder(a *Archive) string {
 		return ""
 	}
 	return common + "/"
-}
-
-// hidden names begin with a point, or are macFolder.
-func hidden(parts []string) bool {
-	return slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, ".") || p == macFolder })
 }
 
 func (l *layout) folder(folders map[string]*folder, top, name string) *folder {
@@ -167,8 +160,8 @@ func (l *layout) folder(folders map[string]*folder, top, name string) *folder {
 }
 
 // place puts a file where its path says; false means that its name has no meaning.
-func (l *layout) place(folders map[string]*folder, parts []string, f archiveFile) bool {
-	if hidden(parts) {
+func (l *layout) place(folders map[string]*folder, parts []string, f archive.File) bool {
+	if archive.Hidden(parts) {
 		return false
 	}
 	if len(parts) == 2 && parts[0] == topEnvironment {
@@ -235,7 +228,7 @@ func workspaceFiles(top string, parts []string) (kind string, ok bool) {
 // wrongEnding says, of a file of data in the folder of a kind that has files of another form, how theirs end: whoever wrote an
 // asset type in YAML meant it to count. Of anything else it says nothing.
 func wrongEnding(parts []string) string {
-	if len(parts) != 4 || !isTop(parts[0]) || hidden(parts) {
+	if len(parts) != 4 || !isTop(parts[0]) || archive.Hidden(parts) {
 		return ""
 	}
 	name := parts[3]

@@ -4,20 +4,21 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
 // older sorts an archive of the older layout (management-api.md 21.1 rule 4), in which policies lie below the applications
 // they are for. It reports false when no file has a name of that layout.
-func (l *layout) older(a *Archive, prefix string) (bool, error) {
+func (l *layout) older(a *archive.Reader, prefix string) (bool, error) {
 	folders := map[string]*folder{}
 	var notes []string
 	found := false
 	texts := map[string]map[string]bool{} // of the policies, by workspace
-	for _, f := range a.files {
-		top, name, kind := olderPlace(strings.Split(strings.TrimPrefix(f.path, prefix), "/"))
+	for _, f := range a.Files {
+		top, name, kind := olderPlace(strings.Split(strings.TrimPrefix(f.Path, prefix), "/"))
 		if kind == "" {
-			notes = append(notes, f.path+" ignored")
+			notes = append(notes, f.Path+" ignored")
 			continue
 		}
 		found = true
@@ -46,7 +47,7 @@ func olderPlace(parts []string) (top, workspace, kind string) {
 	name := parts[len(parts)-1]
 	json := strings.HasSuffix(name, ".json")
 	switch {
-	case hidden(parts):
+	case archive.Hidden(parts):
 	case len(parts) == 1 && json && strings.HasPrefix(name, "identity-template-"):
 		id := strings.TrimSuffix(strings.TrimPrefix(name, "identity-template-"), ".json")
 		return topIdentity, id, kindIdentityTemplates
@@ -64,8 +65,8 @@ func olderPlace(parts []string) (top, workspace, kind string) {
 
 // knownText reports whether the workspace has a policy of the very same text already, and remembers this one. Two texts
 // for one policy id are found later, as two files for any other object.
-func knownText(texts map[string]map[string]bool, workspace string, f archiveFile) (bool, error) {
-	body, err := f.read(maxRegoFile)
+func knownText(texts map[string]map[string]bool, workspace string, f archive.File) (bool, error) {
+	body, err := f.Read(maxRegoFile)
 	if err != nil {
 		if k := model.KindOf(err); k == model.KindInternal || k == model.KindUnavailable {
 			return false, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/rego"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -62,14 +63,14 @@ func (a *applier) regoError(err error) error {
 func (a *applier) buildingBlocks() error {
 	a.resolver.editing = true
 	defer func() { a.resolver.editing = false }()
-	err := a.identityFiles(kindBuildingBlocks, func(_ *folder, ws *model.IdentityWorkspace, file archiveFile, body []byte) (string, error) {
-		return a.blockFile(file.path, body, rego.TargetIdentity, "", ws.ID)
+	err := a.identityFiles(kindBuildingBlocks, func(_ *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
+		return a.blockFile(file.Path, body, rego.TargetIdentity, "", ws.ID)
 	})
 	if err != nil {
 		return err
 	}
-	return a.authorizationFiles(kindBuildingBlocks, func(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
-		return a.blockFile(file.path, body, rego.TargetAuthorization, ws.ID, ws.ID)
+	return a.authorizationFiles(kindBuildingBlocks, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
+		return a.blockFile(file.Path, body, rego.TargetAuthorization, ws.ID, ws.ID)
 	})
 }
 
@@ -154,9 +155,9 @@ func (a *applier) affected() (err error) {
 	return err
 }
 
-func (a *applier) policy(ws *model.AuthorizationWorkspace, file archiveFile, body []byte) (string, error) {
+func (a *applier) policy(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
 	a.cat.workspace = ws.ID
-	m, warnings, err := rego.Parse(body, rego.Options{File: file.path, Workspace: ws.ID, Catalog: a.cat})
+	m, warnings, err := rego.Parse(body, rego.Options{File: file.Path, Workspace: ws.ID, Catalog: a.cat})
 	if err != nil {
 		return "", a.regoError(err)
 	}
@@ -165,10 +166,10 @@ func (a *applier) policy(ws *model.AuthorizationWorkspace, file archiveFile, bod
 	if p.ID == "" {
 		// made from where it stands, so that a second apply finds it again
 		space := uuid.NewSHA1(uuid.NameSpaceURL, []byte("ambit.policy:"+string(a.w.Environment)))
-		p.ID = model.PolicyID(uuid.NewSHA1(space, []byte(string(ws.ID)+"/"+file.path)).String())
+		p.ID = model.PolicyID(uuid.NewSHA1(space, []byte(string(ws.ID)+"/"+file.Path)).String())
 	}
 	id := string(p.ID)
-	if err := a.once(kindPolicies, id, file.path); err != nil {
+	if err := a.once(kindPolicies, id, file.Path); err != nil {
 		return id, err
 	}
 	if err := a.w.replacePolicy(m, a.cat.custom); err != nil {
@@ -194,7 +195,7 @@ func (a *applier) policy(ws *model.AuthorizationWorkspace, file archiveFile, bod
 	for _, out := range outcomes {
 		a.noteBlock(out)
 	}
-	a.done(kindPolicies, file.path, id, result, warnings)
+	a.done(kindPolicies, file.Path, id, result, warnings)
 	return id, nil
 }
 
@@ -246,10 +247,10 @@ func (a *applier) policySubject() *subject[model.Policy] {
 func (a *applier) states() error {
 	for _, file := range a.layout.environment.files[kindPolicyStates] {
 		if len(a.o.AuthWs) > 0 { // the list is of the whole environment, the call is not
-			a.report.Notes = append(a.report.Notes, file.path+" counts only for the policies that are applied, because authWs limits them")
+			a.report.Notes = append(a.report.Notes, file.Path+" counts only for the policies that are applied, because authWs limits them")
 			continue
 		}
-		if _, left := a.broken[file.path]; left {
+		if _, left := a.broken[file.Path]; left {
 			continue
 		}
 		var errs model.Errors
@@ -269,13 +270,13 @@ func (a *applier) states() error {
 			}
 			p.Inactive = true
 			result, err := put(a.w, a.policySubject(), a.w.Policies, p.ID, p)
-			if err := a.applied(kindPolicyStates, file.path, string(id), result, err); err != nil {
+			if err := a.applied(kindPolicyStates, file.Path, string(id), result, err); err != nil {
 				return err
 			}
 		}
 		// policies of the archive took their state from the list already, so it has to be left out as a whole
 		stored := a.w.writes > writes || a.hasStates
-		if err := a.settle(kindPolicyStates, file.path, "", errs.OrNil(), stored); err != nil {
+		if err := a.settle(kindPolicyStates, file.Path, "", errs.OrNil(), stored); err != nil {
 			return err
 		}
 	}

@@ -30,8 +30,8 @@ func (a *applier) covers(f *folder, kind string) bool {
 		return false
 	}
 	for _, file := range f.files[kind] {
-		if a.bad[file.path] {
-			a.report.Notes = append(a.report.Notes, f.path+"/"+kind+" not pruned, because "+file.path+" has errors")
+		if a.bad[file.Path] {
+			a.report.Notes = append(a.report.Notes, f.path+"/"+kind+" not pruned, because "+file.Path+" has errors")
 			return false
 		}
 	}

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
 
 func (a *applier) scopes() error {
 	for _, file := range a.layout.environment.files[kindScopes] {
-		err := a.file(kindScopes, file, func(body []byte) (string, error) { return "", a.scopeFile(file.path, body) })
+		err := a.file(kindScopes, file, func(body []byte) (string, error) { return "", a.scopeFile(file.Path, body) })
 		if err != nil {
 			return err
 		}
@@ -131,26 +132,26 @@ func (a *applier) records() error {
 }
 
 // templateOf is the template whose records a file has: its name says it.
-func templateOf(file archiveFile, known []string) model.TemplateID {
-	id := baseID(file.path)
-	if name, ok := nameOfFile(id, known); ok {
+func templateOf(file archive.File, known []string) model.TemplateID {
+	id := baseID(file.Path)
+	if name, ok := archive.NameOf(id, known); ok {
 		id = name
 	}
 	return model.TemplateID(id)
 }
 
 // importFile stores one file of records. When errors are skipped it is read twice, so that nothing of a bad file stays.
-func importFile[R any](a *applier, kind string, file archiveFile, template model.TemplateID, resource string,
+func importFile[R any](a *applier, kind string, file archive.File, template model.TemplateID, resource string,
 	open func() (schema[R], store.Records[R], error),
 ) error {
 	id := string(template)
-	if b, left := a.broken[file.path]; left {
-		a.fail(kind, file.path, b.id, b.errs)
+	if b, left := a.broken[file.Path]; left {
+		a.fail(kind, file.Path, b.id, b.errs)
 		return nil
 	}
 	schema, records, err := open()
 	if err == nil {
-		err = a.once(kind, id, file.path)
+		err = a.once(kind, id, file.Path)
 	}
 	if err == nil && a.o.SkipErrors {
 		_, err = importRecords(a, file, schema, records, false)
@@ -160,7 +161,7 @@ func importFile[R any](a *applier, kind string, file archiveFile, template model
 		report, err = importRecords(a, file, schema, records, true)
 	}
 	if err != nil {
-		return a.settle(kind, file.path, id, err, false)
+		return a.settle(kind, file.Path, id, err, false)
 	}
 	c := a.count(kind)
 	c.Created += report.Created
@@ -171,19 +172,19 @@ func importFile[R any](a *applier, kind string, file archiveFile, template model
 	if report.Created+report.Updated+report.Deleted > 0 {
 		result = Updated
 	}
-	a.item(kind, file.path, id, result, nil)
+	a.item(kind, file.Path, id, result, nil)
 	return a.w.bulkEvent(resource, id, BulkReport{}, report)
 }
 
 // importRecords reads the file once, with write storing its rows. Errors of rows come as one list.
-func importRecords[R any](a *applier, file archiveFile, s schema[R], records store.Records[R], write bool) (BulkReport, error) {
-	in, err := file.open()
+func importRecords[R any](a *applier, file archive.File, s schema[R], records store.Records[R], write bool) (BulkReport, error) {
+	in, err := file.Open()
 	if err != nil {
 		return BulkReport{}, model.Invalidf("cannot be unpacked: %v", err)
 	}
 	defer func() { _ = in.Close() }() // reading only
 	o := BulkOptions{Prune: a.o.Prune}
-	if strings.HasSuffix(file.path, ".csv") {
+	if strings.HasSuffix(file.Path, ".csv") {
 		o.Format = CSV
 	}
 	rows, err := newRowReader(o, s, in)

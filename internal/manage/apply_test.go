@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -82,9 +83,9 @@ func tarOf(t testing.TB, f files, headers ...*tar.Header) []byte {
 	return b.Bytes()
 }
 
-func open(t testing.TB, body []byte, kind manage.ArchiveKind) *manage.Archive {
+func open(t testing.TB, body []byte, kind archive.Kind) *archive.Reader {
 	t.Helper()
-	a, err := manage.OpenArchive(bytes.NewReader(body), int64(len(body)), kind, t.TempDir())
+	a, err := archive.Open(bytes.NewReader(body), int64(len(body)), kind, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func open(t testing.TB, body []byte, kind manage.ArchiveKind) *manage.Archive {
 
 func (w *world) apply(f files, o manage.ApplyOptions) manage.ApplyReport {
 	w.t.Helper()
-	out, err := w.Apply(w.t.Context(), w.call, envID, open(w.t, zipOf(w.t, f), manage.ArchiveZip), o)
+	out, err := w.Apply(w.t.Context(), w.call, envID, open(w.t, zipOf(w.t, f), archive.Zip), o)
 	w.must(err)
 	return out
 }
@@ -189,11 +190,11 @@ func TestApply(t *testing.T) {
 	if _, err := z.Write(tarOf(t, backup())); err != nil || z.Close() != nil {
 		t.Fatal(err)
 	}
-	for name, archive := range map[string]*manage.Archive{
-		"zip":             open(t, zipOf(t, backup()), manage.ArchiveZip),
-		"zip, one folder": open(t, zipOf(t, below), manage.ArchiveZip),
-		"tar":             open(t, tarOf(t, backup()), manage.ArchiveTar),
-		"tar.gz":          open(t, zipped.Bytes(), manage.ArchiveTarGzip),
+	for name, archive := range map[string]*archive.Reader{
+		"zip":             open(t, zipOf(t, backup()), archive.Zip),
+		"zip, one folder": open(t, zipOf(t, below), archive.Zip),
+		"tar":             open(t, tarOf(t, backup()), archive.Tar),
+		"tar.gz":          open(t, zipped.Bytes(), archive.TarGzip),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t).bare()
@@ -400,7 +401,7 @@ func TestApplyNames(t *testing.T) {
 // MG-14: a dry run tells the same and stores nothing.
 func TestApplyDryRun(t *testing.T) {
 	w := newWorld(t).bare()
-	out, err := w.Apply(t.Context(), w.dry(), envID, open(t, zipOf(t, backup()), manage.ArchiveZip), manage.ApplyOptions{})
+	out, err := w.Apply(t.Context(), w.dry(), envID, open(t, zipOf(t, backup()), archive.Zip), manage.ApplyOptions{})
 	w.must(err)
 	if out.Summary["policies"].Created != 2 || !out.DryRun || w.revision() != 1 || len(w.events(envID)) != 1 {
 		t.Errorf("%+v, revision %d", counts(out), w.revision())
@@ -418,7 +419,7 @@ func TestApplyTwiceAtOnce(t *testing.T) {
 	body := zipOf(t, backup())
 	var wg sync.WaitGroup
 	for range 4 {
-		archive := open(t, body, manage.ArchiveZip)
+		archive := open(t, body, archive.Zip)
 		wg.Go(func() {
 			if _, err := w.Apply(t.Context(), w.call, envID, archive, manage.ApplyOptions{}); err != nil {
 				t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -49,7 +50,7 @@ func (about *workspaceAbout) describe(ws *model.IdentityWorkspace) {
 
 // skip empties a folder that the call is not about.
 func (a *applier) skip(f *folder, parameter string) {
-	f.files, f.present = map[string][]archiveFile{}, map[string]bool{}
+	f.files, f.present = map[string][]archive.File{}, map[string]bool{}
 	a.report.Notes = append(a.report.Notes, f.path+" left out, because "+parameter+" does not name it")
 }
 
@@ -67,7 +68,7 @@ func (a *applier) workspaceName(f *folder, about *workspaceAbout, stored []strin
 	if about != nil {
 		return orDefault(optional(a.o.Rename[about.Name], ""), about.Name)
 	}
-	if name, ok := nameOfFile(f.name, stored); ok {
+	if name, ok := archive.NameOf(f.name, stored); ok {
 		return name
 	}
 	return f.name

@@ -163,7 +163,7 @@ func (im *importer[R]) run(records store.Records[R], limit int, write bool) erro
 		}
 		im.report.Received++
 		if im.report.Received > maxBulkRows {
-			return limitExceeded("rows", im.report.Received, maxBulkRows)
+			return model.LimitExceeded("rows", im.report.Received, maxBulkRows)
 		}
 		if err == nil {
 			err = im.store(records, r, write)

@@ -71,7 +71,7 @@ func (n *ndjsonRows) readLine() ([]byte, error) {
 		case err != nil && err != io.EOF:
 			return nil, err
 		case tooLong:
-			return nil, fault(n.line, "", limitExceeded("bytes of a line", maxBulkLine+1, maxBulkLine))
+			return nil, fault(n.line, "", model.LimitExceeded("bytes of a line", maxBulkLine+1, maxBulkLine))
 		}
 		return n.long, nil
 	}
@@ -288,7 +288,7 @@ func (n *ndjsonRows) value() (text string, ok bool, err error) {
 // readOneRow reads a single object, as in the body of a PUT; the key is that of the path, which the body may repeat.
 func readOneRow(w words, l lookup, key string, body []byte) (*row, error) {
 	if len(body) > maxBulkLine {
-		return nil, limitExceeded("bytes of a record", int64(len(body)), maxBulkLine)
+		return nil, model.LimitExceeded("bytes of a record", int64(len(body)), maxBulkLine)
 	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	inner, err := unwrap(body)

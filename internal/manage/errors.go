@@ -2,12 +2,10 @@ package manage
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
@@ -107,10 +105,6 @@ func inUse(resource, id, kind string, users []string) *model.Error {
 	}
 }
 
-func limitExceeded(what string, n, limit int64) *model.Error {
-	return model.LimitExceeded(what, n, limit)
-}
-
 // InvalidParameter is MGT-003.
 func InvalidParameter(name, format string, args ...any) *model.Error {
 	problem := fmt.Sprintf(format, args...)
@@ -136,20 +130,4 @@ func notOffered(what string) *model.Error {
 		Kind: model.KindNotOffered, Code: "MGT-016", Name: "NotOfferedError", Args: []string{what},
 		Message: what + " is not offered",
 	}
-}
-
-// NoSpace is the error of a call that a full disk ended; nothing of it is stored.
-func NoSpace(op string, cause error) *model.Error {
-	return &model.Error{
-		Kind: model.KindUnavailable, Name: "NoSpaceError", Op: op, Err: cause,
-		Message: "The server has no disk space left; nothing was stored",
-	}
-}
-
-// FileError classifies the failure of a file that holds a body or an archive for the time of a call.
-func FileError(op string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return NoSpace(op, err)
-	}
-	return model.Internal(op, err)
 }

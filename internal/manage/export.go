@@ -7,10 +7,10 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/rego"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -18,7 +18,7 @@ import (
 
 // ExportOptions are the query of an export (management-api.md 21.3).
 type ExportOptions struct {
-	Kind       ArchiveKind
+	Kind       archive.Kind
 	AuthWs     []string // limit to these authorization workspaces, by name or folder; empty = all
 	IdentityWs []string // limit to these identity workspaces; empty = all
 	Assets     bool
@@ -38,7 +38,7 @@ func (s *Service) Export(ctx context.Context, env model.EnvironmentID, o ExportO
 		if err := x.collect(); err != nil {
 			return err
 		}
-		return writeArchive(out, o.Kind, x.entries)
+		return archive.Write(out, o.Kind, x.entries)
 	})
 	return revision, err
 }
@@ -47,7 +47,7 @@ func (s *Service) Export(ctx context.Context, env model.EnvironmentID, o ExportO
 type exporter struct {
 	tx      *store.Tx
 	o       ExportOptions
-	entries []archiveEntry
+	entries []archive.Entry
 
 	custom   []model.CustomAttribute
 	blocks   map[model.BlockID]model.Block
@@ -69,7 +69,7 @@ func (x *exporter) collect() error {
 
 // text adds a file whose content is at hand.
 func (x *exporter) text(path string, content []byte) {
-	x.entries = append(x.entries, archiveEntry{path, func(w io.Writer) error {
+	x.entries = append(x.entries, archive.Entry{Path: path, Content: func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	}})
@@ -87,7 +87,7 @@ func (x *exporter) json(path string, compact []byte) error {
 
 // folder adds a kind that has no files, so that its emptiness is stated (A6).
 func (x *exporter) folder(path string) {
-	x.entries = append(x.entries, archiveEntry{path: path})
+	x.entries = append(x.entries, archive.Entry{Path: path})
 }
 
 // objectFiles adds one file of JSON for each object of a kind of a workspace, or the empty folder.
@@ -95,7 +95,7 @@ func objectFiles[V any](x *exporter, folder string, all []V, id func(*V) string,
 	if len(all) == 0 {
 		x.folder(folder)
 	}
-	names := fileNames(idsOf(all, id))
+	names := archive.FileNames(idsOf(all, id))
 	for i := range all {
 		if err := x.json(folder+names[id(&all[i])]+".json", format(&all[i])); err != nil {
 			return err
@@ -182,7 +182,7 @@ func grouped[K comparable, V any](all iter.Seq2[V, error], owner func(*V) K) (ma
 // chosen are the workspaces that the export is about, with their folders. A name that is asked for and not there is an
 // error: the archive of a misspelt name would be empty.
 func chosen[W any](all []W, name func(*W) string, wanted []string, missing func(string) error) ([]W, map[string]string, error) {
-	folders := fileNames(idsOf(all, name))
+	folders := archive.FileNames(idsOf(all, name))
 	found := map[string]bool{}
 	var out []W
 	for i := range all {
@@ -234,7 +234,7 @@ func (x *exporter) identityWorkspace(path string, ws *model.IdentityWorkspace, s
 	if err != nil {
 		return model.Internal("manage.export", err)
 	}
-	file := fileName(string(t.ID))
+	file := archive.FileName(string(t.ID))
 	if err := x.json(path+kindIdentityTemplates+"/"+file+".json", FormatIdentityTemplate(&t)); err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func recordFile[R any](x *exporter, path string, records store.Records[R], forma
 	if err != nil || n == 0 {
 		return err
 	}
-	x.entries = append(x.entries, archiveEntry{path, func(w io.Writer) error {
+	x.entries = append(x.entries, archive.Entry{Path: path, Content: func(w io.Writer) error {
 		out := bufio.NewWriterSize(w, 64<<10)
 		for p, err := range records.After(0) {
 			if err != nil {
@@ -337,7 +337,7 @@ func (x *exporter) authorizationWorkspace(path string, types []model.AssetTempla
 	if !x.o.Assets {
 		return nil
 	}
-	names := fileNames(idsOf(types, id))
+	names := archive.FileNames(idsOf(types, id))
 	for i := range types {
 		file := path + kindAssets + "/" + names[id(&types[i])] + ".ndjson"
 		if err := recordFile(x, file, x.tx.Assets(types[i].ID), FormatAsset); err != nil {
@@ -353,7 +353,7 @@ func (x *exporter) policyFiles(path string, policies []model.Policy) (inactive [
 	if len(policies) == 0 {
 		x.folder(folder)
 	}
-	names := fileNames(idsOf(policies, func(p *model.Policy) string { return string(p.ID) }))
+	names := archive.FileNames(idsOf(policies, func(p *model.Policy) string { return string(p.ID) }))
 	find := func(id model.BlockID) (model.Block, bool) {
 		b, ok := x.blocks[id]
 		return b, ok
@@ -362,7 +362,7 @@ func (x *exporter) policyFiles(path string, policies []model.Policy) (inactive [
 		if p.Inactive {
 			inactive = append(inactive, string(p.ID))
 		}
-		x.entries = append(x.entries, archiveEntry{folder + names[string(p.ID)] + ".rego", func(w io.Writer) error {
+		x.entries = append(x.entries, archive.Entry{Path: folder + names[string(p.ID)] + ".rego", Content: func(w io.Writer) error {
 			text, err := rego.PrintPolicy(p, find, x.printOptions())
 			if err != nil {
 				return err
@@ -387,9 +387,4 @@ func (x *exporter) scopes() error {
 		f.EnvironmentID = "" // the archive is for any environment
 		return encode(f)
 	}))
-}
-
-// sortEntries puts the paths in the order of their code points, which is that of their bytes.
-func sortEntries(entries []archiveEntry) {
-	slices.SortFunc(entries, func(a, b archiveEntry) int { return strings.Compare(a.path, b.path) })
 }

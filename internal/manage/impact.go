@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/engine"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -20,7 +21,7 @@ type Proposal struct {
 	Blocks  *BlockSource
 	State   *PolicyState
 	Delete  model.PolicyID
-	Archive *Archive
+	Archive *archive.Reader
 	Apply   ApplyOptions // of Archive
 }
 

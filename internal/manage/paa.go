@@ -224,7 +224,7 @@ const maxSource = 1 << 20
 
 func parsePAASource(body []byte) (*paaSourceForm, error) {
 	if len(body) > maxSource {
-		return nil, limitExceeded("bytes of a source", int64(len(body)), maxSource)
+		return nil, model.LimitExceeded("bytes of a source", int64(len(body)), maxSource)
 	}
 	var f paaSourceForm
 	return &f, decode(body, &f)
@@ -394,7 +394,7 @@ func (s *Service) PutPAAViews(ctx context.Context, call Call, env model.Environm
 	for i, f := range forms {
 		views.Views[i] = model.PAAView(f)
 		if len(f.Text) > maxViewText {
-			errs = append(errs, limitExceeded("/"+strconv.Itoa(i)+"/text", int64(len(f.Text)), maxViewText))
+			errs = append(errs, model.LimitExceeded("/"+strconv.Itoa(i)+"/text", int64(len(f.Text)), maxViewText))
 		}
 	}
 	if collect(&errs, views.Validate()); len(errs) > 0 {

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/rego"
 )
@@ -61,7 +62,7 @@ func metadata(tree files, beginnings ...string) []string {
 }
 
 func applyTo(r *rapid.T, w *world, env string, tree files, revision model.Revision) {
-	report, err := w.Apply(w.t.Context(), w.call, model.EnvironmentID(env), open(w.t, zipOf(w.t, tree), manage.ArchiveZip), manage.ApplyOptions{Prune: true})
+	report, err := w.Apply(w.t.Context(), w.call, model.EnvironmentID(env), open(w.t, zipOf(w.t, tree), archive.Zip), manage.ApplyOptions{Prune: true})
 	if err != nil || len(report.Errors) > 0 {
 		r.Fatalf("%v\n%s\n%v", err, texts(report.Errors), tree)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -38,7 +39,7 @@ func (w *world) export(o manage.ExportOptions) []byte {
 // tree is the export as files.
 func (w *world) tree(o manage.ExportOptions) files {
 	w.t.Helper()
-	o.Kind = manage.ArchiveZip
+	o.Kind = archive.Zip
 	return unzip(w.t, w.export(o))
 }
 
@@ -134,7 +135,7 @@ func TestExportForms(t *testing.T) {
 	w.apply(backup().with(files{quays + "policies/p1.rego": "-", quays + "policies/p2.rego": "-", "environment/policy-states.json": "-"}), manage.ApplyOptions{})
 	all := everything()
 	var trees []files
-	for _, kind := range []manage.ArchiveKind{manage.ArchiveZip, manage.ArchiveTar, manage.ArchiveTarGzip} {
+	for _, kind := range []archive.Kind{archive.Zip, archive.Tar, archive.TarGzip} {
 		all.Kind = kind
 		body := w.export(all)
 		if !bytes.Equal(body, w.export(all)) {
@@ -156,11 +157,11 @@ func TestExportForms(t *testing.T) {
 	}
 }
 
-func entriesOf(t *testing.T, body []byte, kind manage.ArchiveKind) (paths []string, tree files) {
+func entriesOf(t *testing.T, body []byte, kind archive.Kind) (paths []string, tree files) {
 	t.Helper()
 	tree = files{}
 	in := io.Reader(bytes.NewReader(body))
-	if kind == manage.ArchiveZip {
+	if kind == archive.Zip {
 		z, err := zip.NewReader(bytes.NewReader(body), int64(len(body)))
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +173,7 @@ func entriesOf(t *testing.T, body []byte, kind manage.ArchiveKind) (paths []stri
 		}
 		return paths, unzip(t, body)
 	}
-	if kind == manage.ArchiveTarGzip {
+	if kind == archive.TarGzip {
 		z, err := gzip.NewReader(in)
 		if err != nil {
 			t.Fatal(err)
@@ -201,7 +202,7 @@ func entriesOf(t *testing.T, body []byte, kind manage.ArchiveKind) (paths []stri
 func TestExportBroken(t *testing.T) {
 	w := newWorld(t).bare()
 	w.apply(backup(), manage.ApplyOptions{})
-	for _, kind := range []manage.ArchiveKind{manage.ArchiveZip, manage.ArchiveTar, manage.ArchiveTarGzip} {
+	for _, kind := range []archive.Kind{archive.Zip, archive.Tar, archive.TarGzip} {
 		o := everything()
 		o.Kind = kind
 		whole := w.export(o)
@@ -210,7 +211,7 @@ func TestExportBroken(t *testing.T) {
 			if _, err := w.Export(t.Context(), envID, o, out); err == nil {
 				t.Errorf("form %d: no error after %d bytes", kind, left)
 			}
-			a, err := manage.OpenArchive(bytes.NewReader(out.Bytes()), int64(out.Len()), kind, t.TempDir())
+			a, err := archive.Open(bytes.NewReader(out.Bytes()), int64(out.Len()), kind, t.TempDir())
 			if err == nil {
 				t.Errorf("form %d: %d of %d bytes are taken for an archive", kind, out.Len(), len(whole))
 				_ = a.Close()
@@ -361,9 +362,9 @@ func TestExportIsStreamed(t *testing.T) {
 	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{}, strings.NewReader(rows.String()))
 	w.must(err)
 	rows.Reset()
-	for _, kind := range []manage.ArchiveKind{manage.ArchiveZip, manage.ArchiveTar} {
+	for _, kind := range []archive.Kind{archive.Zip, archive.Tar} {
 		m := &memoryWatch{step: 1 << 20, base: liveMemory()}
-		if kind == manage.ArchiveZip {
+		if kind == archive.Zip {
 			m.step = 1 << 10 // packed
 		}
 		_, err := w.Export(t.Context(), envID, manage.ExportOptions{Kind: kind, Assets: true}, m)

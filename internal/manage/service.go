@@ -175,7 +175,7 @@ func mustExist(tx *store.Tx, env model.EnvironmentID) error {
 // storeError classifies the errors of a store that a caller can do something about.
 func storeError(op string, err error) error {
 	if errors.Is(err, store.ErrFull) {
-		return NoSpace(op, err)
+		return model.NoSpace(op, err)
 	}
 	if errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrReleased) {
 		return &model.Error{Kind: model.KindUnavailable, Op: op, Err: err}

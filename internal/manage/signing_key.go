@@ -87,7 +87,7 @@ func (s *Service) PutSigningKey(ctx context.Context, call Call, env model.Enviro
 			PrivateKey string `json:"privateKey"`
 		}
 		if len(body) > maxPrivateKey {
-			return model.SigningKey{}, limitExceeded("bytes of a key", int64(len(body)), maxPrivateKey)
+			return model.SigningKey{}, model.LimitExceeded("bytes of a key", int64(len(body)), maxPrivateKey)
 		}
 		if err := decode(body, &f); err != nil {
 			return model.SigningKey{}, err
@@ -174,7 +174,7 @@ func (s *Service) checkPublished(w *writer, key *model.SigningKey) error {
 		return err
 	}
 	if others >= maxSigningKeys {
-		return limitExceeded("keys", int64(others)+1, maxSigningKeys)
+		return model.LimitExceeded("keys", int64(others)+1, maxSigningKeys)
 	}
 	public, err := s.publicKeys(stored)
 	if err != nil {

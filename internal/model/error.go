@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Kind classifies an error by what the caller can do about it. Package api/problem is the only place that turns it into
@@ -186,6 +187,22 @@ func Internal(op string, err error) error {
 		return err
 	}
 	return &Error{Op: op, Err: err}
+}
+
+// NoSpace is the error of a call that a full disk ended; nothing of it is stored.
+func NoSpace(op string, cause error) *Error {
+	return &Error{
+		Kind: KindUnavailable, Name: "NoSpaceError", Op: op, Err: cause,
+		Message: "The server has no disk space left; nothing was stored",
+	}
+}
+
+// FileError classifies the failure of a file that holds a body or an archive for the time of a call.
+func FileError(op string, err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return NoSpace(op, err)
+	}
+	return Internal(op, err)
 }
 
 // KindOf is the kind of the first *Error in err's chain, KindInternal when there is none.

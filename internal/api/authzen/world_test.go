@@ -24,6 +24,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/audit"
 	"github.com/ambit-authz/ambit/internal/decide"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 	"github.com/ambit-authz/ambit/internal/store/sqlite"
@@ -136,7 +137,7 @@ func (w *world) load(ctx context.Context) {
 	root := os.DirFS(certification)
 	check(t, z.AddFS(root))
 	check(t, z.Close())
-	archive, err := manage.OpenArchive(bytes.NewReader(b.Bytes()), int64(b.Len()), manage.ArchiveZip, t.TempDir())
+	archive, err := archive.Open(bytes.NewReader(b.Bytes()), int64(b.Len()), archive.Zip, t.TempDir())
 	check(t, err)
 	defer archive.Close()
 	report, err := service.Apply(ctx, call, environmentID, archive, manage.ApplyOptions{})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -86,20 +87,20 @@ func apply(x *exchange) error {
 // isArchive reports whether the body is said to be an archive.
 func isArchive(media string) bool { _, ok := archiveKind(media); return ok }
 
-func archiveKind(media string) (kind manage.ArchiveKind, ok bool) {
+func archiveKind(media string) (kind archive.Kind, ok bool) {
 	switch media {
 	case "application/zip", "application/x-zip-compressed":
-		return manage.ArchiveZip, true
+		return archive.Zip, true
 	case "application/x-tar", "application/tar":
-		return manage.ArchiveTar, true
+		return archive.Tar, true
 	case "application/gzip", "application/x-gzip", "application/x-gtar", "application/tar+gzip":
-		return manage.ArchiveTarGzip, true
+		return archive.TarGzip, true
 	}
 	return 0, false
 }
 
 // archive reads the body as a directory. release gives back what it occupies.
-func (x *exchange) archive() (archive *manage.Archive, release func(), err error) {
+func (x *exchange) archive() (a *archive.Reader, release func(), err error) {
 	kind, ok := archiveKind(mediaType(x.r))
 	if !ok {
 		return nil, nil, problem.UnsupportedMedia("the body is application/zip, application/x-tar or application/gzip")
@@ -108,12 +109,12 @@ func (x *exchange) archive() (archive *manage.Archive, release func(), err error
 	if err != nil {
 		return nil, nil, err
 	}
-	archive, err = manage.OpenArchive(f, size, kind, x.api.tempDir)
+	a, err = archive.Open(f, size, kind, x.api.tempDir)
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
-	return archive, func() {
-		_ = archive.Close() // both were only read
+	return a, func() {
+		_ = a.Close() // both were only read
 		_ = f.Close()
 	}, nil
 }

@@ -120,7 +120,7 @@ func (x *exchange) spool(limit int64) (*os.File, int64, error) {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return nil, 0, errors.Join(manage.FileError("manage.spool", err), f.Close())
+		return nil, 0, errors.Join(model.FileError("manage.spool", err), f.Close())
 	}
 	return f, n, nil
 }
@@ -129,7 +129,7 @@ func (x *exchange) spool(limit int64) (*os.File, int64, error) {
 func (x *exchange) unnamed() (*os.File, error) {
 	f, err := os.CreateTemp(x.api.tempDir, "ambit-body-*")
 	if err != nil {
-		return nil, manage.FileError("manage.unnamed", err)
+		return nil, model.FileError("manage.unnamed", err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
 		_ = f.Close() // the first error counts

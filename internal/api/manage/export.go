@@ -10,21 +10,22 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
 // archiveForm is one of the forms of an archive: the value of format, the media type, the end of file names.
 type archiveForm struct {
 	name, media, ending string
-	kind                manage.ArchiveKind
+	kind                archive.Kind
 }
 
 // archiveForms are in the order of preference of callers who do not care.
 func archiveForms() []archiveForm {
 	return []archiveForm{
-		{"zip", "application/zip", ".zip", manage.ArchiveZip},
-		{"tar", "application/x-tar", ".tar", manage.ArchiveTar},
-		{"tgz", "application/gzip", ".tar.gz", manage.ArchiveTarGzip},
+		{"zip", "application/zip", ".zip", archive.Zip},
+		{"tar", "application/x-tar", ".tar", archive.Tar},
+		{"tgz", "application/gzip", ".tar.gz", archive.TarGzip},
 	}
 }
 
@@ -63,7 +64,7 @@ func export(x *exchange) error {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return manage.FileError("manage.export", err)
+		return model.FileError("manage.export", err)
 	}
 	x.revision(revision)
 	h := x.w.Header()

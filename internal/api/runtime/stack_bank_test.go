@@ -11,6 +11,7 @@ import (
 
 	"github.com/ambit-authz/ambit/examples/bank"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 	"github.com/ambit-authz/ambit/internal/token"
@@ -68,7 +69,7 @@ func applyBank(s *stack) {
 	w := zip.NewWriter(&packed)
 	check(s.t, w.AddFS(bank.Files()))
 	check(s.t, w.Close())
-	archive, err := manage.OpenArchive(bytes.NewReader(packed.Bytes()), int64(packed.Len()), manage.ArchiveZip, s.t.TempDir())
+	archive, err := archive.Open(bytes.NewReader(packed.Bytes()), int64(packed.Len()), archive.Zip, s.t.TempDir())
 	check(s.t, err)
 	defer func() { check(s.t, archive.Close()) }()
 	s.manage(func(service *manage.Service, call manage.Call) {

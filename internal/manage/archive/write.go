@@ -1,4 +1,4 @@
-package manage
+package archive
 
 import (
 	"archive/tar"
@@ -6,17 +6,18 @@ import (
 	"compress/gzip"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// archiveEntry is one entry of an archive to be written. A folder has a path that ends with a slash, and no content.
-// content may be called more than once and writes the same each time.
-type archiveEntry struct {
-	path    string
-	content func(io.Writer) error
+// Entry is one entry of an archive to be written. A folder has a path that ends with a slash, and no content.
+// Content may be called more than once and writes the same each time.
+type Entry struct {
+	Path    string
+	Content func(io.Writer) error
 }
 
 // entryTime is that of all entries, so that equal content gives equal bytes; zip has none that is earlier.
@@ -28,13 +29,13 @@ const (
 	folderMode = 0o755
 )
 
-// writeArchive writes the entries in order of their paths. After an error the archive has no end.
-func writeArchive(out io.Writer, kind ArchiveKind, entries []archiveEntry) error {
+// Write writes the entries in order of their paths. After an error the archive has no end.
+func Write(out io.Writer, kind Kind, entries []Entry) error {
 	sortEntries(entries)
 	switch kind {
-	case ArchiveZip:
+	case Zip:
 		return writeZip(out, entries)
-	case ArchiveTarGzip:
+	case TarGzip:
 		z := gzip.NewWriter(out)
 		if err := writeTar(z, entries); err != nil {
 			return err
@@ -45,12 +46,17 @@ func writeArchive(out io.Writer, kind ArchiveKind, entries []archiveEntry) error
 	}
 }
 
-func writeZip(out io.Writer, entries []archiveEntry) error {
+// sortEntries puts the paths in the order of their code points, which is that of their bytes.
+func sortEntries(entries []Entry) {
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
+}
+
+func writeZip(out io.Writer, entries []Entry) error {
 	z := zip.NewWriter(out)
 	for _, e := range entries {
-		h := &zip.FileHeader{Name: e.path, Method: zip.Deflate, Modified: entryTime()}
+		h := &zip.FileHeader{Name: e.Path, Method: zip.Deflate, Modified: entryTime()}
 		h.SetMode(fileMode)
-		if e.content == nil {
+		if e.Content == nil {
 			h.Method = zip.Store
 			h.SetMode(folderMode | fs.ModeDir)
 		}
@@ -58,10 +64,10 @@ func writeZip(out io.Writer, entries []archiveEntry) error {
 		if err != nil {
 			return sent(err)
 		}
-		if e.content == nil {
+		if e.Content == nil {
 			continue
 		}
-		if err := e.content(w); err != nil {
+		if err := e.Content(w); err != nil {
 			return sent(err)
 		}
 	}
@@ -69,16 +75,16 @@ func writeZip(out io.Writer, entries []archiveEntry) error {
 }
 
 // writeTar asks every content twice: its size stands before it.
-func writeTar(out io.Writer, entries []archiveEntry) error {
+func writeTar(out io.Writer, entries []Entry) error {
 	t := tar.NewWriter(out)
 	for _, e := range entries {
-		h := &tar.Header{Name: e.path, Typeflag: tar.TypeReg, Mode: fileMode, ModTime: entryTime()}
-		if strings.HasSuffix(e.path, "/") {
+		h := &tar.Header{Name: e.Path, Typeflag: tar.TypeReg, Mode: fileMode, ModTime: entryTime()}
+		if strings.HasSuffix(e.Path, "/") {
 			h.Typeflag, h.Mode = tar.TypeDir, folderMode
 		}
-		if e.content != nil {
+		if e.Content != nil {
 			var n counter
-			if err := e.content(&n); err != nil {
+			if err := e.Content(&n); err != nil {
 				return sent(err)
 			}
 			h.Size = int64(n)
@@ -86,10 +92,10 @@ func writeTar(out io.Writer, entries []archiveEntry) error {
 		if err := t.WriteHeader(h); err != nil {
 			return sent(err)
 		}
-		if e.content == nil {
+		if e.Content == nil {
 			continue
 		}
-		if err := e.content(t); err != nil {
+		if err := e.Content(t); err != nil {
 			return sent(err)
 		}
 	}
@@ -113,5 +119,5 @@ func sent(err error) error {
 	if model.KindOf(err) != model.KindInternal {
 		return err
 	}
-	return FileError("manage.export", err)
+	return model.FileError("manage.export", err)
 }

@@ -1,4 +1,4 @@
-package manage
+package archive
 
 import (
 	"crypto/sha256"
@@ -14,10 +14,10 @@ import (
 // maxFileName is how many bytes a name may have on the usual file systems, less the longest ending that exports use.
 const maxFileName = 255 - len(".ndjson")
 
-// fileName is how a name or an id stands in file names (management-api.md 21.1 rule 1): characters that those cannot have
+// FileName is how a name or an id stands in file names (management-api.md 21.1 rule 1): characters that those cannot have
 // are underscores. So is a point at the beginning, which would hide the file. What is too long ends with a part of its
 // hash.
-func fileName(name string) string {
+func FileName(name string) string {
 	out := plainName(name)
 	if len(out) > maxFileName {
 		return hashedName(name, shortHash)
@@ -41,6 +41,14 @@ func plainName(name string) string {
 	return out
 }
 
+// macFolder is what one operating system adds to its archives.
+const macFolder = "__MACOSX"
+
+// Hidden reports whether a part of a path means that nobody wrote the file as data: it begins with a point, or is macFolder.
+func Hidden(parts []string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, ".") || p == macFolder })
+}
+
 // shortHash is how many hexadecimal digits of a hash are usually enough.
 const shortHash = 8
 
@@ -55,17 +63,17 @@ func hashedName(name string, digits int) string {
 	return base + "~" + hex.EncodeToString(sum[:])[:digits]
 }
 
-// fileNames gives every name a file name of its own, also on file systems that take capital and small letters, or
+// FileNames gives every name a file name of its own, also on file systems that take capital and small letters, or
 // different encodings of one character, for the same. A name that is a file name keeps it; of other names that
 // would have one file name each gets its hash, so that nothing depends on which was there first.
-func fileNames(names []string) map[string]string {
+func FileNames(names []string) map[string]string {
 	out := make(map[string]string, len(names))
 	taken := map[string]bool{}
 	wanted := map[string]int{}
 	fold := func(file string) string { return norm.NFC.String(cases.Fold().String(file)) }
 	sorted := slices.Sorted(slices.Values(names))
 	for _, name := range sorted {
-		file := fileName(name)
+		file := FileName(name)
 		key := fold(file)
 		if wanted[key]++; file == name && !taken[key] {
 			out[name], taken[key] = file, true
@@ -75,7 +83,7 @@ func fileNames(names []string) map[string]string {
 		if out[name] != "" {
 			continue
 		}
-		file := fileName(name)
+		file := FileName(name)
 		if wanted[fold(file)] > 1 {
 			for digits := shortHash; ; digits += shortHash {
 				if file = hashedName(name, digits); !taken[fold(file)] {
@@ -88,15 +96,15 @@ func fileNames(names []string) map[string]string {
 	return out
 }
 
-// nameOfFile is the one of names that a file name means: the very same, else the only one that would stand so, else the
+// NameOf is the one of names that a file name means: the very same, else the only one that would stand so, else the
 // one whose hash it has.
-func nameOfFile(file string, names []string) (string, bool) {
+func NameOf(file string, names []string) (string, bool) {
 	if slices.Contains(names, file) {
 		return file, true
 	}
 	var fits []string
 	for _, name := range names {
-		if fileName(name) == file {
+		if FileName(name) == file {
 			fits = append(fits, name)
 		}
 	}

@@ -1,4 +1,10 @@
-package manage
+// Package archive reads and writes a directory as one file: zip, tar or tar.gz, and says how names and ids stand in file names
+// (management-api.md 21.1, 21.2).
+//
+// Start at Open and Write. Open trusts nothing that an archive says: names, sizes and limits are checked before any content is
+// looked at, and nothing is ever unpacked under the names that the archive gives. Errors are *model.Error. What the files of an
+// environment mean is not known here: package manage sorts them.
+package archive
 
 import (
 	"archive/tar"
@@ -20,13 +26,14 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// ArchiveKind is the form of an archive.
-type ArchiveKind uint8
+// Kind is the form of an archive: Zip, Tar or TarGzip.
+type Kind uint8
 
+// The kinds.
 const (
-	ArchiveZip ArchiveKind = iota
-	ArchiveTar
-	ArchiveTarGzip
+	Zip Kind = iota
+	Tar
+	TarGzip
 )
 
 // Limits of archives (management-api.md 1.9).
@@ -35,36 +42,36 @@ const (
 	maxEntries  = 50_000
 )
 
-// Archive is a directory in a file: its entries can be opened in any order. Nothing is ever unpacked under the names
-// that the archive gives.
-type Archive struct {
-	files []archiveFile
-	dirs  []string
+// Reader is a directory in a file: its entries can be opened in any order.
+type Reader struct {
+	Files []File   // in order of path, no two of one name
+	Dirs  []string // folders that have an entry of their own
 	spool *os.File // the contents of a tar; nil for a zip
 }
 
-type archiveFile struct {
-	path string
+// File is one file of an archive. Its path has slashes and stays inside the archive.
+type File struct {
+	Path string
 	size int64
 	open func() (io.ReadCloser, error)
 }
 
-// Close releases what OpenArchive made. The file it was given is the caller's.
-func (a *Archive) Close() error {
+// Close releases what Open made. The file it was given is the caller's.
+func (a *Reader) Close() error {
 	if a.spool == nil {
 		return nil
 	}
 	return a.spool.Close()
 }
 
-// OpenArchive reads the directory of an archive of size bytes, checking every name and the limits before any content is
+// Open reads the directory of an archive of size bytes, checking every name and the limits before any content is
 // looked at: links, devices, absolute paths and ".." are refused (management-api.md 21.2). The contents of a tar go to a
 // file without a name in dir ("" = the system's).
-func OpenArchive(in io.ReaderAt, size int64, kind ArchiveKind, dir string) (*Archive, error) {
+func Open(in io.ReaderAt, size int64, kind Kind, dir string) (*Reader, error) {
 	switch kind {
-	case ArchiveZip:
+	case Zip:
 		return openZip(in, size)
-	case ArchiveTarGzip:
+	case TarGzip:
 		z, err := gzip.NewReader(bufio.NewReader(io.NewSectionReader(in, 0, size)))
 		if err != nil {
 			return nil, model.Invalidf("the archive is not gzip: %v", err)
@@ -75,15 +82,15 @@ func OpenArchive(in io.ReaderAt, size int64, kind ArchiveKind, dir string) (*Arc
 	}
 }
 
-func openZip(in io.ReaderAt, size int64) (*Archive, error) {
+func openZip(in io.ReaderAt, size int64) (*Reader, error) {
 	z, err := zip.NewReader(in, size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, model.Invalidf("the archive is not zip: %v", err)
 	}
 	if len(z.File) > maxEntries {
-		return nil, limitExceeded("entries of the archive", int64(len(z.File)), maxEntries)
+		return nil, model.LimitExceeded("entries of the archive", int64(len(z.File)), maxEntries)
 	}
-	a := &Archive{}
+	a := &Reader{}
 	total := uint64(0)
 	for _, f := range z.File {
 		mode := f.Mode()
@@ -92,16 +99,16 @@ func openZip(in io.ReaderAt, size int64) (*Archive, error) {
 			return nil, err
 		}
 		if mode.IsDir() {
-			a.dirs = append(a.dirs, name)
+			a.Dirs = append(a.Dirs, name)
 			continue
 		}
 		if !mode.IsRegular() || f.Flags&1 != 0 {
 			return nil, unsafeEntry(f.Name, "is a link, a device or encrypted")
 		}
 		if total += f.UncompressedSize64; f.UncompressedSize64 > maxUnpacked || total > maxUnpacked {
-			return nil, limitExceeded("unpacked bytes of the archive", int64(min(total, 1<<62)), maxUnpacked)
+			return nil, model.LimitExceeded("unpacked bytes of the archive", int64(min(total, 1<<62)), maxUnpacked)
 		}
-		a.files = append(a.files, archiveFile{path: name, size: int64(f.UncompressedSize64), open: func() (io.ReadCloser, error) {
+		a.Files = append(a.Files, File{Path: name, size: int64(f.UncompressedSize64), open: func() (io.ReadCloser, error) {
 			in, err := f.Open()
 			return &exact{in, int64(f.UncompressedSize64)}, err
 		}})
@@ -109,12 +116,12 @@ func openZip(in io.ReaderAt, size int64) (*Archive, error) {
 	return a, a.checkNames()
 }
 
-func openTar(in io.Reader, dir string) (*Archive, error) {
+func openTar(in io.Reader, dir string) (*Reader, error) {
 	spool, err := os.CreateTemp(dir, "ambit-archive-*")
 	if err != nil {
-		return nil, FileError("manage.openTar", err)
+		return nil, model.FileError("manage.openTar", err)
 	}
-	a := &Archive{spool: spool}
+	a := &Reader{spool: spool}
 	if err := os.Remove(spool.Name()); err == nil { // open, but without a name: gone with the process
 		err = a.readTar(in)
 		if err == nil {
@@ -128,7 +135,7 @@ func openTar(in io.Reader, dir string) (*Archive, error) {
 	return nil, model.Internal("manage.openTar", errors.Join(err, spool.Close()))
 }
 
-func (a *Archive) readTar(in io.Reader) error {
+func (a *Reader) readTar(in io.Reader) error {
 	end := &endOfTar{in: in}
 	limited := &io.LimitedReader{R: end, N: maxUnpacked + maxEntries*1024} // contents and headers
 	t := tar.NewReader(limited)
@@ -139,7 +146,7 @@ func (a *Archive) readTar(in io.Reader) error {
 			return end.check(limited)
 		}
 		if limited.N <= 0 {
-			return limitExceeded("unpacked bytes of the archive", maxUnpacked+1, maxUnpacked)
+			return model.LimitExceeded("unpacked bytes of the archive", maxUnpacked+1, maxUnpacked)
 		}
 		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
 			return model.Invalidf("the archive is not tar: %v", err)
@@ -148,7 +155,7 @@ func (a *Archive) readTar(in io.Reader) error {
 			continue // comments, such as git's
 		}
 		if entries++; entries > maxEntries {
-			return limitExceeded("entries of the archive", int64(entries), maxEntries)
+			return model.LimitExceeded("entries of the archive", int64(entries), maxEntries)
 		}
 		name, err := entryName(h.Name, h.Typeflag == tar.TypeDir)
 		if err != nil {
@@ -156,24 +163,24 @@ func (a *Archive) readTar(in io.Reader) error {
 		}
 		switch h.Typeflag {
 		case tar.TypeDir:
-			a.dirs = append(a.dirs, name)
+			a.Dirs = append(a.Dirs, name)
 			continue
 		case tar.TypeReg:
 		default:
 			return unsafeEntry(h.Name, "is a link or a device")
 		}
 		if h.Size > maxUnpacked-offset {
-			return limitExceeded("unpacked bytes of the archive", offset+h.Size, maxUnpacked)
+			return model.LimitExceeded("unpacked bytes of the archive", offset+h.Size, maxUnpacked)
 		}
 		n, err := io.CopyN(a.spool, t, h.Size)
 		if _, ours := errors.AsType[*fs.PathError](err); ours {
-			return FileError("manage.openTar", err)
+			return model.FileError("manage.openTar", err)
 		}
 		if err != nil {
 			return model.Invalidf("%s: %v", name, err)
 		}
 		start := offset
-		a.files = append(a.files, archiveFile{path: name, size: n, open: func() (io.ReadCloser, error) {
+		a.Files = append(a.Files, File{Path: name, size: n, open: func() (io.ReadCloser, error) {
 			return io.NopCloser(io.NewSectionReader(a.spool, start, n)), nil
 		}})
 		offset += n
@@ -208,7 +215,7 @@ func (e *endOfTar) check(rest *io.LimitedReader) error {
 		return model.Invalidf("the archive is not complete: %v", err)
 	}
 	if rest.N <= 0 {
-		return limitExceeded("unpacked bytes of the archive", maxUnpacked+1, maxUnpacked)
+		return model.LimitExceeded("unpacked bytes of the archive", maxUnpacked+1, maxUnpacked)
 	}
 	return nil
 }
@@ -243,20 +250,23 @@ func unsafeEntry(name, problem string) error {
 }
 
 // checkNames refuses two files of one name, of which readers would see either.
-func (a *Archive) checkNames() error {
-	slices.SortFunc(a.files, func(x, y archiveFile) int { return strings.Compare(x.path, y.path) })
-	for i := 1; i < len(a.files); i++ {
-		if a.files[i].path == a.files[i-1].path {
-			return unsafeEntry(a.files[i].path, "stands more than once")
+func (a *Reader) checkNames() error {
+	slices.SortFunc(a.Files, func(x, y File) int { return strings.Compare(x.Path, y.Path) })
+	for i := 1; i < len(a.Files); i++ {
+		if a.Files[i].Path == a.Files[i-1].Path {
+			return unsafeEntry(a.Files[i].Path, "stands more than once")
 		}
 	}
 	return nil
 }
 
-// read gives the whole content of a file of at most limit bytes.
-func (f *archiveFile) read(limit int64) ([]byte, error) {
+// Open reads the content as a stream. What the entry holds beyond its size is an error of the reader.
+func (f *File) Open() (io.ReadCloser, error) { return f.open() }
+
+// Read gives the whole content of a file of at most limit bytes.
+func (f *File) Read(limit int64) ([]byte, error) {
 	if f.size > limit {
-		return nil, limitExceeded("bytes of "+f.path, f.size, limit)
+		return nil, model.LimitExceeded("bytes of "+f.Path, f.size, limit)
 	}
 	in, err := f.open()
 	if err != nil {
