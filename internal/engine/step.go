@@ -145,10 +145,20 @@ func (s *Step) Empty() bool {
 		maps.EqualFunc(s.before.identities, s.after.identities, func(a, b *identityType) bool { return a.table == b.table })
 }
 
-// Touches reports whether assets of a type that r reaches differ.
+// Touches reports whether r may grant anything on assets that differ, at either end. It looks at few changed assets one by one,
+// and takes it for granted of many.
 func (s *Step) Touches(r *Residual) bool {
-	for t := range s.assets {
-		if r.reachable[t] {
+	for t, change := range s.assets {
+		if r.reachable[t] && change.touches(r, t) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *assetStep) touches(r *Residual, t model.TemplateID) bool {
+	for _, few := range s.few {
+		if few == nil || slices.ContainsFunc(few, func(c fewChanged) bool { return r.mayGrant(t, c.asset) }) {
 			return true
 		}
 	}
