@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -91,7 +92,7 @@ func (a *applier) records() error {
 		}
 		for _, file := range f.files[kindAssets] {
 			template := templateOf(file, known)
-			err := importFile(a, kindAssets, file, template, resourceAsset, func() (schema[model.Asset], store.Records[model.Asset], error) {
+			err := importFile(a, kindAssets, file, template, resourceAsset, func() (bulk.Schema[model.Asset], store.Records[model.Asset], error) {
 				if err := a.needs(kindAssetTypes, string(template)); err != nil {
 					return nil, nil, err
 				}
@@ -113,7 +114,7 @@ func (a *applier) records() error {
 				known = []string{string(ws.TemplateID)}
 			}
 			template := templateOf(file, known)
-			err := importFile(a, kindIdentities, file, template, resourceIdentity, func() (schema[model.Identity], store.Records[model.Identity], error) {
+			err := importFile(a, kindIdentities, file, template, resourceIdentity, func() (bulk.Schema[model.Identity], store.Records[model.Identity], error) {
 				ws, err := a.identityWorkspaceOf(f)
 				if err != nil {
 					return nil, nil, err
@@ -142,7 +143,7 @@ func templateOf(file archive.File, known []string) model.TemplateID {
 
 // importFile stores one file of records. When errors are skipped it is read twice, so that nothing of a bad file stays.
 func importFile[R any](a *applier, kind string, file archive.File, template model.TemplateID, resource string,
-	open func() (schema[R], store.Records[R], error),
+	open func() (bulk.Schema[R], store.Records[R], error),
 ) error {
 	id := string(template)
 	if b, left := a.broken[file.Path]; left {
@@ -177,17 +178,17 @@ func importFile[R any](a *applier, kind string, file archive.File, template mode
 }
 
 // importRecords reads the file once, with write storing its rows. Errors of rows come as one list.
-func importRecords[R any](a *applier, file archive.File, s schema[R], records store.Records[R], write bool) (BulkReport, error) {
+func importRecords[R any](a *applier, file archive.File, s bulk.Schema[R], records store.Records[R], write bool) (BulkReport, error) {
 	in, err := file.Open()
 	if err != nil {
 		return BulkReport{}, model.Invalidf("cannot be unpacked: %v", err)
 	}
 	defer func() { _ = in.Close() }() // reading only
-	o := BulkOptions{Prune: a.o.Prune}
+	o := bulk.Options{Prune: a.o.Prune}
 	if strings.HasSuffix(file.Path, ".csv") {
-		o.Format = CSV
+		o.Format = bulk.CSV
 	}
-	rows, err := newRowReader(o, s, in)
+	rows, err := bulk.NewReader(o, s, in)
 	if err != nil {
 		return BulkReport{}, err
 	}

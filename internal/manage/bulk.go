@@ -3,46 +3,19 @@ package manage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
 	"io"
 
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
 
-// Format of a bulk body.
-type Format uint8
-
-const (
-	NDJSON Format = iota
-	CSV
-)
-
-// Values of BulkOptions.
-const (
-	DuplicatesError = "error"
-	DuplicatesLast  = "last"
-	DuplicatesRows  = "rows" // CSV of identities
-)
-
-// BulkOptions are the query of a bulk call (management-api.md 19.1). The zero value has the defaults.
-type BulkOptions struct {
-	Format     Format
-	Partial    bool     // mode=partial
-	Merge      bool     // update=merge
-	Prune      bool     // not with Partial
-	Separator  string   // of values in a CSV cell; "" = |
-	Duplicates string   // "" = error
-	Shared     []string // with DuplicatesRows: columns that belong to the identity, not to its rows
-}
-
 // Limits of a bulk call (management-api.md 1.9, 19.1).
 const (
 	maxBulkRows   = 1_000_000
-	maxBulkLine   = 1 << 20 // bytes
-	maxBulkErrors = 1_000   // listed
-	maxBatch      = 10_000  // rows of one commit of a partial call
+	maxBulkErrors = 1_000  // listed
+	maxBatch      = 10_000 // rows of one commit of a partial call
 )
 
 // BulkReport tells what a bulk call did, or would have done.
@@ -70,57 +43,11 @@ type Bulk struct {
 	Revision model.Revision
 }
 
-// row is one line of a bulk body.
-type row struct {
-	line       int
-	remove     bool
-	key        string
-	name       *string // assets
-	active     *bool   // identities
-	attributes model.Attributes
-	rows       []model.Attributes // identities
-	hasRows    bool
-}
-
-// rowReader yields the rows of a body. Next returns io.EOF at the end, a *rowFault for a row that cannot be used, and
-// any other error for a body that cannot be read on. The row is valid until the next call.
-type rowReader interface {
-	next() (*row, error)
-}
-
-// rowFault is an error of one row; the rows after it are still read.
-type rowFault struct {
-	line int
-	key  string
-	err  *model.Error
-}
-
-func (f *rowFault) Error() string { return fmt.Sprintf("row of line %d: %v", f.line, f.err) }
-
-func fault(line int, key string, err *model.Error) *rowFault {
-	e := *err
-	e.Pos.Line = line
-	return &rowFault{line: line, key: key, err: &e}
-}
-
-// schema is what differs between assets and identities. apply makes the record that r asks for; before is the stored one
-// or nil.
-type schema[R any] interface {
-	// attribute finds a declared attribute by name without allocating.
-	attribute(name []byte) (id model.AttributeID, ok bool)
-	multiValue(id model.AttributeID) bool
-	columns() []csvColumn // of the attributes that can have values, in the template's order
-	apply(r *row, before *R, merge bool) (R, *model.Error)
-	// needsBefore reports whether apply looks at the stored record also when it replaces it.
-	needsBefore() bool
-	keyOf(*R) string
-}
-
 // importer puts the rows of one body into one catalogue.
 type importer[R any] struct {
-	schema  schema[R]
-	options BulkOptions
-	rows    rowReader
+	schema  bulk.Schema[R]
+	options bulk.Options
+	rows    bulk.Reader
 	report  BulkReport
 	errors  []RowError
 
@@ -134,7 +61,7 @@ type importer[R any] struct {
 // two with one hash.
 type keyHash [2]uint64
 
-func newImporter[R any](s schema[R], o BulkOptions, rows rowReader) *importer[R] {
+func newImporter[R any](s bulk.Schema[R], o bulk.Options, rows bulk.Reader) *importer[R] {
 	return &importer[R]{
 		schema: s, options: o, rows: rows, seen: map[keyHash]struct{}{},
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
@@ -156,7 +83,7 @@ func (im *importer[R]) run(records store.Records[R], limit int, write bool) erro
 		im.fresh = n == 0
 	}
 	for stored := 0; limit == 0 || stored < limit; {
-		r, err := im.rows.next()
+		r, err := im.rows.Next()
 		if err == io.EOF {
 			im.done = true
 			return nil
@@ -168,7 +95,7 @@ func (im *importer[R]) run(records store.Records[R], limit int, write bool) erro
 		if err == nil {
 			err = im.store(records, r, write)
 		}
-		var f *rowFault
+		var f *bulk.Fault
 		if errors.As(err, &f) {
 			im.fail(f)
 		} else if err != nil {
@@ -180,39 +107,39 @@ func (im *importer[R]) run(records store.Records[R], limit int, write bool) erro
 	return nil
 }
 
-func (im *importer[R]) fail(f *rowFault) {
+func (im *importer[R]) fail(f *bulk.Fault) {
 	im.report.Failed++
 	if len(im.errors) < maxBulkErrors {
-		im.errors = append(im.errors, RowError{Key: f.key, Err: f.err})
+		im.errors = append(im.errors, RowError{Key: f.Key, Err: f.Err})
 	}
 }
 
 // store checks and stores one row.
-func (im *importer[R]) store(records store.Records[R], r *row, write bool) error {
-	h := im.hash(r.key)
+func (im *importer[R]) store(records store.Records[R], r *bulk.Row, write bool) error {
+	h := im.hash(r.Key)
 	_, again := im.seen[h]
-	if again && im.options.Duplicates != DuplicatesLast {
-		if im.options.Duplicates == DuplicatesRows {
-			return fault(r.line, r.key, model.Invalidf("the lines of one identity must stand together"))
+	if again && im.options.Duplicates != bulk.DuplicatesLast {
+		if im.options.Duplicates == bulk.DuplicatesRows {
+			return r.Fault(model.Invalidf("the lines of one identity must stand together"))
 		}
-		return fault(r.line, r.key, model.Invalidf("%q stands more than once in the body", r.key))
+		return r.Fault(model.Invalidf("%q stands more than once in the body", r.Key))
 	}
 	im.seen[h] = struct{}{}
-	if r.remove {
+	if r.Remove {
 		return im.delete(records, r, write)
 	}
 	var before *R
-	if (!im.fresh || again) && (im.options.Merge || im.schema.needsBefore()) {
-		found, err := records.Find(r.key)
+	if (!im.fresh || again) && (im.options.Merge || im.schema.NeedsBefore()) {
+		found, err := records.Find(r.Key)
 		if err == nil {
 			before = &found
 		} else if !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
-	record, problem := im.schema.apply(r, before, im.options.Merge)
+	record, problem := im.schema.Apply(r, before, im.options.Merge)
 	if problem != nil {
-		return fault(r.line, r.key, problem)
+		return r.Fault(problem)
 	}
 	if !write {
 		return nil
@@ -222,11 +149,11 @@ func (im *importer[R]) store(records store.Records[R], r *row, write bool) error
 	return err
 }
 
-func (im *importer[R]) delete(records store.Records[R], r *row, write bool) error {
+func (im *importer[R]) delete(records store.Records[R], r *bulk.Row, write bool) error {
 	if !write {
 		return nil
 	}
-	result, err := records.Delete(r.key)
+	result, err := records.Delete(r.Key)
 	im.count(result, err)
 	return err
 }
@@ -259,7 +186,7 @@ func (im *importer[R]) prune(records store.Records[R]) error {
 				return err
 			}
 			position = p.Position
-			if key := im.schema.keyOf(&p.Record); !im.has(key) {
+			if key := im.schema.KeyOf(&p.Record); !im.has(key) {
 				gone = append(gone, key)
 			}
 			if len(gone) == maxBatch {
@@ -288,14 +215,14 @@ func (im *importer[R]) has(key string) bool {
 var errRefused = errors.New("a row of an atomic call failed")
 
 // target opens the catalogue of a bulk call inside its transaction, checking that it exists.
-type target[R any] func(tx *store.Tx) (schema[R], store.Records[R], error)
+type target[R any] func(tx *store.Tx) (bulk.Schema[R], store.Records[R], error)
 
-// bulk runs a whole bulk call on one catalogue.
-func bulk[R any](ctx context.Context, s *Service, call Call, env model.EnvironmentID, o BulkOptions, body io.Reader,
+// importBody runs a whole bulk call on one catalogue.
+func importBody[R any](ctx context.Context, s *Service, call Call, env model.EnvironmentID, o bulk.Options, body io.Reader,
 	resource, template string, open target[R],
 ) (Bulk, error) {
 	if o.Prune && o.Partial {
-		return Bulk{}, InvalidParameter("prune", "needs mode=atomic")
+		return Bulk{}, model.InvalidParameter("prune", "needs mode=atomic")
 	}
 	limit := 0
 	if o.Partial && !call.DryRun {
@@ -311,7 +238,7 @@ func bulk[R any](ctx context.Context, s *Service, call Call, env model.Environme
 				return err
 			}
 			if im == nil {
-				rows, err := newRowReader(o, schema, body)
+				rows, err := bulk.NewReader(o, schema, body)
 				if err != nil {
 					return err
 				}
@@ -363,39 +290,4 @@ func (w *writer) bulkEvent(resource, template string, before, after BulkReport) 
 		Action: model.EventUpdate, ResourceType: resource, ResourceID: template,
 		ResourceName: template, After: string(encode(counts)),
 	})
-}
-
-func newRowReader[R any](o BulkOptions, s schema[R], body io.Reader) (rowReader, error) {
-	words := wordsOf[R]()
-	lookup := lookup{attribute: s.attribute, multiValue: s.multiValue}
-	if o.Format == CSV {
-		return newCSVRows(o, words, lookup, body)
-	}
-	if o.Duplicates == DuplicatesRows {
-		return nil, InvalidParameter("duplicates", "rows needs a CSV body")
-	}
-	return newNDJSONRows(words, lookup, body), nil
-}
-
-// words are the member and column names of one kind of record.
-type words struct {
-	key        string // path or entityId
-	name       string // "" = none
-	active     string
-	rows       string
-	idOfRecord model.AttributeID // the built-in attribute whose value is the key
-}
-
-func wordsOf[R any]() words {
-	var r R
-	if _, isAsset := any(r).(model.Asset); isAsset {
-		return words{key: "path", name: "name", idOfRecord: model.AttributePath}
-	}
-	return words{key: "entityId", active: "isActive", rows: "rows", idOfRecord: model.AttributeUID}
-}
-
-// lookup is the part of a schema that the readers need.
-type lookup struct {
-	attribute  func([]byte) (model.AttributeID, bool)
-	multiValue func(model.AttributeID) bool
 }

@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -62,7 +63,7 @@ func harbour(t testing.TB) *world {
 	return w
 }
 
-func (w *world) load(o manage.BulkOptions, body string) manage.Bulk {
+func (w *world) load(o bulk.Options, body string) manage.Bulk {
 	w.t.Helper()
 	out, err := w.Assets(envID, "Cargo").Import(w.t.Context(), w.call, o, strings.NewReader(body))
 	w.must(err)
@@ -96,11 +97,11 @@ func TestBulkFormats(t *testing.T) {
 		"quay/8": {Path: "quay/8", Attributes: model.Attributes{"berth": {"A"}, "tonnes": {"9"}, "state": {"old"}, "origin": {"here"}}},
 		"ü %/9":  {Path: "ü %/9", Attributes: model.Attributes{"berth": {`a|b`, `c\`, "true"}, "state": {"new"}, "origin": {"here"}}},
 	}
-	bodies := map[manage.Format]string{
-		manage.NDJSON: "\ufeff" + `{"path":"quay/7","name":"Crane oil","attributes":{"berth":["A","B","A"],"tonnes":["12.50"]}}` + "\r\n\n" +
+	bodies := map[bulk.Format]string{
+		bulk.NDJSON: "\ufeff" + `{"path":"quay/7","name":"Crane oil","attributes":{"berth":["A","B","A"],"tonnes":["12.50"]}}` + "\r\n\n" +
 			`{"op":"upsert","attributes":{"berth":"A","tonnes":9,"state":"old","class":null},"path":"quay/8"}` + "\n" +
 			`{"path":"ü %/9","name":"ü %/9","attributes":{"berth":["a|b","c\\",true,null,["x"],{"y":1}],"path":"ü %/9"}}`,
-		manage.CSV: "\ufeffpath,name,berth,tonnes,state,class,op\r\n" +
+		bulk.CSV: "\ufeffpath,name,berth,tonnes,state,class,op\r\n" +
 			"quay/7,Crane oil,A|B|A,12.50,,,\r\n" +
 			"quay/8,,A,9,old,,upsert\r\n" +
 			`ü %/9,,"a\|b|c\\|true",,,,` + "\n",
@@ -108,7 +109,7 @@ func TestBulkFormats(t *testing.T) {
 	for format, body := range bodies {
 		w := harbour(t)
 		before := w.revision()
-		out := w.load(manage.BulkOptions{Format: format}, body)
+		out := w.load(bulk.Options{Format: format}, body)
 		if diff := cmp.Diff(manage.BulkReport{Received: 3, Created: 3}, out.Report); diff != "" || out.Refused {
 			t.Errorf("format %d: %s\n%s", format, diff, errorsOf(out))
 		}
@@ -119,7 +120,7 @@ func TestBulkFormats(t *testing.T) {
 			t.Errorf("one revision: %d after %d", out.Revision, before)
 		}
 		events := len(w.events(envID))
-		out = w.load(manage.BulkOptions{Format: format}, body)
+		out = w.load(bulk.Options{Format: format}, body)
 		if out.Report.Unchanged != 3 || w.revision() != before+1 || len(w.events(envID)) != events {
 			t.Errorf("MG-15: the second run: %+v at %d", out.Report, w.revision())
 		}
@@ -165,7 +166,7 @@ l | 16: Invalid value for path: differs from the id of the record
 n | 18: Invalid value for attributes: an object is needed`
 	w := harbour(t)
 	before := w.revision()
-	out := w.load(manage.BulkOptions{}, body)
+	out := w.load(bulk.Options{}, body)
 	if diff := cmp.Diff(want, errorsOf(out)); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
@@ -175,7 +176,7 @@ n | 18: Invalid value for attributes: an object is needed`
 	if len(w.assets()) != 0 || w.revision() != before || out.Revision != before {
 		t.Errorf("stored %v at revision %d", w.assets(), w.revision())
 	}
-	out = w.load(manage.BulkOptions{Partial: true}, body)
+	out = w.load(bulk.Options{Partial: true}, body)
 	if out.Refused || out.Report.Created != 1 || out.Report.Failed != 16 || len(w.assets()) != 1 {
 		t.Errorf("MG-63 partial: %+v", out)
 	}
@@ -183,7 +184,7 @@ n | 18: Invalid value for attributes: an object is needed`
 
 func TestBulkCSVErrors(t *testing.T) {
 	w := harbour(t)
-	out := w.load(manage.BulkOptions{Format: manage.CSV}, "path,berth,tonnes\na,x\nb,x,\"y\nz\"\nc,\"x\"y,1\n,x,1\nd,x,1\n")
+	out := w.load(bulk.Options{Format: bulk.CSV}, "path,berth,tonnes\na,x\nb,x,\"y\nz\"\nc,\"x\"y,1\n,x,1\nd,x,1\n")
 	want := ` | 2: wrong number of fields
 b | 3: Invalid value for tonnes: "y\nz" is not a number
  | 5: extraneous or missing " in quoted-field
@@ -199,7 +200,7 @@ b | 3: Invalid value for tonnes: "y\nz" is not a number
 		"path,berth,berth\n": "stands more than once",
 		"path,berth\na,\"" + strings.Repeat("x", 2<<20): "more than 1 MiB",
 	} {
-		_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{Format: manage.CSV}, strings.NewReader(body))
+		_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{Format: bulk.CSV}, strings.NewReader(body))
 		if model.KindOf(err) != model.KindInvalid || !strings.Contains(err.Error(), part) {
 			t.Errorf("%.40q: %v", body, err)
 		}
@@ -215,22 +216,22 @@ func TestBulkCSVEncoding(t *testing.T) {
 		"path": "path,berth\nok,A\nx\xff,A\n", "value": "path,berth\nok,A\nx,\xc3(\n",
 		"name": "path,name\nok,A\nx,\xed\xa0\x80\n", "op": "path,op\nok,\nx,\xff\n",
 	} {
-		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{Format: manage.CSV}, strings.NewReader(body))
+		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{Format: bulk.CSV}, strings.NewReader(body))
 		w.must(err)
 		if !out.Refused || len(out.Errors) != 1 || out.Errors[0].Key != "" || !strings.Contains(out.Errors[0].Err.Error(), "not valid UTF-8") || out.Errors[0].Err.Pos.Line != 3 {
 			t.Errorf("%s: %+v", name, out)
 		}
 	}
-	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{Format: manage.CSV}, strings.NewReader("path,\xff\na,b\n"))
+	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{Format: bulk.CSV}, strings.NewReader("path,\xff\na,b\n"))
 	wantError(t, err, model.KindInvalid, "", "not valid UTF-8")
 }
 
 // MG-63: merge, delete rows, prune, duplicates, dry run.
 func TestBulkModes(t *testing.T) {
 	w := harbour(t)
-	w.load(manage.BulkOptions{}, `{"path":"a","name":"Anna","attributes":{"berth":["A"],"tonnes":1,"state":"s"}}`+"\n"+`{"path":"b"}`+"\n"+`{"path":"c"}`)
+	w.load(bulk.Options{}, `{"path":"a","name":"Anna","attributes":{"berth":["A"],"tonnes":1,"state":"s"}}`+"\n"+`{"path":"b"}`+"\n"+`{"path":"c"}`)
 
-	out := w.load(manage.BulkOptions{Merge: true}, `{"path":"a","attributes":{"berth":["B"],"tonnes":[]}}`+"\n"+`{"path":"b","op":"delete"}`+"\n"+`{"path":"zz","op":"delete"}`)
+	out := w.load(bulk.Options{Merge: true}, `{"path":"a","attributes":{"berth":["B"],"tonnes":[]}}`+"\n"+`{"path":"b","op":"delete"}`+"\n"+`{"path":"zz","op":"delete"}`)
 	if diff := cmp.Diff(manage.BulkReport{Received: 3, Updated: 1, Deleted: 1, Unchanged: 1}, out.Report); diff != "" {
 		t.Errorf("merge: %s\n%s", diff, errorsOf(out))
 	}
@@ -238,51 +239,51 @@ func TestBulkModes(t *testing.T) {
 	if diff := cmp.Diff(want, w.assets()["a"]); diff != "" {
 		t.Errorf("merged: %s", diff)
 	}
-	out = w.load(manage.BulkOptions{Format: manage.CSV, Merge: true}, "path,name,berth,state\na,,,t\n")
+	out = w.load(bulk.Options{Format: bulk.CSV, Merge: true}, "path,name,berth,state\na,,,t\n")
 	want.Attributes["state"] = []string{"t"}
 	if diff := cmp.Diff(want, w.assets()["a"]); diff != "" {
 		t.Errorf("an empty CSV cell in a merge: %s %s", diff, errorsOf(out))
 	}
 
 	revision := w.revision()
-	dry, err := w.Assets(envID, "Cargo").Import(t.Context(), w.dry(), manage.BulkOptions{Prune: true}, strings.NewReader(`{"path":"n"}`))
+	dry, err := w.Assets(envID, "Cargo").Import(t.Context(), w.dry(), bulk.Options{Prune: true}, strings.NewReader(`{"path":"n"}`))
 	w.must(err)
 	if diff := cmp.Diff(manage.BulkReport{Received: 1, Created: 1, Deleted: 2, DryRun: true}, dry.Report); diff != "" || w.revision() != revision || len(w.assets()) != 2 {
 		t.Errorf("MG-14: %s, %v", diff, w.assets())
 	}
-	out = w.load(manage.BulkOptions{Prune: true}, `{"path":"c"}`)
+	out = w.load(bulk.Options{Prune: true}, `{"path":"c"}`)
 	if out.Report.Deleted != 1 || len(w.assets()) != 1 {
 		t.Errorf("prune: %+v %v", out.Report, w.assets())
 	}
-	out = w.load(manage.BulkOptions{Duplicates: manage.DuplicatesLast}, `{"path":"d","attributes":{"class":"1"}}`+"\n"+`{"path":"d","attributes":{"class":"2"}}`)
+	out = w.load(bulk.Options{Duplicates: bulk.DuplicatesLast}, `{"path":"d","attributes":{"class":"1"}}`+"\n"+`{"path":"d","attributes":{"class":"2"}}`)
 	if out.Report.Failed != 0 || w.assets()["d"].Attributes["class"][0] != "2" {
 		t.Errorf("duplicates=last: %+v", out)
 	}
-	_, err = w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{Prune: true, Partial: true}, strings.NewReader(""))
+	_, err = w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{Prune: true, Partial: true}, strings.NewReader(""))
 	wantError(t, err, model.KindInvalid, "MGT-003")
-	_, err = w.Assets(envID, "Nope").Import(t.Context(), w.call, manage.BulkOptions{}, strings.NewReader(""))
+	_, err = w.Assets(envID, "Nope").Import(t.Context(), w.call, bulk.Options{}, strings.NewReader(""))
 	wantError(t, err, model.KindNotFound, "MGT-006")
-	_, err = w.Assets(envID, "Live").Import(t.Context(), w.call, manage.BulkOptions{}, strings.NewReader(""))
+	_, err = w.Assets(envID, "Live").Import(t.Context(), w.call, bulk.Options{}, strings.NewReader(""))
 	wantError(t, err, model.KindConflict, "MGT-009")
 }
 
 // PM-10: canBeUpdated.
 func TestBulkFixedAttributes(t *testing.T) {
 	w := harbour(t)
-	w.load(manage.BulkOptions{}, `{"path":"a","attributes":{"owner":"x"}}`)
-	out := w.load(manage.BulkOptions{}, `{"path":"a","attributes":{"owner":"y"}}`)
+	w.load(bulk.Options{}, `{"path":"a","attributes":{"owner":"x"}}`)
+	out := w.load(bulk.Options{}, `{"path":"a","attributes":{"owner":"y"}}`)
 	if errorsOf(out) != "a | 1: Invalid value for owner: the attribute cannot be changed" {
 		t.Errorf("ONLY_ON_CREATE: %q", errorsOf(out))
 	}
-	out = w.load(manage.BulkOptions{}, `{"path":"b","attributes":{"origin":"there"}}`)
+	out = w.load(bulk.Options{}, `{"path":"b","attributes":{"origin":"there"}}`)
 	if errorsOf(out) != "b | 1: Invalid value for origin: the attribute cannot be changed" {
 		t.Errorf("NO: %q", errorsOf(out))
 	}
-	out = w.load(manage.BulkOptions{}, `{"path":"a","attributes":{"owner":"x","origin":"here","class":"c"}}`+"\n"+`{"path":"c"}`)
+	out = w.load(bulk.Options{}, `{"path":"a","attributes":{"owner":"x","origin":"here","class":"c"}}`+"\n"+`{"path":"c"}`)
 	if out.Refused || w.assets()["a"].Attributes["class"][0] != "c" {
 		t.Errorf("the same values: %q", errorsOf(out))
 	}
-	out = w.load(manage.BulkOptions{}, `{"path":"a"}`)
+	out = w.load(bulk.Options{}, `{"path":"a"}`)
 	if out.Refused || w.assets()["a"].Attributes["owner"][0] != "x" {
 		t.Errorf("an unnamed fixed attribute is lost: %v", w.assets()["a"])
 	}
@@ -292,7 +293,7 @@ func TestBulkFixedAttributes(t *testing.T) {
 func TestBulkIdentities(t *testing.T) {
 	w := harbour(t)
 	people := w.Identities(envID, "Crew")
-	load := func(o manage.BulkOptions, body string) manage.Bulk {
+	load := func(o bulk.Options, body string) manage.Bulk {
 		out, err := people.Import(t.Context(), w.call, o, strings.NewReader(body))
 		w.must(err)
 		return out
@@ -309,14 +310,14 @@ func TestBulkIdentities(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
-	out := load(manage.BulkOptions{}, `{"entityId":"iris","attributes":{"port":["north"],"uid":"iris"},"rows":[{"rank":["4"],"cert":["A"]},{"rank":2,"cert":"B"}]}
+	out := load(bulk.Options{}, `{"entityId":"iris","attributes":{"port":["north"],"uid":"iris"},"rows":[{"rank":["4"],"cert":["A"]},{"rank":2,"cert":"B"}]}
 {"entityId":"olaf","isActive":false}`)
 	if out.Report.Created != 2 {
 		t.Fatalf("%+v %s", out.Report, errorsOf(out))
 	}
 	check("NDJSON", iris)
 	check("inactive", model.Identity{EntityID: "olaf", Inactive: true})
-	rows := manage.BulkOptions{Format: manage.CSV, Duplicates: manage.DuplicatesRows, Shared: []string{"port"}}
+	rows := bulk.Options{Format: bulk.CSV, Duplicates: bulk.DuplicatesRows, Shared: []string{"port"}}
 	out = load(rows, "entityId,isActive,port,rank,cert\niris,true,north,4,A\niris,true,north,2,B\nolaf,false,,,\n")
 	if out.Report.Unchanged != 1 || out.Report.Updated != 1 { // olaf gets an empty row
 		t.Errorf("lines as rows: %+v %s", out.Report, errorsOf(out))
@@ -336,11 +337,11 @@ func TestBulkIdentities(t *testing.T) {
 		`{"entityId":"a","rows":[` + strings.Repeat(`{},`, 1000) + `{}]}`:  "a | 1: Invalid value for rows: has 1001 items, the limit is 1000",
 		`{"entityId":"` + strings.Repeat("x", 513) + `"}`:                  strings.Repeat("x", 513) + " | 1: Invalid value for entityId: has 513 characters, the limit is 512",
 	} {
-		if got := errorsOf(load(manage.BulkOptions{}, body)); got != want {
+		if got := errorsOf(load(bulk.Options{}, body)); got != want {
 			t.Errorf("%.60s: %q, want %q", body, got, want)
 		}
 	}
-	load(manage.BulkOptions{Merge: true}, `{"entityId":"iris","rows":[{"rank":9}]}`)
+	load(bulk.Options{Merge: true}, `{"entityId":"iris","rows":[{"rank":9}]}`)
 	iris.Rows = []model.Attributes{{"rank": {"9"}}}
 	check("merge replaces all rows", iris)
 }
@@ -354,7 +355,7 @@ func TestBulkRoundTrip(t *testing.T) {
 		if berths := rapid.SliceOfNDistinct(text, 0, 4, rapid.ID[string]).Draw(rt, "berths"); len(berths) > 0 {
 			want.Attributes["berth"] = berths
 		}
-		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{}, bytes.NewReader(manage.FormatAsset(&want)))
+		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{}, bytes.NewReader(manage.FormatAsset(&want)))
 		if err != nil || out.Refused {
 			rt.Fatalf("%v %s", err, errorsOf(out))
 		}
@@ -386,7 +387,7 @@ func TestBulkIsStreamed(t *testing.T) {
 		n = 1_000_000
 	}
 	start := time.Now()
-	out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{}, rowsOf(n))
+	out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{}, rowsOf(n))
 	w.must(err)
 	took := time.Since(start)
 	runtime.GC()
@@ -399,40 +400,6 @@ func TestBulkIsStreamed(t *testing.T) {
 	if limit := uint64(64<<20) + uint64(n)*200; m.Sys > limit {
 		t.Errorf("%d MiB of memory, want at most %d", m.Sys>>20, limit>>20)
 	}
-}
-
-func FuzzNDJSON(f *testing.F) {
-	for _, seed := range []string{`{"path":"a"}`, `{"path":"a","attributes":{"berth":["A",1,null,{}]}}`, "{\"op\":\"delete\",\"path\":\"x\"}\n\n[", `{"a`, "\ufeff{}"} {
-		f.Add(seed)
-	}
-	w := harbour(f)
-	f.Fuzz(func(t *testing.T, body string) {
-		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.dry(), manage.BulkOptions{Partial: true}, strings.NewReader(body))
-		if err != nil && model.KindOf(err) == model.KindInternal {
-			t.Errorf("%q: %v", body, err)
-		}
-		if r := out.Report; err == nil && r.Received != r.Created+r.Updated+r.Unchanged+r.Deleted+r.Failed {
-			t.Errorf("%q: rows are lost: %+v", body, r)
-		}
-	})
-}
-
-func FuzzCSV(f *testing.F) {
-	for _, seed := range []string{"entityId,port\na,x\n", "entityId,port,rank\r\na,\"x\r\ny\",1\n", "entityId,op\na,delete", "entityId\n\"", "\ufeffentityId,isActive\nb,FALSE"} {
-		f.Add(seed, false)
-		f.Add(seed, true)
-	}
-	w := harbour(f)
-	f.Fuzz(func(t *testing.T, body string, asRows bool) {
-		o := manage.BulkOptions{Format: manage.CSV, Partial: true}
-		if asRows {
-			o.Duplicates = manage.DuplicatesRows
-		}
-		_, err := w.Identities(envID, "Crew").Import(t.Context(), w.dry(), o, strings.NewReader(body))
-		if err != nil && model.KindOf(err) == model.KindInternal {
-			t.Errorf("%q: %v", body, err)
-		}
-	})
 }
 
 // A partial call is several commits: what others write between two of them is merged with, not overwritten.
@@ -453,7 +420,7 @@ func TestBulkPartialMerge(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 		return 0, io.EOF
 	})
-	out, err := cargo.Import(t.Context(), w.call, manage.BulkOptions{Partial: true, Merge: true},
+	out, err := cargo.Import(t.Context(), w.call, bulk.Options{Partial: true, Merge: true},
 		io.MultiReader(strings.NewReader(body.String()[:80_000]), meanwhile, strings.NewReader(body.String()[80_000:]+`{"path":"late","name":"N"}`)))
 	w.must(err)
 	w.must(<-written)
@@ -474,7 +441,7 @@ func TestBulkCSVManyRows(t *testing.T) {
 	w.apply(backup(), manage.ApplyOptions{})
 	var before, after runtime.MemStats
 	load := func(lines int) manage.Bulk {
-		out, err := w.Identities(envID, "Crew").Import(t.Context(), w.call, manage.BulkOptions{Format: manage.CSV, Duplicates: manage.DuplicatesRows},
+		out, err := w.Identities(envID, "Crew").Import(t.Context(), w.call, bulk.Options{Format: bulk.CSV, Duplicates: bulk.DuplicatesRows},
 			strings.NewReader("entityId,rank\n"+strings.Repeat("zoe,1\n", lines)))
 		w.must(err)
 		return out

@@ -7,6 +7,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"time"
+
+	"github.com/ambit-authz/ambit/internal/model"
 )
 
 // cursorAge is how long after the first page a list may be continued (management-api.md 19).
@@ -45,7 +47,7 @@ func (c cursors) write(p place, question string) string {
 }
 
 func (c cursors) read(text, question string, now time.Time) (place, error) {
-	bad := InvalidParameter("cursor", "it is older than 15 minutes, altered, or belongs to another question")
+	bad := model.InvalidParameter("cursor", "it is older than 15 minutes, altered, or belongs to another question")
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil || len(sealed) < c.seal.NonceSize() {
 		return place{}, bad

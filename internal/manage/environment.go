@@ -279,7 +279,7 @@ func (s *Service) DeleteEnvironment(ctx context.Context, call Call, env model.En
 			return matchRequired()
 		}
 		if e.Name != name {
-			return InvalidParameter("name", "it is not the environment's name")
+			return model.InvalidParameter("name", "it is not the environment's name")
 		}
 		return nil
 	})

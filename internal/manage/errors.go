@@ -105,23 +105,6 @@ func inUse(resource, id, kind string, users []string) *model.Error {
 	}
 }
 
-// InvalidParameter is MGT-003.
-func InvalidParameter(name, format string, args ...any) *model.Error {
-	problem := fmt.Sprintf(format, args...)
-	return &model.Error{
-		Kind: model.KindInvalid, Code: "MGT-003", Name: "InvalidParameterError", Args: []string{name},
-		Message: fmt.Sprintf("Invalid value for %s: %s", name, problem),
-	}
-}
-
-// MissingParameter is MGT-002.
-func MissingParameter(name string) *model.Error {
-	return &model.Error{
-		Kind: model.KindInvalid, Code: "MGT-002", Name: "MissingParameterError", Args: []string{name},
-		Message: "Missing required parameter: " + name,
-	}
-}
-
 // NotOffered is MGT-016.
 func NotOffered(what string) *model.Error { return notOffered(what) }
 

@@ -60,7 +60,7 @@ func (s *Service) FindEvents(ctx context.Context, env model.EnvironmentID, f Eve
 			side = &q.NotResourceID
 		}
 		if *side != nil && **side != c.Value {
-			return nil, 0, Seen{}, InvalidParameter("filter[resourceId]["+c.Op+"]", "it stands more than once")
+			return nil, 0, Seen{}, model.InvalidParameter("filter[resourceId]["+c.Op+"]", "it stands more than once")
 		}
 		*side = &c.Value
 	}

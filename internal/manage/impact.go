@@ -122,10 +122,10 @@ func knownTemplates(t *trial, q *ImpactQuery) error {
 	in := func(find func(*engine.Snapshot) bool) bool { return find(t.before) || find(t.after) }
 	var errs model.Errors
 	if q.IdentityTemplate != "" && !in(func(s *engine.Snapshot) bool { _, ok := s.IdentityTemplate(q.IdentityTemplate); return ok }) {
-		errs = append(errs, InvalidParameter("identityTemplate", "%q does not exist", q.IdentityTemplate))
+		errs = append(errs, model.InvalidParameter("identityTemplate", "%q does not exist", q.IdentityTemplate))
 	}
 	if q.AssetTemplate != "" && !in(func(s *engine.Snapshot) bool { _, ok := s.AssetTemplate(q.AssetTemplate); return ok }) {
-		errs = append(errs, InvalidParameter("templateId", "%q does not exist", q.AssetTemplate))
+		errs = append(errs, model.InvalidParameter("templateId", "%q does not exist", q.AssetTemplate))
 	}
 	return errs.OrNil()
 }

@@ -39,7 +39,7 @@ func (s *Service) InvalidateIdentities(ctx context.Context, call Call, env model
 		return Done{}, err
 	}
 	if f.Template == "" && f.Identity == "" {
-		return Done{}, MissingParameter("identityTemplate or identityId")
+		return Done{}, model.MissingParameter("identityTemplate or identityId")
 	}
 	return s.invalidated(ctx, call, env, "identity cache", body)
 }

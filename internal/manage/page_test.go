@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -31,7 +32,7 @@ func TestPagesShowOneRevision(t *testing.T) {
 					fmt.Fprintf(&body, `{"path":"p%d","attributes":{"berth":["%d"]}}`+"\n", path, rapid.IntRange(0, 1).Draw(t, "berth"))
 				}
 			}
-			if _, err := cargo.Import(ctx, w.call, manage.BulkOptions{Duplicates: manage.DuplicatesLast}, strings.NewReader(body.String())); err != nil {
+			if _, err := cargo.Import(ctx, w.call, bulk.Options{Duplicates: bulk.DuplicatesLast}, strings.NewReader(body.String())); err != nil {
 				t.Fatal(err)
 			}
 			if rapid.IntRange(0, 9).Draw(t, "clear") == 0 {
@@ -95,7 +96,7 @@ func TestPagesShowOneRevision(t *testing.T) {
 func TestCursorEnds(t *testing.T) {
 	w := harbour(t)
 	cargo := w.Assets(envID, "Cargo")
-	w.load(manage.BulkOptions{}, "{\"path\":\"a\"}\n{\"path\":\"b\"}\n{\"path\":\"c\"}")
+	w.load(bulk.Options{}, "{\"path\":\"a\"}\n{\"path\":\"b\"}\n{\"path\":\"c\"}")
 	first := func(as model.ClientID) string {
 		t.Helper()
 		p, err := cargo.Page(t.Context(), &manage.Caller{ClientID: as}, manage.Filter{}, "", 2)
@@ -111,9 +112,9 @@ func TestCursorEnds(t *testing.T) {
 	}
 	cursor := first("A")
 	w.must(next(cargo, "A", cursor))
-	w.load(manage.BulkOptions{}, `{"path":"d"}`)
+	w.load(bulk.Options{}, `{"path":"d"}`)
 	w.must(next(cargo, "A", cursor)) // the answer may have been lost
-	w.load(manage.BulkOptions{}, `{"op":"delete","path":"d"}`)
+	w.load(bulk.Options{}, `{"op":"delete","path":"d"}`)
 
 	cursor = first("A")
 	w.clock = w.clock.Add(15 * time.Minute)
@@ -128,7 +129,7 @@ func TestCursorEnds(t *testing.T) {
 
 	greedy := []string{}
 	for n := range 40 { // each at a revision of its own
-		w.load(manage.BulkOptions{}, fmt.Sprintf(`{"path":"a","name":"%d"}`, n))
+		w.load(bulk.Options{}, fmt.Sprintf(`{"path":"a","name":"%d"}`, n))
 		greedy = append(greedy, first("B"))
 	}
 	w.must(next(cargo, "A", cursor)) // another caller's lists go on

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -33,7 +34,7 @@ type Catalogue[R any] struct {
 func (s *Service) Assets(env model.EnvironmentID, template model.TemplateID) Catalogue[model.Asset] {
 	return Catalogue[model.Asset]{
 		s: s, env: env, template: template, resource: resourceAsset, noun: "Asset",
-		open: func(tx *store.Tx) (schema[model.Asset], store.Records[model.Asset], error) {
+		open: func(tx *store.Tx) (bulk.Schema[model.Asset], store.Records[model.Asset], error) {
 			return openAssets(tx, template)
 		},
 		format: FormatAsset, pooled: func(a *model.Asset) model.Attributes { return a.Attributes },
@@ -44,14 +45,14 @@ func (s *Service) Assets(env model.EnvironmentID, template model.TemplateID) Cat
 func (s *Service) Identities(env model.EnvironmentID, template model.TemplateID) Catalogue[model.Identity] {
 	return Catalogue[model.Identity]{
 		s: s, env: env, template: template, resource: resourceIdentity, noun: "Identity",
-		open: func(tx *store.Tx) (schema[model.Identity], store.Records[model.Identity], error) {
+		open: func(tx *store.Tx) (bulk.Schema[model.Identity], store.Records[model.Identity], error) {
 			return openIdentities(tx, template)
 		},
 		format: FormatIdentity, pooled: (*model.Identity).Pooled,
 	}
 }
 
-func openAssets(tx *store.Tx, template model.TemplateID) (schema[model.Asset], store.Records[model.Asset], error) {
+func openAssets(tx *store.Tx, template model.TemplateID) (bulk.Schema[model.Asset], store.Records[model.Asset], error) {
 	t, err := tx.AssetTemplates.Find(template)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil, missingResource("AssetTemplate", string(template))
@@ -65,10 +66,10 @@ func openAssets(tx *store.Tx, template model.TemplateID) (schema[model.Asset], s
 			Message: fmt.Sprintf("AssetTemplate: [%s] has source %s; only PLAINID types have stored assets", template, t.Source),
 		}
 	}
-	return newAssetSchema(&t), tx.Assets(template), nil
+	return bulk.AssetSchema(&t), tx.Assets(template), nil
 }
 
-func openIdentities(tx *store.Tx, template model.TemplateID) (schema[model.Identity], store.Records[model.Identity], error) {
+func openIdentities(tx *store.Tx, template model.TemplateID) (bulk.Schema[model.Identity], store.Records[model.Identity], error) {
 	t, err := tx.IdentityTemplates.Find(template)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil, missingResource("IdentityTemplate", string(template))
@@ -76,13 +77,13 @@ func openIdentities(tx *store.Tx, template model.TemplateID) (schema[model.Ident
 	if err != nil {
 		return nil, nil, err
 	}
-	return newIdentitySchema(&t), tx.Identities(template), nil
+	return bulk.IdentitySchema(&t), tx.Identities(template), nil
 }
 
 // Import stores a bulk body, read as a stream (management-api.md 19.1). The body is read inside a write transaction, so
 // it must come from where it cannot stall. A million rows need memory for their keys' hashes only.
-func (c Catalogue[R]) Import(ctx context.Context, call Call, o BulkOptions, body io.Reader) (Bulk, error) {
-	return bulk(ctx, c.s, call, c.env, o, body, c.resource, string(c.template), c.open)
+func (c Catalogue[R]) Import(ctx context.Context, call Call, o bulk.Options, body io.Reader) (Bulk, error) {
+	return importBody(ctx, c.s, call, c.env, o, body, c.resource, string(c.template), c.open)
 }
 
 // Find reads one record.
@@ -148,21 +149,21 @@ func (c Catalogue[R]) passes(f *Filter, key string, record *R) bool {
 
 // openFor opens the records for a list. A filter by an attribute that there is none of is an error: the empty list that it
 // would give looks as if no record had the value.
-func (c Catalogue[R]) openFor(tx *store.Tx, f *Filter) (schema[R], store.Records[R], error) {
+func (c Catalogue[R]) openFor(tx *store.Tx, f *Filter) (bulk.Schema[R], store.Records[R], error) {
 	schema, records, err := c.open(tx)
 	if err != nil {
 		return nil, nil, err
 	}
 	var errs model.Errors
 	for _, id := range slices.Sorted(maps.Keys(f.Attributes)) {
-		if _, known := schema.attribute([]byte(id)); known {
+		if _, known := schema.Attribute([]byte(id)); known {
 			continue
 		}
 		var declared []string
-		for _, column := range schema.columns() {
-			declared = append(declared, string(column.attribute))
+		for _, column := range schema.Columns() {
+			declared = append(declared, string(column.Attribute))
 		}
-		errs = append(errs, InvalidParameter("filter[attributes."+string(id)+"]", "the attribute is not declared%s", hint(closeTo(string(id), declared))))
+		errs = append(errs, model.InvalidParameter("filter[attributes."+string(id)+"]", "the attribute is not declared%s", hint(closeTo(string(id), declared))))
 	}
 	return schema, records, errs.OrNil()
 }
@@ -191,7 +192,7 @@ func (c Catalogue[R]) Page(ctx context.Context, caller *Caller, f Filter, cursor
 	if err != nil {
 		return Page[R]{}, err
 	}
-	tooOld := InvalidParameter("cursor", "what it belongs to is too old: begin with the first page again")
+	tooOld := model.InvalidParameter("cursor", "what it belongs to is too old: begin with the first page again")
 	st := c.s.states.find(from.state)
 	if st == nil {
 		return Page[R]{}, tooOld
@@ -271,10 +272,10 @@ func (c Catalogue[R]) pageIn(tx *store.Tx, f *Filter, after int64, limit int) (o
 }
 
 // matching are the records that pass the filter.
-func (c Catalogue[R]) matching(s schema[R], from iter.Seq2[store.Positioned[R], error], f *Filter) iter.Seq2[store.Positioned[R], error] {
+func (c Catalogue[R]) matching(s bulk.Schema[R], from iter.Seq2[store.Positioned[R], error], f *Filter) iter.Seq2[store.Positioned[R], error] {
 	return func(yield func(store.Positioned[R], error) bool) {
 		for p, err := range from {
-			if (err != nil || c.passes(f, s.keyOf(&p.Record), &p.Record)) && !yield(p, err) {
+			if (err != nil || c.passes(f, s.KeyOf(&p.Record), &p.Record)) && !yield(p, err) {
 				return
 			}
 		}
@@ -329,7 +330,7 @@ func (c Catalogue[R]) Put(ctx context.Context, call Call, key string, body []byt
 		if err != nil {
 			return err
 		}
-		r, err := readOneRow(wordsOf[R](), lookup{attribute: schema.attribute, multiValue: schema.multiValue}, key, body)
+		r, err := readOne(schema, key, body)
 		if err != nil {
 			return err
 		}
@@ -346,7 +347,7 @@ func (c Catalogue[R]) Put(ctx context.Context, call Call, key string, body []byt
 		if merge && before == nil {
 			return missingResource(c.noun, key)
 		}
-		record, problem := schema.apply(r, before, merge)
+		record, problem := schema.Apply(r, before, merge)
 		if problem != nil {
 			return problem
 		}
@@ -359,6 +360,19 @@ func (c Catalogue[R]) Put(ctx context.Context, call Call, key string, body []byt
 	})
 	done.Revision = revision
 	return out, done, err
+}
+
+// readOne reads the JSON form of one record, bare or wrapped in "data".
+func readOne[R any](s bulk.Schema[R], key string, body []byte) (*bulk.Row, error) {
+	if len(body) > bulk.MaxLine {
+		return nil, model.LimitExceeded("bytes of a record", int64(len(body)), bulk.MaxLine)
+	}
+	body = withoutMark(body)
+	inner, err := unwrap(body)
+	if err != nil {
+		return nil, jsonError(body, err)
+	}
+	return bulk.ReadOne(s, key, inner)
 }
 
 func (c Catalogue[R]) event(result Result, key string, before, after *R) model.ChangeEvent {

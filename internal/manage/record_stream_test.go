@@ -15,10 +15,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-func streamed[R any](t rapid.TB, c manage.Catalogue[R], f manage.Filter, o manage.StreamOptions) (string, error) {
+func streamed[R any](t rapid.TB, c manage.Catalogue[R], f manage.Filter, o bulk.StreamOptions) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
 	seen := 0
@@ -41,8 +42,8 @@ func TestStreamRoundTrip(t *testing.T) {
 	id := rapid.OneOf(rapid.SampledFrom([]string{"a/b", `"q"`, "x,y", "ü |", "=z"}), rapid.StringMatching(`[a-z]{1,3}`))
 	refused := 0
 	rapid.Check(t, func(t *rapid.T) {
-		o := manage.StreamOptions{
-			Format:    rapid.SampledFrom([]manage.Format{manage.NDJSON, manage.CSV}).Draw(t, "format"),
+		o := bulk.StreamOptions{
+			Format:    rapid.SampledFrom([]bulk.Format{bulk.NDJSON, bulk.CSV}).Draw(t, "format"),
 			Separator: rapid.SampledFrom([]string{"", "|", ";", ",", `"`, "→"}).Draw(t, "separator"),
 		}
 		rows := map[string]string{}
@@ -84,8 +85,8 @@ func line(t *rapid.T, v any) string {
 }
 
 // roundTrip reports whether the list could not be CSV.
-func roundTrip[R any](t *rapid.T, w *world, c manage.Catalogue[R], rows map[string]string, o manage.StreamOptions) (refused bool) {
-	load := func(body string, b manage.BulkOptions) manage.Bulk {
+func roundTrip[R any](t *rapid.T, w *world, c manage.Catalogue[R], rows map[string]string, o bulk.StreamOptions) (refused bool) {
+	load := func(body string, b bulk.Options) manage.Bulk {
 		out, err := c.Import(context.Background(), w.call, b, strings.NewReader(body))
 		if err != nil || out.Refused {
 			t.Fatalf("%q: %v %s", body, err, errorsOf(out))
@@ -102,25 +103,25 @@ func roundTrip[R any](t *rapid.T, w *world, c manage.Catalogue[R], rows map[stri
 		}
 	}
 	empty()
-	load(body.String(), manage.BulkOptions{})
-	want, err := streamed(t, c, manage.Filter{}, manage.StreamOptions{})
+	load(body.String(), bulk.Options{})
+	want, err := streamed(t, c, manage.Filter{}, bulk.StreamOptions{})
 	if err != nil || strings.Count(want, "\n") != len(rows) {
 		t.Fatalf("%d rows became %q, %v", len(rows), want, err)
 	}
 	got, err := streamed(t, c, manage.Filter{}, o)
-	if e, ok := errors.AsType[*model.Error](err); ok && o.Format == manage.CSV && e.Name == "NotAcceptableError" {
+	if e, ok := errors.AsType[*model.Error](err); ok && o.Format == bulk.CSV && e.Name == "NotAcceptableError" {
 		return true
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := manage.BulkOptions{Format: o.Format, Separator: o.Separator, Prune: true}
+	b := bulk.Options{Format: o.Format, Separator: o.Separator, Prune: true}
 	if r := load(got, b).Report; r.Unchanged != int64(len(rows)) || r.Created+r.Updated+r.Deleted != 0 {
 		t.Errorf("%q again: %+v", got, r)
 	}
 	empty()
 	load(got, b)
-	again, err := streamed(t, c, manage.Filter{}, manage.StreamOptions{})
+	again, err := streamed(t, c, manage.Filter{}, bulk.StreamOptions{})
 	if diff := cmp.Diff(want, again); diff != "" || err != nil {
 		t.Errorf("%q into an empty catalogue (-want +got): %s %v", got, diff, err)
 	}
@@ -136,18 +137,18 @@ func TestStream(t *testing.T) {
 	for i := range 3000 {
 		fmt.Fprintf(&body, `{"path":"p%04d","attributes":{"berth":["B%d"],"state":"s"}}`+"\n", i, i%2)
 	}
-	w.load(manage.BulkOptions{}, body.String())
+	w.load(bulk.Options{}, body.String())
 	revision := w.revision()
 	writes := 0
 	var out strings.Builder
-	err := cargo.Stream(t.Context(), manage.Filter{Attributes: map[model.AttributeID]string{"berth": "B1"}}, manage.StreamOptions{}, func(s manage.Seen) {
+	err := cargo.Stream(t.Context(), manage.Filter{Attributes: map[model.AttributeID]string{"berth": "B1"}}, bulk.StreamOptions{}, func(s manage.Seen) {
 		if s.Revision != revision {
 			t.Errorf("revision %d, want %d", s.Revision, revision)
 		}
 	}, writeFunc(func(p []byte) {
 		out.Write(p)
 		if writes++; writes%100 == 1 {
-			w.load(manage.BulkOptions{}, `{"op":"delete","path":"p2999"}`+"\n"+`{"path":"late","attributes":{"berth":"B1"}}`+"\n"+`{"path":"p2001","attributes":{"berth":"B0"}}`)
+			w.load(bulk.Options{}, `{"op":"delete","path":"p2999"}`+"\n"+`{"path":"late","attributes":{"berth":"B1"}}`+"\n"+`{"path":"p2001","attributes":{"berth":"B0"}}`)
 		}
 	}))
 	w.must(err)
@@ -160,21 +161,21 @@ func TestStream(t *testing.T) {
 			t.Fatalf("line %d is %s", i, l)
 		}
 	}
-	keys, err := streamed(t, cargo, manage.Filter{KeyPrefix: "p000"}, manage.StreamOptions{Format: manage.CSV, KeysOnly: true})
+	keys, err := streamed(t, cargo, manage.Filter{KeyPrefix: "p000"}, bulk.StreamOptions{Format: bulk.CSV, KeysOnly: true})
 	if err != nil || keys != "path\np0000\np0001\np0002\np0003\np0004\np0005\np0006\np0007\np0008\np0009\n" {
 		t.Errorf("keys %q, %v", keys, err)
 	}
-	if keys, err = streamed(t, cargo, manage.Filter{Key: "p0001"}, manage.StreamOptions{KeysOnly: true}); err != nil || keys != `{"path":"p0001"}`+"\n" {
+	if keys, err = streamed(t, cargo, manage.Filter{Key: "p0001"}, bulk.StreamOptions{KeysOnly: true}); err != nil || keys != `{"path":"p0001"}`+"\n" {
 		t.Errorf("keys %q, %v", keys, err)
 	}
-	_, err = streamed(t, cargo, manage.Filter{}, manage.StreamOptions{Format: manage.CSV, Separator: "||"})
+	_, err = streamed(t, cargo, manage.Filter{}, bulk.StreamOptions{Format: bulk.CSV, Separator: "||"})
 	wantError(t, err, model.KindInvalid, "MGT-003")
-	_, err = streamed(t, w.Assets(envID, "Live"), manage.Filter{}, manage.StreamOptions{})
+	_, err = streamed(t, w.Assets(envID, "Live"), manage.Filter{}, bulk.StreamOptions{})
 	wantError(t, err, model.KindConflict, "MGT-009")
-	_, err = streamed(t, w.Assets(envID, "None"), manage.Filter{}, manage.StreamOptions{})
+	_, err = streamed(t, w.Assets(envID, "None"), manage.Filter{}, bulk.StreamOptions{})
 	wantError(t, err, model.KindNotFound, "MGT-006")
-	w.load(manage.BulkOptions{}, `{"path":"crlf","name":"a\r\nb"}`)
-	text, err := streamed(t, cargo, manage.Filter{KeyPrefix: "c"}, manage.StreamOptions{Format: manage.CSV})
+	w.load(bulk.Options{}, `{"path":"crlf","name":"a\r\nb"}`)
+	text, err := streamed(t, cargo, manage.Filter{KeyPrefix: "c"}, bulk.StreamOptions{Format: bulk.CSV})
 	if err == nil || !strings.Contains(err.Error(), `"crlf"`) || strings.Contains(text, "crlf") {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -182,29 +183,29 @@ func TestStream(t *testing.T) {
 
 func TestStreamsAreBounded(t *testing.T) {
 	w := harbour(t)
-	w.load(manage.BulkOptions{}, `{"path":"a"}`)
+	w.load(bulk.Options{}, `{"path":"a"}`)
 	cargo := w.Assets(envID, "Cargo")
 	goOn, inside, ended := make(chan struct{}), make(chan struct{}), make(chan error)
 	const share = 4
 	for range share {
 		go func() {
-			ended <- cargo.Stream(t.Context(), manage.Filter{}, manage.StreamOptions{}, func(manage.Seen) {}, writeFunc(func([]byte) {
+			ended <- cargo.Stream(t.Context(), manage.Filter{}, bulk.StreamOptions{}, func(manage.Seen) {}, writeFunc(func([]byte) {
 				inside <- struct{}{}
 				<-goOn
 			}))
 		}()
 		<-inside
 	}
-	_, err := streamed(t, cargo, manage.Filter{}, manage.StreamOptions{})
+	_, err := streamed(t, cargo, manage.Filter{}, bulk.StreamOptions{})
 	wantError(t, err, model.KindTooMany, "MGT-014")
-	_, err = streamed(t, w.Assets("another", "Cargo"), manage.Filter{}, manage.StreamOptions{})
+	_, err = streamed(t, w.Assets("another", "Cargo"), manage.Filter{}, bulk.StreamOptions{})
 	wantError(t, err, model.KindNotFound, "MGT-006") // which has places left
-	w.load(manage.BulkOptions{}, `{"path":"b"}`)     // others read and write all the same
+	w.load(bulk.Options{}, `{"path":"b"}`)           // others read and write all the same
 	close(goOn)
 	for range share {
 		w.must(<-ended)
 	}
-	_, err = streamed(t, cargo, manage.Filter{}, manage.StreamOptions{})
+	_, err = streamed(t, cargo, manage.Filter{}, bulk.StreamOptions{})
 	w.must(err)
 }
 
@@ -212,14 +213,14 @@ func TestStreamsAreBounded(t *testing.T) {
 func TestStreamMemory(t *testing.T) {
 	w := harbour(t)
 	n := 60_000
-	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{}, rowsOf(n))
+	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{}, rowsOf(n))
 	w.must(err)
-	for _, format := range []manage.Format{manage.NDJSON, manage.CSV} {
+	for _, format := range []bulk.Format{bulk.NDJSON, bulk.CSV} {
 		runtime.GC()
 		var before, now runtime.MemStats
 		runtime.ReadMemStats(&before)
 		bytes, peak, start := 0, uint64(0), time.Now()
-		w.must(w.Assets(envID, "Cargo").Stream(t.Context(), manage.Filter{}, manage.StreamOptions{Format: format}, func(manage.Seen) {}, writeFunc(func(p []byte) {
+		w.must(w.Assets(envID, "Cargo").Stream(t.Context(), manage.Filter{}, bulk.StreamOptions{Format: format}, func(manage.Seen) {}, writeFunc(func(p []byte) {
 			if last := bytes >> 20; (bytes+len(p))>>20 != last {
 				runtime.GC()
 				runtime.ReadMemStats(&now)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -45,7 +46,7 @@ func TestRecords(t *testing.T) {
 	for i := range 250 {
 		fmt.Fprintf(&body, `{"path":"p%03d","attributes":{"class":"c%d"}}`+"\n", i, i%2)
 	}
-	w.load(manage.BulkOptions{}, body.String())
+	w.load(bulk.Options{}, body.String())
 	caller := &manage.Caller{ClientID: "A"}
 	seen := map[string]int{}
 	cursor, first, pages := "", model.Revision(0), 0
@@ -74,7 +75,7 @@ func TestRecords(t *testing.T) {
 		if cursor = page.Next; cursor == "" {
 			break
 		}
-		w.load(manage.BulkOptions{}, fmt.Sprintf(`{"path":"p000","attributes":{"class":"n%d"}}`, pages))
+		w.load(bulk.Options{}, fmt.Sprintf(`{"path":"p000","attributes":{"class":"n%d"}}`, pages))
 	}
 	if len(seen) != 250 || pages != 3 {
 		t.Errorf("%d records in %d pages", len(seen), pages)
@@ -94,7 +95,7 @@ func TestRecords(t *testing.T) {
 	wantError(t, err, model.KindInvalid, "MGT-003", "filter[attributes.klass]", "did you mean [class]")
 	_, err = cargo.Page(ctx, caller, unknown, "", 10)
 	wantError(t, err, model.KindInvalid, "MGT-003")
-	wantError(t, cargo.Stream(ctx, unknown, manage.StreamOptions{}, func(manage.Seen) { t.Error("a stream began") }, io.Discard), model.KindInvalid, "MGT-003")
+	wantError(t, cargo.Stream(ctx, unknown, bulk.StreamOptions{}, func(manage.Seen) { t.Error("a stream began") }, io.Discard), model.KindInvalid, "MGT-003")
 	page, err := cargo.Page(ctx, caller, manage.Filter{}, "", 10)
 	w.must(err)
 	w.clock = w.clock.Add(15*time.Minute + time.Second)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -359,7 +360,7 @@ func TestExportIsStreamed(t *testing.T) {
 	for i := range 10_000 {
 		fmt.Fprintf(&rows, `{"path":"p/%d","name":"%s"}`+"\n", i, strings.Repeat("long ", 200))
 	}
-	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, manage.BulkOptions{}, strings.NewReader(rows.String()))
+	_, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{}, strings.NewReader(rows.String()))
 	w.must(err)
 	rows.Reset()
 	for _, kind := range []archive.Kind{archive.Zip, archive.Tar} {

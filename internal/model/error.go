@@ -169,6 +169,23 @@ func NotFound(resource, id string) *Error {
 	}
 }
 
+// InvalidParameter is MGT-003.
+func InvalidParameter(name, format string, args ...any) *Error {
+	problem := fmt.Sprintf(format, args...)
+	return &Error{
+		Kind: KindInvalid, Code: "MGT-003", Name: "InvalidParameterError", Args: []string{name},
+		Message: fmt.Sprintf("Invalid value for %s: %s", name, problem),
+	}
+}
+
+// MissingParameter is MGT-002.
+func MissingParameter(name string) *Error {
+	return &Error{
+		Kind: KindInvalid, Code: "MGT-002", Name: "MissingParameterError", Args: []string{name},
+		Message: "Missing required parameter: " + name,
+	}
+}
+
 // LimitExceeded is MGT-018: there are n of what, and only limit may be.
 func LimitExceeded(what string, n, limit int64) *Error {
 	return &Error{

@@ -175,14 +175,14 @@ func applyOptions(q url.Values) (manage.ApplyOptions, error) {
 	case "skip":
 		o.SkipErrors = true
 	default:
-		errs = append(errs, manage.InvalidParameter("onError", "%q is not abort or skip", mode))
+		errs = append(errs, model.InvalidParameter("onError", "%q is not abort or skip", mode))
 	}
 	switch mode := q.Get("unknownMembers"); mode {
 	case "", "refuse":
 	case "ignore":
 		o.IgnoreUnknown = true
 	default:
-		errs = append(errs, manage.InvalidParameter("unknownMembers", "%q is not refuse or ignore", mode))
+		errs = append(errs, model.InvalidParameter("unknownMembers", "%q is not refuse or ignore", mode))
 	}
 	for name, to := range map[string]*bool{"prune": &o.Prune, "evaluateByBBName": &o.ByName, "verbose": &o.Verbose, "changes": &o.Changes} {
 		text := q.Get(name)
@@ -191,14 +191,14 @@ func applyOptions(q url.Values) (manage.ApplyOptions, error) {
 		}
 		value, err := parseBool(name, text)
 		if err != nil {
-			errs = append(errs, manage.InvalidParameter(name, "%q is not true or false", text))
+			errs = append(errs, model.InvalidParameter(name, "%q is not true or false", text))
 		}
 		*to = value
 	}
 	for _, pair := range q["rename"] {
 		from, to, ok := strings.Cut(pair, "=")
 		if !ok || from == "" || to == "" {
-			errs = append(errs, manage.InvalidParameter("rename", "%q is not <archive name>=<environment name>", pair))
+			errs = append(errs, model.InvalidParameter("rename", "%q is not <archive name>=<environment name>", pair))
 			continue
 		}
 		if o.Rename == nil {

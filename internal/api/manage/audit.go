@@ -108,14 +108,14 @@ func eventFilter(q url.Values) (manage.EventFilter, error) {
 		case !known:
 			continue
 		case !slices.Contains(field.operators, operator):
-			errs = append(errs, manage.InvalidParameter(key, "the operators are %s", strings.Join(field.operators, ", ")))
+			errs = append(errs, model.InvalidParameter(key, "the operators are %s", strings.Join(field.operators, ", ")))
 			continue
 		}
 		for _, value := range values {
 			if field.field != 0 {
 				f.Conditions = append(f.Conditions, manage.EventCondition{Field: field.field, Op: operator, Value: value})
 			} else if err := bound(&f, operator, value); err != nil {
-				errs = append(errs, manage.InvalidParameter(key, "%q is not a number of milliseconds", value))
+				errs = append(errs, model.InvalidParameter(key, "%q is not a number of milliseconds", value))
 			}
 		}
 	}

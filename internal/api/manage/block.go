@@ -28,9 +28,9 @@ func blockOwner(q url.Values) (manage.BlockOwner, error) {
 	hasAuth, hasIdentity := q.Get("filter[authWsId]") != "", q.Get("filter[identityWsId]") != ""
 	switch {
 	case hasAuth && hasIdentity:
-		return o, manage.InvalidParameter("filter[identityWsId]", "filter[authWsId] stands beside it; a call is about one workspace")
+		return o, model.InvalidParameter("filter[identityWsId]", "filter[authWsId] stands beside it; a call is about one workspace")
 	case !hasAuth && !hasIdentity:
-		return o, manage.MissingParameter("filter[authWsId] or filter[identityWsId]")
+		return o, model.MissingParameter("filter[authWsId] or filter[identityWsId]")
 	case hasAuth:
 		id, err := uuidOf(q, "filter[authWsId]")
 		o.Authorization = model.WorkspaceID(id)
@@ -149,7 +149,7 @@ func blockFilter(q url.Values) (f *manage.BlockFilter, filters int, err error) {
 	if name := q.Get("filter[kind]"); name != "" {
 		kind, known := blockKind(name)
 		if f.Kind = kind; !known {
-			errs = append(errs, manage.InvalidParameter("filter[kind]", "%q is not a kind of building block", name))
+			errs = append(errs, model.InvalidParameter("filter[kind]", "%q is not a kind of building block", name))
 		}
 	}
 	if values, named := valuesOf(q, "id"); named {
@@ -199,9 +199,9 @@ func deleteBlocks(x *exchange) error {
 	}
 	switch {
 	case f.Kind == "":
-		return manage.MissingParameter("filter[kind]")
+		return model.MissingParameter("filter[kind]")
 	case filters == 0:
-		return manage.MissingParameter("filter[id], filter[name] or filter[templateId]")
+		return model.MissingParameter("filter[id], filter[name] or filter[templateId]")
 	}
 	out, err := x.api.service.DeleteBlocks(x.r.Context(), x.call, x.env, f)
 	if err != nil {

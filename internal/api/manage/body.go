@@ -232,14 +232,14 @@ func windowOf(q url.Values, standard int) (window, error) {
 	if text := q.Get("limit"); text != "" || q.Has("limit") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			errs = append(errs, manage.InvalidParameter("limit", "%q is not an integer above 0", text))
+			errs = append(errs, model.InvalidParameter("limit", "%q is not an integer above 0", text))
 		}
 		w.limit = min(n, maxLimit)
 	}
 	if text := q.Get("offset"); text != "" || q.Has("offset") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			errs = append(errs, manage.InvalidParameter("offset", "%q is not an integer from 0 on", text))
+			errs = append(errs, model.InvalidParameter("offset", "%q is not an integer from 0 on", text))
 		}
 		w.offset = n
 	}

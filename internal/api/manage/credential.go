@@ -77,7 +77,7 @@ func listCredentials(x *exchange) error {
 	case strings.EqualFold(sort, "DESC"):
 		f.Descending = true
 	default:
-		return manage.InvalidParameter("sort", "%q is not ASC or DESC", sort)
+		return model.InvalidParameter("sort", "%q is not ASC or DESC", sort)
 	}
 	views, seen, err := x.api.service.FindCredentials(x.r.Context(), &x.caller, f)
 	if err != nil {

@@ -144,7 +144,7 @@ func changedEnvironment(x *exchange, v *manage.EnvironmentView, done manage.Done
 func deleteEnvironment(x *exchange) error {
 	q := x.r.URL.Query()
 	if !q.Has("name") {
-		return manage.MissingParameter("name")
+		return model.MissingParameter("name")
 	}
 	return x.noContent(x.api.service.DeleteEnvironment(x.r.Context(), x.call, x.env, q.Get("name")))
 }

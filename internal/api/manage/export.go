@@ -97,7 +97,7 @@ func exportOptions(q url.Values) (manage.ExportOptions, error) {
 			case "scopes":
 				o.Scopes = true
 			default:
-				errs = append(errs, manage.InvalidParameter("include", "%q is not assets, identities or scopes", name))
+				errs = append(errs, model.InvalidParameter("include", "%q is not assets, identities or scopes", name))
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func (x *exchange) archiveForm(q url.Values) (archiveForm, error) {
 				return f, nil
 			}
 		}
-		return archiveForm{}, manage.InvalidParameter("format", "%q is not zip, tar or tgz", name)
+		return archiveForm{}, model.InvalidParameter("format", "%q is not zip, tar or tgz", name)
 	}
 	list := accepted(x.r)
 	if len(list) == 0 {

@@ -228,21 +228,21 @@ func (in *impactInput) parameters(b *impactChangeBody) error {
 	if text := or("limit", string(b.Limit)); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > math.MaxInt32 {
-			errs = append(errs, manage.InvalidParameter("limit", "%q is not an integer above 0", text))
+			errs = append(errs, model.InvalidParameter("limit", "%q is not an integer above 0", text))
 		}
 		in.limit = n
 	}
 	if text := or("time", b.Time); text != "" {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil || at.IsZero() {
-			errs = append(errs, manage.InvalidParameter("time", "%q is not a time like 2026-07-06T09:30:00+02:00", text))
+			errs = append(errs, model.InvalidParameter("time", "%q is not a time like 2026-07-06T09:30:00+02:00", text))
 		}
 		in.asked.Time = at
 	}
 	if text := or("remoteIp", b.RemoteIP); text != "" {
 		ip, err := netip.ParseAddr(text)
 		if err != nil {
-			errs = append(errs, manage.InvalidParameter("remoteIp", "%q is not an address", text))
+			errs = append(errs, model.InvalidParameter("remoteIp", "%q is not an address", text))
 		}
 		in.asked.SourceIP = ip
 	}
@@ -258,7 +258,7 @@ func environmentValues(text string) (map[string][]string, error) {
 	if text == "" || text == "null" {
 		return nil, nil
 	}
-	bad := manage.InvalidParameter("environment", "it is not a JSON object of texts, numbers, booleans and arrays of them")
+	bad := model.InvalidParameter("environment", "it is not a JSON object of texts, numbers, booleans and arrays of them")
 	var values map[string]jsontext.Value
 	if err := json.Unmarshal([]byte(text), &values); err != nil {
 		return nil, bad

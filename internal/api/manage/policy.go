@@ -300,7 +300,7 @@ func (x *exchange) policyTarget() (model.WorkspaceID, []model.PolicyID, error) {
 		}
 	}
 	if !named || len(ids) == 0 {
-		errs = append(errs, manage.MissingParameter("filter[id]"))
+		errs = append(errs, model.MissingParameter("filter[id]"))
 	}
 	return model.WorkspaceID(workspace), ids, errs.OrNil()
 }
@@ -312,7 +312,7 @@ func (x *exchange) onePolicy() (model.WorkspaceID, model.PolicyID, error) {
 		return "", "", err
 	}
 	if len(ids) != 1 {
-		return "", "", manage.InvalidParameter("filter[id]", "it names %d policies, the call is about one", len(ids))
+		return "", "", model.InvalidParameter("filter[id]", "it names %d policies, the call is about one", len(ids))
 	}
 	return workspace, ids[0], nil
 }

@@ -68,7 +68,7 @@ func listPolicies(x *exchange) error {
 	}
 	app := q.Get("filter[appId]")
 	if app == "" {
-		return manage.MissingParameter("filter[appId]")
+		return model.MissingParameter("filter[appId]")
 	}
 	found, err := x.api.service.PoliciesOf(x.r.Context(), x.env, model.ApplicationID(app), w.offset, w.limit)
 	if err != nil {

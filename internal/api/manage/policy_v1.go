@@ -31,10 +31,10 @@ func (x *exchange) readPolicy1() (manage.PolicySource, error) {
 	}
 	var errs model.Errors
 	if f.AuthWsID == "" {
-		errs = append(errs, manage.MissingParameter("authWsId"))
+		errs = append(errs, model.MissingParameter("authWsId"))
 	}
 	if f.PolicyCode == nil {
-		errs = append(errs, manage.MissingParameter("policyCode"))
+		errs = append(errs, model.MissingParameter("policyCode"))
 	}
 	if len(errs) > 0 {
 		return in, errs
@@ -47,7 +47,7 @@ func (x *exchange) readPolicy1() (manage.PolicySource, error) {
 func language(name string) error {
 	switch {
 	case name == "":
-		return manage.MissingParameter("language")
+		return model.MissingParameter("language")
 	case !strings.EqualFold(name, "rego"):
 		return notOffered("language " + name)
 	}

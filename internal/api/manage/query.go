@@ -45,7 +45,7 @@ func valuesOf(q url.Values, name string) (values []string, named bool) {
 func uuidOf(q url.Values, name string) (string, error) {
 	text := q.Get(name)
 	if text == "" {
-		return "", manage.MissingParameter(name)
+		return "", model.MissingParameter(name)
 	}
 	if id, ok := model.ParseUUID(text); ok {
 		return id, nil

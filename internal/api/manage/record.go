@@ -11,6 +11,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/bulk"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -96,15 +97,15 @@ func (c *records[R]) list(x *exchange) error {
 	}
 	idsOnly := q.Get("fields") == c.key
 	if q.Has("fields") && !idsOnly {
-		return manage.InvalidParameter("fields", "%q is not %s", q.Get("fields"), c.key)
+		return model.InvalidParameter("fields", "%q is not %s", q.Get("fields"), c.key)
 	}
 	x.w.Header().Set("Vary", "Accept")
-	o := manage.StreamOptions{KeysOnly: idsOnly}
+	o := bulk.StreamOptions{KeysOnly: idsOnly}
 	switch media := x.preferred(mediaJSON, mediaNDJSON, mediaCSV); media {
 	case mediaNDJSON:
 		return c.stream(x, f, o, media)
 	case mediaCSV:
-		o.Format = manage.CSV
+		o.Format = bulk.CSV
 		if o.Separator, err = separator(q); err != nil {
 			return err
 		}
@@ -113,7 +114,7 @@ func (c *records[R]) list(x *exchange) error {
 	return c.page(x, q, f, idsOnly)
 }
 
-func (c *records[R]) stream(x *exchange, f manage.Filter, o manage.StreamOptions, contentType string) error {
+func (c *records[R]) stream(x *exchange, f manage.Filter, o bulk.StreamOptions, contentType string) error {
 	return x.stream(contentType, func(out io.Writer) error {
 		return c.catalogue(x).Stream(x.r.Context(), f, o, func(s manage.Seen) { x.seen(s) }, out)
 	})
@@ -188,7 +189,7 @@ func (c *records[R]) patch(x *exchange) error { return c.write(x, true, mergePat
 func (c *records[R]) write(x *exchange, merge bool, types ...string) error {
 	key := c.keyIn(x)
 	if key == "" {
-		return manage.MissingParameter(c.key)
+		return model.MissingParameter(c.key)
 	}
 	text, err := x.readJSON(types...)
 	if err != nil {
@@ -213,10 +214,10 @@ func (c *records[R]) delete(x *exchange) error {
 		return err
 	}
 	if !all {
-		return manage.MissingParameter(c.key)
+		return model.MissingParameter(c.key)
 	}
 	if q.Get("template") != string(x.template()) {
-		return manage.InvalidParameter("template", "the id of the template must be repeated")
+		return model.InvalidParameter("template", "the id of the template must be repeated")
 	}
 	return x.noContent(c.catalogue(x).Clear(x.r.Context(), x.call))
 }
@@ -230,7 +231,7 @@ func (c *records[R]) load(x *exchange) error {
 	switch mediaType(x.r) {
 	case "application/x-ndjson", "application/ndjson", "application/jsonl":
 	case mediaCSV:
-		o.Format = manage.CSV
+		o.Format = bulk.CSV
 	default:
 		return problem.UnsupportedMedia("the body is application/x-ndjson or text/csv")
 	}
@@ -262,7 +263,7 @@ func (c *records[R]) load(x *exchange) error {
 	}{out.Report, errs})
 }
 
-func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
+func bulkOptions(r *http.Request) (bulk.Options, error) {
 	q := r.URL.Query()
 	var errs model.Errors
 	choice := func(name, standard string, allowed ...string) string {
@@ -271,14 +272,14 @@ func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
 			return standard
 		}
 		if !slices.Contains(allowed, value) {
-			errs = append(errs, manage.InvalidParameter(name, "%q is not %s", value, strings.Join(allowed, " or ")))
+			errs = append(errs, model.InvalidParameter(name, "%q is not %s", value, strings.Join(allowed, " or ")))
 		}
 		return value
 	}
-	o := manage.BulkOptions{
+	o := bulk.Options{
 		Partial:    choice("mode", "atomic", "atomic", "partial") == "partial",
 		Merge:      choice("update", "replace", "replace", "merge") == "merge",
-		Duplicates: choice("duplicates", manage.DuplicatesError, manage.DuplicatesError, manage.DuplicatesLast, manage.DuplicatesRows),
+		Duplicates: choice("duplicates", bulk.DuplicatesError, bulk.DuplicatesError, bulk.DuplicatesLast, bulk.DuplicatesRows),
 	}
 	var err error
 	o.Separator, err = separator(q)
@@ -286,7 +287,7 @@ func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
 	if text := q.Get("prune"); text != "" {
 		prune, err := parseBool("prune", text)
 		if err != nil {
-			errs = append(errs, manage.InvalidParameter("prune", "%q is not true or false", text))
+			errs = append(errs, model.InvalidParameter("prune", "%q is not true or false", text))
 		}
 		o.Prune = prune
 	}
@@ -300,7 +301,7 @@ func bulkOptions(r *http.Request) (manage.BulkOptions, error) {
 func separator(q url.Values) (string, error) {
 	text := q.Get("separator")
 	if strings.ContainsAny(text, "\\\r\n") {
-		return "", manage.InvalidParameter("separator", "it cannot hold a backslash or a line end")
+		return "", model.InvalidParameter("separator", "it cannot hold a backslash or a line end")
 	}
 	return text, nil
 }

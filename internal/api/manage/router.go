@@ -218,7 +218,7 @@ func parseBool(name, text string) (bool, error) {
 	case strings.EqualFold(text, "false"):
 		return false, nil
 	}
-	return false, manage.InvalidParameter(name, "%q is not true or false", text)
+	return false, model.InvalidParameter(name, "%q is not true or false", text)
 }
 
 // tags are the versions of entity tags; what follows a point names a variant and is not compared (1.6).
@@ -253,12 +253,12 @@ func (x *exchange) waitForRevision() error {
 	}
 	want, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || want < 0 {
-		return manage.InvalidParameter("Ambit-Min-Revision", "%q is not a revision", text)
+		return model.InvalidParameter("Ambit-Min-Revision", "%q is not a revision", text)
 	}
 	wait := defaultWait
 	if text := x.r.Header.Get("Ambit-Wait"); text != "" {
 		if wait, err = strconv.Atoi(text); err != nil || wait < 0 {
-			return manage.InvalidParameter("Ambit-Wait", "%q is not a number of milliseconds", text)
+			return model.InvalidParameter("Ambit-Wait", "%q is not a number of milliseconds", text)
 		}
 	}
 	deadline := time.NewTimer(time.Duration(min(wait, maxWait)) * time.Millisecond)

@@ -166,7 +166,7 @@ func makeSecret(x *exchange) error {
 		}
 	}
 	if f.ExpireOldAfterSeconds < 0 || f.ExpireOldAfterSeconds > maxExpireOld {
-		return manage.InvalidParameter("expireOldAfterSeconds", "it is not between 0 and %d", maxExpireOld)
+		return model.InvalidParameter("expireOldAfterSeconds", "it is not between 0 and %d", maxExpireOld)
 	}
 	secret, view, done, err := x.api.service.MakeScopeSecret(x.r.Context(), x.call, x.env, x.clientID(),
 		time.Duration(f.ExpireOldAfterSeconds)*time.Second)

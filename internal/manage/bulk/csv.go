@@ -1,4 +1,4 @@
-package manage
+package bulk
 
 import (
 	"bufio"
@@ -24,9 +24,10 @@ const (
 	columnOp
 )
 
-type csvColumn struct {
+// Column is one column of a CSV body. Attribute is empty where it is something else.
+type Column struct {
 	kind      int
-	attribute model.AttributeID
+	Attribute model.AttributeID
 	multi     bool
 	shared    bool
 }
@@ -36,14 +37,14 @@ type csvRows struct {
 	words     words
 	in        *csv.Reader
 	budget    *recordBudget
-	columns   []csvColumn
+	columns   []Column
 	separator string
 	asRows    bool // duplicates=rows
-	ahead     *row // read, but belonging to the next identity
+	ahead     *Row // read, but belonging to the next identity
 	aheadErr  error
 }
 
-func newCSVRows(o BulkOptions, w words, l lookup, body io.Reader) (*csvRows, error) {
+func newCSVRows(o Options, w words, l lookup, body io.Reader) (*csvRows, error) {
 	budget := &recordBudget{in: body}
 	buffered := bufio.NewReaderSize(budget, 4096) // of the size that csv would make itself, so that it makes none
 	budget.renew()
@@ -58,7 +59,7 @@ func newCSVRows(o BulkOptions, w words, l lookup, body io.Reader) (*csvRows, err
 		c.separator = defaultSeparator
 	}
 	if c.asRows && w.rows == "" {
-		return nil, InvalidParameter("duplicates", "rows is for identities")
+		return nil, model.InvalidParameter("duplicates", "rows is for identities")
 	}
 	c.in.ReuseRecord = true
 	header, err := c.in.Read()
@@ -79,7 +80,7 @@ func (c *csvRows) readHeader(header, shared []string, l lookup) error {
 	var errs model.Errors
 	seen := map[string]bool{}
 	for _, name := range header {
-		column := csvColumn{kind: columnAttribute}
+		column := Column{kind: columnAttribute}
 		if !utf8.ValidString(name) {
 			return inHeader(model.Invalidf("the header is not valid UTF-8"))
 		}
@@ -95,24 +96,24 @@ func (c *csvRows) readHeader(header, shared []string, l lookup) error {
 		case c.words.active:
 			column.kind = columnActive
 		default:
-			id, known := l.attribute([]byte(name))
+			id, known := l.Attribute([]byte(name))
 			if !known {
-				errs = append(errs, inHeader(InvalidParameter(name, "the attribute is not declared")))
+				errs = append(errs, inHeader(model.InvalidParameter(name, "the attribute is not declared")))
 			}
-			column.attribute, column.multi, column.shared = id, l.multiValue(id), slices.Contains(shared, name)
+			column.Attribute, column.multi, column.shared = id, l.MultiValue(id), slices.Contains(shared, name)
 		}
 		if seen[name] {
-			errs = append(errs, inHeader(InvalidParameter(name, "the column stands more than once")))
+			errs = append(errs, inHeader(model.InvalidParameter(name, "the column stands more than once")))
 		}
 		seen[name] = true
 		c.columns = append(c.columns, column)
 	}
 	if !seen[c.words.key] {
-		errs = append(errs, inHeader(MissingParameter(c.words.key)))
+		errs = append(errs, inHeader(model.MissingParameter(c.words.key)))
 	}
 	for _, name := range shared {
 		if !seen[name] {
-			errs = append(errs, InvalidParameter("shared", "%q is not a column", name))
+			errs = append(errs, model.InvalidParameter("shared", "%q is not a column", name))
 		}
 	}
 	return errs.OrNil()
@@ -133,28 +134,28 @@ func csvError(err error) error {
 	return err
 }
 
-// next implements rowReader.
-func (c *csvRows) next() (*row, error) {
+// Next implements Reader.
+func (c *csvRows) Next() (*Row, error) {
 	r, err := c.ahead, c.aheadErr
 	c.ahead, c.aheadErr = nil, nil
 	if r == nil && err == nil {
 		r, err = c.line()
 	}
-	if err != nil || !c.asRows || r.remove {
+	if err != nil || !c.asRows || r.Remove {
 		return r, err
 	}
-	var clash *rowFault
+	var clash *Fault
 	for {
 		further, err := c.line()
-		if err != nil || further.remove || further.key != r.key {
+		if err != nil || further.Remove || further.Key != r.Key {
 			c.ahead, c.aheadErr = further, err
 			break
 		}
-		if len(r.rows) > model.MaxRows {
+		if len(r.Rows) > model.MaxRows {
 			continue // too many already: the row will be refused, and need not fill the memory first
 		}
 		if problem := joinRows(r, further); problem != nil && clash == nil {
-			clash = fault(further.line, r.key, problem)
+			clash = fault(further.Line, r.Key, problem)
 		}
 	}
 	if clash != nil {
@@ -164,20 +165,20 @@ func (c *csvRows) next() (*row, error) {
 }
 
 // joinRows adds a further line of the same identity.
-func joinRows(r, further *row) *model.Error {
-	r.rows = append(r.rows, further.rows...)
-	for id, values := range further.attributes {
-		if !slices.Equal(values, r.attributes[id]) {
-			return InvalidParameter(string(id), "differs between the lines of one identity")
+func joinRows(r, further *Row) *model.Error {
+	r.Rows = append(r.Rows, further.Rows...)
+	for id, values := range further.Attributes {
+		if !slices.Equal(values, r.Attributes[id]) {
+			return model.InvalidParameter(string(id), "differs between the lines of one identity")
 		}
 	}
-	if (r.active == nil) != (further.active == nil) || r.active != nil && *r.active != *further.active {
-		return InvalidParameter("isActive", "differs between the lines of one identity")
+	if (r.Active == nil) != (further.Active == nil) || r.Active != nil && *r.Active != *further.Active {
+		return model.InvalidParameter("isActive", "differs between the lines of one identity")
 	}
 	return nil
 }
 
-func (c *csvRows) line() (*row, error) {
+func (c *csvRows) line() (*Row, error) {
 	c.budget.renew()
 	record, err := c.in.Read()
 	if err != nil {
@@ -187,11 +188,11 @@ func (c *csvRows) line() (*row, error) {
 		return nil, err
 	}
 	line, _ := c.in.FieldPos(0)
-	r := &row{line: line, attributes: make(model.Attributes, len(c.columns))}
-	own := r.attributes
+	r := &Row{Line: line, Attributes: make(model.Attributes, len(c.columns))}
+	own := r.Attributes
 	if c.asRows {
 		own = make(model.Attributes, len(c.columns))
-		r.rows, r.hasRows = []model.Attributes{own}, true
+		r.Rows, r.HasRows = []model.Attributes{own}, true
 	}
 	for i, cell := range record {
 		column := &c.columns[i]
@@ -200,54 +201,54 @@ func (c *csvRows) line() (*row, error) {
 		}
 		if column.kind != columnAttribute {
 			if err := c.special(r, column.kind, cell); err != nil {
-				return nil, fault(line, r.key, err)
+				return nil, fault(line, r.Key, err)
 			}
 			continue
 		}
 		into := own
 		if column.shared {
-			into = r.attributes
+			into = r.Attributes
 		}
 		if cell != "" { // empty: no value, or unchanged
-			into[column.attribute] = c.split(column, cell)
+			into[column.Attribute] = c.split(column, cell)
 		}
 	}
-	if r.key == "" {
+	if r.Key == "" {
 		return nil, fault(line, "", model.Invalidf("%s is missing", c.words.key))
 	}
 	return r, nil
 }
 
 // special reads a cell that is no attribute. Cells share memory with the line, so that what is kept is cloned.
-func (c *csvRows) special(r *row, kind int, cell string) *model.Error {
+func (c *csvRows) special(r *Row, kind int, cell string) *model.Error {
 	switch kind {
 	case columnKey:
-		r.key = strings.Clone(cell)
+		r.Key = strings.Clone(cell)
 	case columnName:
 		if cell != "" {
 			name := strings.Clone(cell)
-			r.name = &name
+			r.Name = &name
 		}
 	case columnActive:
 		active := strings.EqualFold(cell, "true")
 		if !active && cell != "" && !strings.EqualFold(cell, "false") {
-			return InvalidParameter("isActive", "%q is not true or false", cell)
+			return model.InvalidParameter("isActive", "%q is not true or false", cell)
 		}
 		if cell != "" {
-			r.active = &active
+			r.Active = &active
 		}
 	case columnOp:
 		if cell != "" && cell != "upsert" && cell != "delete" {
-			return InvalidParameter("op", "%q is not upsert or delete", cell)
+			return model.InvalidParameter("op", "%q is not upsert or delete", cell)
 		}
-		r.remove = cell == "delete"
+		r.Remove = cell == "delete"
 	}
 	return nil
 }
 
 // split cuts the cell of a multi-value attribute at the separator; a backslash takes the separator or a backslash
 // literally.
-func (c *csvRows) split(column *csvColumn, cell string) []string {
+func (c *csvRows) split(column *Column, cell string) []string {
 	if !column.multi {
 		return []string{strings.Clone(cell)}
 	}
@@ -281,7 +282,7 @@ type recordBudget struct {
 	left int
 }
 
-func (b *recordBudget) renew() { b.left = maxBulkLine + 4096 }
+func (b *recordBudget) renew() { b.left = MaxLine + 4096 }
 
 // Read implements io.Reader.
 func (b *recordBudget) Read(p []byte) (int, error) {

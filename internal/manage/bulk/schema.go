@@ -1,4 +1,4 @@
-package manage
+package bulk
 
 import (
 	"slices"
@@ -7,10 +7,27 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
+// words are the member and column names of one kind of record.
+type words struct {
+	key        string // path or entityId
+	name       string // "" = none
+	active     string
+	rows       string
+	idOfRecord model.AttributeID // the built-in attribute whose value is the key
+}
+
+func wordsOf[R any]() words {
+	var r R
+	if _, isAsset := any(r).(model.Asset); isAsset {
+		return words{key: "path", name: "name", idOfRecord: model.AttributePath}
+	}
+	return words{key: "entityId", active: "isActive", rows: "rows", idOfRecord: model.AttributeUID}
+}
+
 // assetSchema checks the rows of one asset type (policy-model.md 3.2, 3.3).
 type assetSchema struct {
 	attributes map[string]*model.AssetAttribute
-	order      []csvColumn
+	order      []Column
 	required   []*model.AssetAttribute // with a default for a record without a value
 	fixed      []*model.AssetAttribute // that a write may not change
 	optional   bool                    // some default is for new records only
@@ -24,19 +41,20 @@ type calculatedAttributes []model.AttributeID
 func (c calculatedAttributes) refuse(attributes model.Attributes) *model.Error {
 	for _, id := range c {
 		if len(attributes[id]) > 0 {
-			return InvalidParameter(string(id), "the attribute is calculated")
+			return model.InvalidParameter(string(id), "the attribute is calculated")
 		}
 	}
 	return nil
 }
 
-func newAssetSchema(t *model.AssetTemplate) *assetSchema {
+// AssetSchema is that of an asset type with stored assets.
+func AssetSchema(t *model.AssetTemplate) Schema[model.Asset] {
 	s := &assetSchema{attributes: map[string]*model.AssetAttribute{}}
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
 		s.attributes[string(a.ID)] = a
 		if !a.IsCalculated {
-			s.order = append(s.order, csvColumn{attribute: a.ID, multi: a.IsMultiValue})
+			s.order = append(s.order, Column{Attribute: a.ID, multi: a.IsMultiValue})
 		}
 		if a.ID == model.AttributePath {
 			continue
@@ -58,7 +76,8 @@ func newAssetSchema(t *model.AssetTemplate) *assetSchema {
 	return s
 }
 
-func (s *assetSchema) attribute(name []byte) (model.AttributeID, bool) {
+// Attribute implements Schema.
+func (s *assetSchema) Attribute(name []byte) (model.AttributeID, bool) {
 	a, ok := s.attributes[string(name)]
 	if !ok {
 		return "", false
@@ -66,58 +85,61 @@ func (s *assetSchema) attribute(name []byte) (model.AttributeID, bool) {
 	return a.ID, true
 }
 
-func (s *assetSchema) multiValue(id model.AttributeID) bool {
+// MultiValue implements Schema.
+func (s *assetSchema) MultiValue(id model.AttributeID) bool {
 	a := s.attributes[string(id)]
 	return a != nil && a.IsMultiValue
 }
 
-func (s *assetSchema) columns() []csvColumn        { return s.order }
-func (s *assetSchema) needsBefore() bool           { return len(s.fixed) > 0 || s.optional }
-func (s *assetSchema) keyOf(a *model.Asset) string { return a.Path }
+// Columns implements Schema.
+func (s *assetSchema) Columns() []Column           { return s.order }
+func (s *assetSchema) NeedsBefore() bool           { return len(s.fixed) > 0 || s.optional }
+func (s *assetSchema) KeyOf(a *model.Asset) string { return a.Path }
 
-func (s *assetSchema) apply(r *row, before *model.Asset, merge bool) (model.Asset, *model.Error) {
-	if problem := model.CheckPath(r.key); problem != "" {
-		return model.Asset{}, InvalidParameter("path", "%s", problem)
+// Apply implements Schema.
+func (s *assetSchema) Apply(r *Row, before *model.Asset, merge bool) (model.Asset, *model.Error) {
+	if problem := model.CheckPath(r.Key); problem != "" {
+		return model.Asset{}, model.InvalidParameter("path", "%s", problem)
 	}
-	out := model.Asset{Path: r.key}
+	out := model.Asset{Path: r.Key}
 	if merge && before != nil {
 		out.Name = before.Name
 	}
-	if r.name != nil {
-		if n := utf8.RuneCountInString(*r.name); n > model.MaxPathLength {
-			return out, InvalidParameter("name", "has %d characters, the limit is %d", n, model.MaxPathLength)
+	if r.Name != nil {
+		if n := utf8.RuneCountInString(*r.Name); n > model.MaxPathLength {
+			return out, model.InvalidParameter("name", "has %d characters, the limit is %d", n, model.MaxPathLength)
 		}
-		out.Name = *r.name
+		out.Name = *r.Name
 	}
 	if out.Name == out.Path {
 		out.Name = ""
 	}
-	if err := ownID(r.attributes, model.AttributePath, r.key); err != nil {
+	if err := ownID(r.Attributes, model.AttributePath, r.Key); err != nil {
 		return out, err
 	}
-	if err := s.calculated.refuse(r.attributes); err != nil {
+	if err := s.calculated.refuse(r.Attributes); err != nil {
 		return out, err
 	}
-	for id, values := range r.attributes {
+	for id, values := range r.Attributes {
 		if problem := s.attributes[string(id)].CheckValues(values); problem != "" {
-			return out, InvalidParameter(string(id), "%s", problem)
+			return out, model.InvalidParameter(string(id), "%s", problem)
 		}
 	}
 	if err := s.keepFixed(r, before); err != nil {
 		return out, err
 	}
 	if merge && before != nil {
-		out.Attributes = overlay(before.Attributes, r.attributes)
+		out.Attributes = overlay(before.Attributes, r.Attributes)
 	} else {
-		out.Attributes = withoutEmpty(r.attributes)
+		out.Attributes = withoutEmpty(r.Attributes)
 	}
 	return out, s.fillDefaults(&out, before == nil)
 }
 
 // keepFixed refuses other values for attributes that a write may not change, and keeps those that the row does not state.
-func (s *assetSchema) keepFixed(r *row, before *model.Asset) *model.Error {
+func (s *assetSchema) keepFixed(r *Row, before *model.Asset) *model.Error {
 	for _, a := range s.fixed {
-		given, stated := r.attributes[a.ID]
+		given, stated := r.Attributes[a.ID]
 		var allowed []string
 		switch {
 		case before != nil:
@@ -128,13 +150,13 @@ func (s *assetSchema) keepFixed(r *row, before *model.Asset) *model.Error {
 			allowed = a.DefaultValue
 		}
 		if stated && !sameSet(given, allowed) {
-			return InvalidParameter(string(a.ID), "the attribute cannot be changed")
+			return model.InvalidParameter(string(a.ID), "the attribute cannot be changed")
 		}
 		if len(allowed) > 0 {
-			if r.attributes == nil {
-				r.attributes = model.Attributes{}
+			if r.Attributes == nil {
+				r.Attributes = model.Attributes{}
 			}
-			r.attributes[a.ID] = allowed
+			r.Attributes[a.ID] = allowed
 		}
 	}
 	return nil
@@ -146,7 +168,7 @@ func (s *assetSchema) fillDefaults(out *model.Asset, isNew bool) *model.Error {
 			continue
 		}
 		if len(a.DefaultValue) == 0 {
-			return InvalidParameter(string(a.ID), "the attribute is required")
+			return model.InvalidParameter(string(a.ID), "the attribute is required")
 		}
 		if out.Attributes == nil {
 			out.Attributes = model.Attributes{}
@@ -159,11 +181,12 @@ func (s *assetSchema) fillDefaults(out *model.Asset, isNew bool) *model.Error {
 // identitySchema checks the rows of one identity template (policy-model.md 3.6).
 type identitySchema struct {
 	attributes map[string]*model.IdentityAttribute
-	order      []csvColumn
+	order      []Column
 	calculated calculatedAttributes
 }
 
-func newIdentitySchema(t *model.IdentityTemplate) *identitySchema {
+// IdentitySchema is that of an identity template.
+func IdentitySchema(t *model.IdentityTemplate) Schema[model.Identity] {
 	s := &identitySchema{attributes: map[string]*model.IdentityAttribute{}}
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
@@ -172,7 +195,7 @@ func newIdentitySchema(t *model.IdentityTemplate) *identitySchema {
 			s.calculated = append(s.calculated, a.ID)
 			continue
 		}
-		s.order = append(s.order, csvColumn{attribute: a.ID, multi: s.multiValue(a.ID)})
+		s.order = append(s.order, Column{Attribute: a.ID, multi: s.MultiValue(a.ID)})
 	}
 	if uid, _ := t.Attribute(model.AttributeUID); s.attributes[string(model.AttributeUID)] == nil {
 		s.attributes[string(model.AttributeUID)] = &uid
@@ -180,7 +203,8 @@ func newIdentitySchema(t *model.IdentityTemplate) *identitySchema {
 	return s
 }
 
-func (s *identitySchema) attribute(name []byte) (model.AttributeID, bool) {
+// Attribute implements Schema.
+func (s *identitySchema) Attribute(name []byte) (model.AttributeID, bool) {
 	a, ok := s.attributes[string(name)]
 	if !ok {
 		return "", false
@@ -188,20 +212,22 @@ func (s *identitySchema) attribute(name []byte) (model.AttributeID, bool) {
 	return a.ID, true
 }
 
-func (s *identitySchema) multiValue(model.AttributeID) bool { return true }
-func (s *identitySchema) columns() []csvColumn              { return s.order }
-func (s *identitySchema) needsBefore() bool                 { return false }
-func (s *identitySchema) keyOf(i *model.Identity) string    { return i.EntityID }
+// MultiValue implements Schema.
+func (s *identitySchema) MultiValue(model.AttributeID) bool { return true }
+func (s *identitySchema) Columns() []Column                 { return s.order }
+func (s *identitySchema) NeedsBefore() bool                 { return false }
+func (s *identitySchema) KeyOf(i *model.Identity) string    { return i.EntityID }
 
-func (s *identitySchema) apply(r *row, before *model.Identity, merge bool) (model.Identity, *model.Error) {
-	if problem := model.CheckEntityID(r.key); problem != "" {
-		return model.Identity{}, InvalidParameter("entityId", "%s", problem)
+// Apply implements Schema.
+func (s *identitySchema) Apply(r *Row, before *model.Identity, merge bool) (model.Identity, *model.Error) {
+	if problem := model.CheckEntityID(r.Key); problem != "" {
+		return model.Identity{}, model.InvalidParameter("entityId", "%s", problem)
 	}
-	if len(r.rows) > model.MaxRows {
-		return model.Identity{}, InvalidParameter("rows", "has %d items, the limit is %d", len(r.rows), model.MaxRows)
+	if len(r.Rows) > model.MaxRows {
+		return model.Identity{}, model.InvalidParameter("rows", "has %d items, the limit is %d", len(r.Rows), model.MaxRows)
 	}
-	for _, attributes := range append(r.rows[:len(r.rows):len(r.rows)], r.attributes) {
-		if err := ownID(attributes, model.AttributeUID, r.key); err != nil {
+	for _, attributes := range append(r.Rows[:len(r.Rows):len(r.Rows)], r.Attributes) {
+		if err := ownID(attributes, model.AttributeUID, r.Key); err != nil {
 			return model.Identity{}, err
 		}
 		if err := s.calculated.refuse(attributes); err != nil {
@@ -209,25 +235,25 @@ func (s *identitySchema) apply(r *row, before *model.Identity, merge bool) (mode
 		}
 		for id, values := range attributes {
 			if problem := s.attributes[string(id)].CheckValues(values); problem != "" {
-				return model.Identity{}, InvalidParameter(string(id), "%s", problem)
+				return model.Identity{}, model.InvalidParameter(string(id), "%s", problem)
 			}
 		}
 	}
-	out := model.Identity{EntityID: r.key, Attributes: withoutEmpty(r.attributes), Rows: withoutEmptyRows(r.rows)}
+	out := model.Identity{EntityID: r.Key, Attributes: withoutEmpty(r.Attributes), Rows: withoutEmptyRows(r.Rows)}
 	if merge && before != nil {
 		out.Inactive = before.Inactive
-		out.Attributes = overlay(before.Attributes, r.attributes)
-		if !r.hasRows {
+		out.Attributes = overlay(before.Attributes, r.Attributes)
+		if !r.HasRows {
 			out.Rows = before.Rows
 		}
 	}
-	if r.active != nil {
-		out.Inactive = !*r.active
+	if r.Active != nil {
+		out.Inactive = !*r.Active
 	}
 	for _, attributes := range out.Rows {
 		for id := range attributes {
 			if _, both := out.Attributes[id]; both {
-				return out, InvalidParameter(string(id), "stands in attributes and in rows")
+				return out, model.InvalidParameter(string(id), "stands in attributes and in rows")
 			}
 		}
 	}
@@ -241,7 +267,7 @@ func ownID(attributes model.Attributes, id model.AttributeID, key string) *model
 		return nil
 	}
 	if len(values) > 1 || len(values) == 1 && values[0] != key {
-		return InvalidParameter(string(id), "differs from the id of the record")
+		return model.InvalidParameter(string(id), "differs from the id of the record")
 	}
 	delete(attributes, id)
 	return nil

@@ -1,4 +1,4 @@
-package manage
+package bulk
 
 import (
 	"bufio"
@@ -26,8 +26,8 @@ func newNDJSONRows(w words, l lookup, body io.Reader) *ndjsonRows {
 	return &ndjsonRows{words: w, lookup: l, in: bufio.NewReaderSize(body, 64<<10)}
 }
 
-// next implements rowReader.
-func (n *ndjsonRows) next() (*row, error) {
+// Next implements Reader.
+func (n *ndjsonRows) Next() (*Row, error) {
 	for {
 		line, err := n.readLine()
 		if err != nil {
@@ -39,11 +39,11 @@ func (n *ndjsonRows) next() (*row, error) {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		r := &row{line: n.line}
+		r := &Row{Line: n.line}
 		n.source.Reset(line)
 		n.dec.Reset(&n.source)
 		if err := n.readRow(r); err != nil {
-			return nil, fault(n.line, r.key, rowError(err))
+			return nil, fault(n.line, r.Key, rowError(err))
 		}
 		return r, nil
 	}
@@ -60,7 +60,7 @@ func (n *ndjsonRows) readLine() ([]byte, error) {
 		if err == nil && len(n.long) == 0 && !tooLong {
 			return part, nil
 		}
-		if tooLong = tooLong || len(n.long)+len(part) > maxBulkLine; !tooLong {
+		if tooLong = tooLong || len(n.long)+len(part) > MaxLine; !tooLong {
 			n.long = append(n.long, part...)
 		}
 		switch {
@@ -71,7 +71,7 @@ func (n *ndjsonRows) readLine() ([]byte, error) {
 		case err != nil && err != io.EOF:
 			return nil, err
 		case tooLong:
-			return nil, fault(n.line, "", model.LimitExceeded("bytes of a line", maxBulkLine+1, maxBulkLine))
+			return nil, fault(n.line, "", model.LimitExceeded("bytes of a line", MaxLine+1, MaxLine))
 		}
 		return n.long, nil
 	}
@@ -93,7 +93,7 @@ func rowError(err error) *model.Error {
 
 var errNotObject = errors.New("a row is an object")
 
-func (n *ndjsonRows) readRow(r *row) error {
+func (n *ndjsonRows) readRow(r *Row) error {
 	if n.dec.PeekKind() != '{' {
 		if _, err := n.dec.ReadToken(); err != nil {
 			return err
@@ -104,7 +104,7 @@ func (n *ndjsonRows) readRow(r *row) error {
 	if err != nil {
 		return err
 	}
-	if r.key == "" {
+	if r.Key == "" {
 		return model.Invalidf("%s is missing", n.words.key)
 	}
 	if _, err := n.dec.ReadToken(); err == nil {
@@ -150,26 +150,26 @@ func (n *ndjsonRows) members(each func(name []byte) error) error {
 	}
 }
 
-func (n *ndjsonRows) member(r *row, name string) error {
+func (n *ndjsonRows) member(r *Row, name string) error {
 	switch {
 	case name == "op":
 		op, err := n.text(name)
 		if err == nil && op != "upsert" && op != "delete" {
-			err = InvalidParameter("op", "%q is not upsert or delete", op)
+			err = model.InvalidParameter("op", "%q is not upsert or delete", op)
 		}
-		r.remove = op == "delete"
+		r.Remove = op == "delete"
 		return err
 	case name == n.words.key:
 		var err error
-		r.key, err = n.text(name)
+		r.Key, err = n.text(name)
 		return err
 	case name == "attributes":
 		var err error
-		r.attributes, err = n.attributes(name)
+		r.Attributes, err = n.attributes(name)
 		return err
 	case name == n.words.name && name != "":
 		text, err := n.text(name)
-		r.name = &text
+		r.Name = &text
 		return err
 	case name == n.words.active && name != "":
 		t, err := n.dec.ReadToken()
@@ -177,15 +177,15 @@ func (n *ndjsonRows) member(r *row, name string) error {
 			return err
 		}
 		if t.Kind() != 't' && t.Kind() != 'f' {
-			return InvalidParameter(name, "a boolean is needed")
+			return model.InvalidParameter(name, "a boolean is needed")
 		}
 		active := t.Kind() == 't'
-		r.active = &active
+		r.Active = &active
 		return nil
 	case name == n.words.rows && name != "":
 		return n.rowsOf(r)
 	}
-	return InvalidParameter(name, "the name is not known")
+	return model.InvalidParameter(name, "the name is not known")
 }
 
 func (n *ndjsonRows) text(name string) (string, error) {
@@ -194,15 +194,15 @@ func (n *ndjsonRows) text(name string) (string, error) {
 		return "", err
 	}
 	if t.Kind() != '"' {
-		return "", InvalidParameter(name, "a text is needed")
+		return "", model.InvalidParameter(name, "a text is needed")
 	}
 	return t.String(), nil
 }
 
-func (n *ndjsonRows) rowsOf(r *row) error {
-	r.hasRows = true
+func (n *ndjsonRows) rowsOf(r *Row) error {
+	r.HasRows = true
 	if n.dec.PeekKind() != '[' {
-		return InvalidParameter("rows", "a list is needed")
+		return model.InvalidParameter("rows", "a list is needed")
 	}
 	if _, err := n.dec.ReadToken(); err != nil {
 		return err
@@ -212,7 +212,7 @@ func (n *ndjsonRows) rowsOf(r *row) error {
 		if err != nil {
 			return err
 		}
-		r.rows = append(r.rows, attributes)
+		r.Rows = append(r.Rows, attributes)
 	}
 	_, err := n.dec.ReadToken()
 	return err
@@ -224,13 +224,13 @@ func (n *ndjsonRows) attributes(field string) (model.Attributes, error) {
 		if err := n.dec.SkipValue(); err != nil {
 			return nil, err
 		}
-		return nil, InvalidParameter(field, "an object is needed")
+		return nil, model.InvalidParameter(field, "an object is needed")
 	}
 	out := make(model.Attributes, 8)
 	err := n.members(func(name []byte) error {
-		id, known := n.lookup.attribute(name)
+		id, known := n.lookup.Attribute(name)
 		if !known {
-			return InvalidParameter(string(name), "the attribute is not declared")
+			return model.InvalidParameter(string(name), "the attribute is not declared")
 		}
 		values, err := n.values()
 		out[id] = values
@@ -285,28 +285,22 @@ func (n *ndjsonRows) value() (text string, ok bool, err error) {
 	}
 }
 
-// readOneRow reads a single object, as in the body of a PUT; the key is that of the path, which the body may repeat.
-func readOneRow(w words, l lookup, key string, body []byte) (*row, error) {
-	if len(body) > maxBulkLine {
-		return nil, model.LimitExceeded("bytes of a record", int64(len(body)), maxBulkLine)
-	}
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	inner, err := unwrap(body)
-	if err != nil {
-		return nil, jsonError(body, err)
-	}
-	n := newNDJSONRows(w, l, nil)
-	r := &row{key: key}
-	n.source.Reset(inner)
+// ReadOne reads a single object, as in the body of a PUT; the key is that of the path, which the body may repeat. What is wrong is
+// a *model.Error.
+func ReadOne[R any](s Schema[R], key string, body []byte) (*Row, error) {
+	words := wordsOf[R]()
+	n := newNDJSONRows(words, s, nil)
+	r := &Row{Key: key}
+	n.source.Reset(body)
 	n.dec.Reset(&n.source)
 	if err := n.readRow(r); err != nil {
 		return nil, rowError(err)
 	}
-	if r.key != key {
-		return nil, InvalidParameter(w.key, "differs from that of the path")
+	if r.Key != key {
+		return nil, model.InvalidParameter(words.key, "differs from that of the path")
 	}
-	if r.remove {
-		return nil, InvalidParameter("op", "is for bulk calls")
+	if r.Remove {
+		return nil, model.InvalidParameter("op", "is for bulk calls")
 	}
 	return r, nil
 }
