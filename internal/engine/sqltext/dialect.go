@@ -51,6 +51,7 @@ type grammar struct {
 	placeholder     string
 	numbered        bool // placeholders
 	parameters      int  // that a statement may have
+	highNot         bool // NOT may bind closer than a comparison (sql_mode HIGH_NOT_PRECEDENCE)
 	text            string
 	textParameter   string
 	textGuard       string
@@ -99,7 +100,7 @@ func postgresql() *grammar {
 func mysql() *grammar {
 	return &grammar{
 		open: "`", shut: "`", nameUnits: utf8.RuneCountInString, nameLength: 64,
-		placeholder: "?", parameters: 65535,
+		placeholder: "?", parameters: 65535, highNot: true,
 		text:            "CAST(CONVERT(%s USING utf8mb4) AS BINARY)",
 		textParameter:   "CAST(CONVERT(%s USING utf8mb4) AS BINARY)",
 		numberParameter: "CAST(%s AS DECIMAL(65,30))",

@@ -73,7 +73,7 @@ func TestRunOnMariaDB(t *testing.T) {
 	traps := map[string][]any{loose: {"abc", "", "1,000", "Infinity", "7x", "1e2", " "}}
 	d := &database{dialect: sqltext.MySQL, numbers: numbers, rows: table(numbers, traps)}
 	for _, text := range []string{
-		"CREATE DATABASE test CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "USE test",
+		"CREATE DATABASE test CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci", "USE test", "SET sql_mode = CONCAT(@@sql_mode, ',HIGH_NOT_PRECEDENCE')",
 		fmt.Sprintf("CREATE TABLE assets (id int PRIMARY KEY, `%s` varchar(100) CHARACTER SET utf16, folded text, number decimal(65,30), loose decimal(65,30), trap varchar(100))", strings.ReplaceAll(exact, "`", "``")),
 	} {
 		if _, err := c.Exec(text); err != nil {
@@ -105,7 +105,26 @@ func TestRunOnMariaDB(t *testing.T) {
 			}
 			got = append(got, id)
 		}
-		return got, rows.Err()
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+		return got, negated(c, cond)
 	}
 	d.compare(t)
+}
+
+// negated: NOT before a text means the whole text, also where NOT binds closer than comparisons.
+func negated(c *sql.DB, cond sqltext.Condition) error {
+	count := "SELECT count(*) FROM assets WHERE trap IS NULL AND "
+	var bare, closed int
+	if err := c.QueryRow(count+"NOT "+cond.Text, arguments(cond)...).Scan(&bare); err != nil {
+		return err
+	}
+	if err := c.QueryRow(count+"NOT ("+cond.Text+")", arguments(cond)...).Scan(&closed); err != nil {
+		return err
+	}
+	if bare != closed {
+		return fmt.Errorf("NOT before it selects %d rows, before it in parentheses %d", bare, closed)
+	}
+	return nil
 }

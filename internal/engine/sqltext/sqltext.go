@@ -63,7 +63,11 @@ func Print(d Dialect, f *engine.Filter, column func(model.AttributeID) (string, 
 		}
 		branches[i] = join(texts, " AND ", Everything)
 	}
-	return Condition{Text: join(branches, " OR ", Nothing), Parameters: p.parameters}, nil
+	text := join(branches, " OR ", Nothing)
+	if p.grammar.highNot && !strings.HasPrefix(text, "(") { // no comparison begins with one
+		text = "(" + text + ")"
+	}
+	return Condition{Text: text, Parameters: p.parameters}, nil
 }
 
 // printer holds what is printed so far.

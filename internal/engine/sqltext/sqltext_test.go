@@ -59,29 +59,29 @@ func TestTexts(t *testing.T) {
 		parameters [4][]sqltext.Parameter
 	}{
 		{name: "==", filter: filter([]engine.Leaf{text(model.OpEqual, "o'x")}), texts: [4]string{
-			pg + " = $1", my + " = " + myValue, "(" + lite + "`c` COLLATE BINARY = ?)", ms + " = " + msValue(1) + ")",
+			pg + " = $1", "(" + my + " = " + myValue + ")", "(" + lite + "`c` COLLATE BINARY = ?)", ms + " = " + msValue(1) + ")",
 		}, parameters: [4][]sqltext.Parameter{values("o'x"), values("o'x"), values("o'x"), values("o'x")}},
 		{name: "!=", filter: filter([]engine.Leaf{text(model.OpNotEqual, "x")}), texts: [4]string{
-			pg + " <> $1", my + " <> " + myValue, "(" + lite + "`c` COLLATE BINARY <> ?)", ms + " <> " + msValue(1) + ")",
+			pg + " <> $1", "(" + my + " <> " + myValue + ")", "(" + lite + "`c` COLLATE BINARY <> ?)", ms + " <> " + msValue(1) + ")",
 		}, parameters: [4][]sqltext.Parameter{values("x"), values("x"), values("x"), values("x")}},
 		{name: "in", filter: filter([]engine.Leaf{text(model.OpIn, "x", "y")}), texts: [4]string{
-			pg + " IN ($1, $2)", my + " IN (" + myValue + ", " + myValue + ")", "(" + lite + "`c` COLLATE BINARY IN (?, ?))", ms + " IN (" + msValue(1) + ", " + msValue(2) + "))",
+			pg + " IN ($1, $2)", "(" + my + " IN (" + myValue + ", " + myValue + "))", "(" + lite + "`c` COLLATE BINARY IN (?, ?))", ms + " IN (" + msValue(1) + ", " + msValue(2) + "))",
 		}, parameters: [4][]sqltext.Parameter{values("x", "y"), values("x", "y"), values("x", "y"), values("x", "y")}},
 		{name: "not in", filter: filter([]engine.Leaf{text(model.OpNotIn, "x", "y")}), texts: [4]string{
-			pg + " NOT IN ($1, $2)", my + " NOT IN (" + myValue + ", " + myValue + ")", "(" + lite + "`c` COLLATE BINARY NOT IN (?, ?))", ms + " NOT IN (" + msValue(1) + ", " + msValue(2) + "))",
+			pg + " NOT IN ($1, $2)", "(" + my + " NOT IN (" + myValue + ", " + myValue + "))", "(" + lite + "`c` COLLATE BINARY NOT IN (?, ?))", ms + " NOT IN (" + msValue(1) + ", " + msValue(2) + "))",
 		}, parameters: [4][]sqltext.Parameter{values("x", "y"), values("x", "y"), values("x", "y"), values("x", "y")}},
 		{name: "contains", filter: filter([]engine.Leaf{text(model.OpContains, "5%[_!")}), texts: [4]string{
-			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'", "(" + lite + "instr(`c`, ?) > 0)", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
+			pg + " LIKE $1 ESCAPE '!'", "(" + my + " LIKE " + myValue + " ESCAPE '!')", "(" + lite + "instr(`c`, ?) > 0)", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
 		}, parameters: [4][]sqltext.Parameter{values("%5!%![!_!!%"), values("%5!%![!_!!%"), values("5%[_!"), values("%5!%![!_!!%")}},
 		{name: "startswith", filter: filter([]engine.Leaf{text(model.OpStartsWith, "x")}), texts: [4]string{
-			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'", "(" + lite + "instr(`c`, ?) = 1)", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
+			pg + " LIKE $1 ESCAPE '!'", "(" + my + " LIKE " + myValue + " ESCAPE '!')", "(" + lite + "instr(`c`, ?) = 1)", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
 		}, parameters: [4][]sqltext.Parameter{values("x%"), values("x%"), values("x"), values("x%")}},
 		{name: "endswith", filter: filter([]engine.Leaf{text(model.OpEndsWith, "x")}), texts: [4]string{
-			pg + " LIKE $1 ESCAPE '!'", my + " LIKE " + myValue + " ESCAPE '!'",
+			pg + " LIKE $1 ESCAPE '!'", "(" + my + " LIKE " + myValue + " ESCAPE '!')",
 			"(" + lite + "substr(CAST(`c` AS BLOB), -length(CAST(? AS BLOB))) = CAST(? AS BLOB))", ms + " LIKE " + msValue(1) + " ESCAPE '!')",
 		}, parameters: [4][]sqltext.Parameter{values("%x"), values("%x"), values("x", "x"), values("%x")}},
 		{name: "the empty text", filter: filter([]engine.Leaf{text(model.OpContains, "")}), texts: [4]string{
-			`"c" IS NOT NULL`, "`c` IS NOT NULL", "typeof(`c`) = 'text'", "[c] IS NOT NULL",
+			`"c" IS NOT NULL`, "(`c` IS NOT NULL)", "typeof(`c`) = 'text'", "[c] IS NOT NULL",
 		}},
 		{name: "number ==", filter: filter([]engine.Leaf{numeric(model.OpEqual, "1.5")}), texts: [4]string{
 			`"n" = CAST($1 AS NUMERIC)`, "(" + myNumber + " AND `n` = CAST(? AS DECIMAL(65,30)))",
@@ -108,7 +108,7 @@ func TestTexts(t *testing.T) {
 			return out
 		}()},
 		{name: "everything", filter: &engine.Filter{}, texts: [4]string{"1 = 1", "1 = 1", "1 = 1", "1 = 1"}},
-		{name: "nothing", filter: &engine.Filter{Branches: [][]engine.Leaf{}}, texts: [4]string{"1 = 0", "1 = 0", "1 = 0", "1 = 0"}},
+		{name: "nothing", filter: &engine.Filter{Branches: [][]engine.Leaf{}}, texts: [4]string{"1 = 0", "(1 = 0)", "1 = 0", "1 = 0"}},
 	}
 	for _, c := range cases {
 		for i, d := range dialects {
