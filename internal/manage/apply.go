@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -90,6 +91,7 @@ func (s *Service) Apply(ctx context.Context, call Call, env model.EnvironmentID,
 			continue
 		case errors.Is(err, errRefused):
 			a.report.Refused, a.report.Affected, a.changes = true, nil, changeLog{} // nothing was changed
+			a.dropFollowing()
 			if revision, err = s.Revision(ctx, env); err != nil {
 				return ApplyReport{}, err
 			}
@@ -253,7 +255,43 @@ func (a *applier) needs(kind, id string) *model.Error {
 	if !broken {
 		return nil
 	}
-	return model.Invalidf("needs %s [%s], but %s has errors", singular(kind), id, path)
+	return follows("needs %s [%s], but %s has errors", singular(kind), id, path)
+}
+
+// errFollows, the Err of an error, says that there is no other cause than the errors of another file.
+var errFollows = errors.New("follows from the errors of another file")
+
+func follows(format string, args ...any) *model.Error {
+	e := model.Invalidf(format, args...)
+	e.Err = errFollows
+	return e
+}
+
+// following is an error whose cause is a broken file.
+func following(e *model.Error, path string) *model.Error {
+	explained := *e
+	explained.Message += ": " + path + " has errors"
+	explained.Err = errFollows
+	return &explained
+}
+
+// because is an error of something missing, which one of the files should have brought: a broken one is its cause.
+func (a *applier) because(e *model.Error, files []archive.File) *model.Error {
+	for _, f := range files {
+		if a.bad[f.Path] {
+			return following(e, f.Path)
+		}
+	}
+	return e
+}
+
+// dropFollowing leaves the errors that are causes: whoever corrects them has none of the others.
+func (a *applier) dropFollowing() {
+	all := len(a.report.Errors)
+	a.report.Errors = slices.DeleteFunc(a.report.Errors, func(e *model.Error) bool { return errors.Is(e, errFollows) })
+	if n := all - len(a.report.Errors); n > 0 {
+		a.report.Notes = append(a.report.Notes, fmt.Sprintf("errors that are not listed, since they only follow from those that are: %d", n))
+	}
 }
 
 // once refuses the second file that brings the same object.

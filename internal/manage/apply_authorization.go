@@ -101,7 +101,7 @@ func (a *applier) authorizationFiles(kind string, fn func(ws *model.Authorizatio
 			err := a.file(kind, file, func(body []byte) (string, error) {
 				ws := a.authorization[f]
 				if ws == nil {
-					return "", model.Invalidf("needs the workspace %s, which has errors", f.path)
+					return "", follows("needs the workspace %s, which has errors", f.path)
 				}
 				return fn(ws, file, body)
 			})

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -160,7 +161,7 @@ func (a *applier) identityFiles(kind string, fn func(f *folder, ws *model.Identi
 func (a *applier) identityWorkspaceOf(f *folder) (*model.IdentityWorkspace, error) {
 	ws := a.identity[f]
 	if ws == nil {
-		return nil, model.Invalidf("needs the workspace %s, which has errors", f.path)
+		return nil, follows("needs the workspace %s, which has errors", f.path)
 	}
 	if err := a.needs(kindIdentityTemplates, string(ws.TemplateID)); err != nil {
 		return nil, err
@@ -190,7 +191,7 @@ func (a *applier) identitySources() error {
 }
 
 func (a *applier) mapperSets() error {
-	return a.identityFiles(kindMapperSets, func(_ *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
+	return a.identityFiles(kindMapperSets, func(f *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
 		set, err := ParseMapperSet(body)
 		if err != nil {
 			return set.ID, err
@@ -201,11 +202,26 @@ func (a *applier) mapperSets() error {
 			return set.ID, err
 		}
 		if err := checkLinks(a.w.Tx, &set); err != nil {
-			return set.ID, err
+			return set.ID, a.sourcesMissing(f, err)
 		}
 		result, err := put(a.w, mapperSetSubject(), a.w.MapperSets, key, set)
 		return set.ID, a.applied(kindMapperSets, file.Path, set.ID, result, err)
 	})
+}
+
+// sourcesMissing adds to errors about sources of a folder that are missing that their file is broken.
+func (a *applier) sourcesMissing(f *folder, err error) error {
+	var errs model.Errors
+	if !errors.As(err, &errs) {
+		return err
+	}
+	out := slices.Clone(errs)
+	for i, e := range errs {
+		if e.Code == "EMIS-001" {
+			out[i] = a.because(e, f.files[kindIdentitySources])
+		}
+	}
+	return out
 }
 
 // checkSources looks at the sources of the templates that the archive brought sources of, once those that it lacks are gone.

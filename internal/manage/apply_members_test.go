@@ -1,6 +1,8 @@
 package manage_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +81,39 @@ func TestApplyReadOnlyMembers(t *testing.T) {
 			t.Errorf("stored %+v", types)
 		}
 	})
+}
+
+// MG-72: of a mistake and what it leads to, a refused apply tells the mistake; with errors skipped every file that is left out says why.
+func TestApplyFirstCause(t *testing.T) {
+	const attributes = "environment/custom-policy-attributes.json"
+	custom := strings.Replace(policyText("p1", `identity["rank"] >= 4`), "#     accessType: Allow", "#     accessType: Allow\n#     customAttributes:\n#       nope: \"x\"", 1)
+	for path, tt := range map[string]struct {
+		change files
+		want   string // the only error
+		follow string // how many are not listed
+	}{
+		quays + "asset-types/Cargo.json":                {files{quays + "asset-types/Cargo.json": `{"nope":1,"templateId":"Cargo"}`}, ":1:2: /nope: there is no such member", "7"},
+		crewWs + "identity-templates/Crew.json":         {files{crewWs + "identity-templates/Crew.json": `{"nope":1,"templateId":"Crew"}`}, ":1:2: /nope: there is no such member", "6"},
+		crewWs + "identity-sources/Crew.json":           {files{crewWs + "identity-sources/Crew.json": `{"nope":1}`}, ":1:2: /nope: there is no such member", "1"},
+		attributes:                                      {files{attributes: "x", quays + "policies/p1.rego": custom}, ":1:1: invalid character 'x' at start of value", "1"},
+		quays + "applications/harbour-app.json":         {files{quays + "applications/harbour-app.json": `{"applicationId":"harbour-app"}`}, ": /displayName: is empty", "2"},
+		"authorization-workspaces/Quays/workspace.json": {files{quays + "workspace.json": `{"nope":1}`}, ":1:2: /nope: there is no such member", "9"},
+	} {
+		t.Run(path, func(t *testing.T) {
+			archive := withMappers().with(tt.change)
+			out := newWorld(t).bare().apply(archive, manage.ApplyOptions{})
+			if got := texts(out.Errors); got != " "+path+tt.want {
+				t.Errorf("errors\n%s", got)
+			}
+			if note := "errors that are not listed, since they only follow from those that are: " + tt.follow; !slices.Contains(out.Notes, note) {
+				t.Errorf("notes %q", out.Notes)
+			}
+			out = newWorld(t).bare().apply(archive, manage.ApplyOptions{SkipErrors: true})
+			if got := fmt.Sprint(strings.Count(texts(out.Errors), "\n")); got != tt.follow || out.Refused {
+				t.Errorf("%s errors more with errors skipped:\n%s", got, texts(out.Errors))
+			}
+		})
+	}
 }
 
 // MG-42, policy-model.md 3.5: a calculated attribute that can never have a value is stored as it is, with a warning that says

@@ -35,7 +35,7 @@ func (a *applier) readCatalog() error {
 	return err
 }
 
-// regoError adds to errors about missing templates that their files are broken.
+// regoError adds to errors about what is missing that the files are broken which should bring it.
 func (a *applier) regoError(err error) error {
 	var errs model.Errors
 	if !errors.As(err, &errs) {
@@ -45,6 +45,9 @@ func (a *applier) regoError(err error) error {
 	for i, e := range errs {
 		kind := kindAssetTypes
 		switch e.Code {
+		case "RG-110":
+			out[i] = a.because(e, a.layout.environment.files[kindCustomAttributes])
+			continue
 		case "RG-301":
 			kind = kindIdentityTemplates
 		case "RG-302":
@@ -52,9 +55,7 @@ func (a *applier) regoError(err error) error {
 			continue
 		}
 		if path, broken := a.failed[objectRef{kind, e.Args[2]}]; broken { // args: line, column, template
-			explained := *e
-			explained.Message += ": " + path + " has errors"
-			out[i] = &explained
+			out[i] = following(e, path)
 		}
 	}
 	return out

@@ -312,7 +312,7 @@ RG-302 authorization-workspaces/Quays/policies/p2.rego:26:20: asset template "Ca
 		},
 		{
 			name: "JSON syntax", change: files{quays + "applications/harbour-app.json": "{\n  \"applicationId\": }"},
-			want: "environment/scopes.json", failed: map[string]int64{"applications": 1, "scopes": 1},
+			want: "applications/harbour-app.json:2:20: /applicationId: missing value", failed: map[string]int64{"applications": 1, "scopes": 1},
 		},
 		{
 			name: "twice", change: files{quays + "policies/p3.rego": policyText("p1", `identity["rank"] >= 4`)},
