@@ -121,6 +121,7 @@ type applier struct {
 
 	report  ApplyReport
 	changes changeLog
+	passed  model.PassedOver     // members of files
 	path    string               // of the file that is being stored
 	failed  map[objectRef]string // file that should have brought the object
 	bad     map[string]bool      // files with errors
@@ -196,7 +197,7 @@ func (a *applier) file(kind string, f archive.File, fn func(body []byte) (id str
 	id := ""
 	body, err := f.Read(limit)
 	if err == nil {
-		if err = a.checkMembers(kind, body); err != nil {
+		if err = a.checkMembers(kind, f.Path, body); err != nil {
 			id = statedID(body)
 		}
 	}
@@ -352,7 +353,7 @@ func (a *applier) event() error {
 func (a *applier) finish() {
 	a.report.Errors.Sort()
 	slices.Sort(a.report.Notes)
-	a.report.Notes = slices.Compact(a.report.Notes)
+	a.report.Notes = append(slices.Compact(a.report.Notes), a.passed.Lines("passed over")...)
 	if a.report.DryRun {
 		for i := range a.report.Blocks {
 			if a.report.Blocks[i].made {

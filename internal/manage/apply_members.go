@@ -51,24 +51,45 @@ func readOnly(name string) bool {
 	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete"}, name)
 }
 
-// checkMembers refuses the members of a file that its kind does not have, all at once. A file that cannot be read at all has
-// other errors, which are those of its reader.
-func (a *applier) checkMembers(kind string, body []byte) error {
+// checkMembers refuses the members of a file that its kind does not have, all at once, or takes note of them where they are to be
+// passed over. A file that cannot be read at all has other errors, which are those of its reader.
+func (a *applier) checkMembers(kind, path string, body []byte) error {
 	form := memberForm(kind)
-	if form == nil || a.o.IgnoreUnknown {
+	if form == nil {
 		return nil
 	}
-	var c memberCheck
+	c := memberCheck{ignore: a.o.IgnoreUnknown}
 	if inner, err := unwrap(withoutMark(body)); err == nil {
 		c.d = jsontext.NewDecoder(bytes.NewBuffer(inner))
 		_ = c.value(reflect.TypeOf(form)) // of the syntax, which is right
 	}
+	a.passOver(kind, path, body, &c.passed)
 	return c.errs.OrNil()
 }
 
+// passOver takes note of members of a file.
+func (a *applier) passOver(kind, path string, body []byte, p *model.PassedOver) {
+	if len(p.Members) == 0 {
+		return
+	}
+	wanted := map[jsontext.Pointer]model.Position{}
+	for _, m := range p.Members {
+		wanted[jsontext.Pointer(m.Pointer)] = model.Position{}
+	}
+	findPlaces(body, wanted)
+	for _, m := range p.Members {
+		m.Pos = wanted[jsontext.Pointer(m.Pointer)]
+		m.Pos.File = path
+		a.passed.Add(kind, m)
+	}
+	a.passed.More += p.More
+}
+
 type memberCheck struct {
-	d    *jsontext.Decoder
-	errs model.Errors
+	d      *jsontext.Decoder
+	ignore bool
+	errs   model.Errors
+	passed model.PassedOver
 }
 
 // value reads one value, which is to fit t. What does not fit is not this check's to tell.
@@ -108,7 +129,7 @@ func (c *memberCheck) object(known map[string]reflect.Type) error {
 			return err
 		}
 		t, ok := known[name.String()]
-		if !ok && !readOnly(name.String()) && len(c.errs) < maxUnknown {
+		if !ok && !readOnly(name.String()) {
 			c.unknown(name.String(), known)
 		}
 		if !ok {
@@ -124,6 +145,13 @@ func (c *memberCheck) object(known map[string]reflect.Type) error {
 
 // unknown reports the member whose name was read last.
 func (c *memberCheck) unknown(name string, known map[string]reflect.Type) {
+	switch {
+	case c.ignore:
+		c.passed.Add("", model.PassedMember{Pointer: string(c.d.StackPointer()), Count: 1})
+		return
+	case len(c.errs) == maxUnknown:
+		return
+	}
 	names := make([]string, 0, len(known))
 	for other := range known {
 		names = append(names, other)

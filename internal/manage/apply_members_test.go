@@ -31,6 +31,7 @@ func TestApplyUnknownMembers(t *testing.T) {
 			` authorization-workspaces/Quays/asset-types/Cargo.json:3:69: /attributes/0/isAvailableForPolicys: there is no such member, Hint: did you mean [isAvailableForPolicies]
  authorization-workspaces/Quays/asset-types/Cargo.json:3:100: /actoins: there is no such member, Hint: did you mean [actions]`,
 		},
+		"list":               {types, `[{"templateId":"Cargo"}]`, ":1:1: a list cannot stand here, wanted is an object"},
 		"application":        {quays + "applications/harbour-app.json", `{"applicationId":"harbour-app","displayname":"H","displayName":"H"}`, ":1:32: /displayname: there is no such member, Hint: did you mean [displayName]"},
 		"mapper set":         {setFile, `{"apiMappersSetId":"harbour-app","apiMappers":[{"mapperId":"m","restMethod":["GET"]}]}`, ":1:64: /apiMappers/0/restMethod: there is no such member, Hint: did you mean [restMethods]"},
 		"request attributes": {quays + "request-attributes.json", `[{"id":"channel","displayName":"C","mapping":[]}]`, ":1:36: /0/mapping: there is no such member, Hint: did you mean [mappings]"},
@@ -60,6 +61,36 @@ func TestApplyUnknownMembers(t *testing.T) {
 				t.Errorf("not passed over:\n%s", texts(out.Errors))
 			}
 		})
+	}
+}
+
+// MG-72: members that are passed over are told, each shape of them once, with the first place.
+func TestApplyPassedOver(t *testing.T) {
+	archive := backup().with(files{
+		"environment/scopes.json":               "[{\"clientId\":\"H4QTR8W2ZC6M1XKD9PVB\",\"name\":\"portal\",\"applicationIds\":[\"harbour-app\"],\n\"tenant\":1},\n{\"clientId\":\"H4QTR8W2ZC6M1XKD9PVC\",\"name\":\"other\",\"applicationIds\":[],\"tenant\":2}]",
+		quays + "applications/harbour-app.json": `{"applicationId":"harbour-app","displayName":"H","assetTemplateIds":["Cargo"],"tenant":1}`,
+		quays + "applications/second.json":      `{"applicationId":"second","displayName":"S","assetTemplateIds":["Cargo"],"tenant":1,"kind":"x"}`,
+	})
+	want := []string{
+		"metadata/backup.json ignored",
+		quays + "applications/harbour-app.json:1:79: /tenant: passed over, and 1 more like it",
+		quays + "applications/second.json:1:85: /kind: passed over",
+		"environment/scopes.json:2:1: /0/tenant: passed over, and 1 more like it",
+	}
+	for _, skip := range []bool{false, true} {
+		out := newWorld(t).bare().apply(archive, manage.ApplyOptions{IgnoreUnknown: true, SkipErrors: skip})
+		if diff := cmp.Diff(want, out.Notes); diff != "" || len(out.Errors) > 0 {
+			t.Errorf("%s\nnotes (-want +got):\n%s", texts(out.Errors), diff)
+		}
+	}
+	var many strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&many, `"m%d":{"x":1},`, i)
+	}
+	archive[quays+"applications/second.json"] = `{` + many.String() + `"applicationId":"second","displayName":"S","assetTemplateIds":["Cargo"]}`
+	out := newWorld(t).bare().apply(archive, manage.ApplyOptions{IgnoreUnknown: true})
+	if n := len(out.Notes); n != 102 || out.Notes[n-1] != "and 903 more members passed over" {
+		t.Errorf("%d notes: %q", n, out.Notes[n-1])
 	}
 }
 

@@ -164,6 +164,8 @@ func TestForeignDirectory(t *testing.T) {
 		"backup_2026-03-01/.DS_Store ignored", "backup_2026-03-01/README.md ignored", "backup_2026-03-01/authorization-workspaces/Harbour  Ops/api/openapi.json ignored",
 		"backup_2026-03-01/authorization-workspaces/Harbour  Ops/policies/notes.txt ignored", "backup_2026-03-01/authorization-workspaces/x ignored",
 		"backup_2026-03-01/environments/env.json ignored", "backup_2026-03-01/metadata/backup.json ignored",
+		"backup_2026-03-01/identity-workspaces/Crew/identity-templates/0001.json:4:3: /isNew: passed over",
+		"backup_2026-03-01/identity-workspaces/Crew/identity-templates/0001.json:6:93: /attributes/0/unit: passed over",
 	}
 	if diff := cmp.Diff(wantNotes, report.Notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)

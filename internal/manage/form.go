@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -116,21 +117,48 @@ func describe(e *json.SemanticError) string {
 	if e.JSONKind == 0 {
 		return "cannot be read"
 	}
-	return fmt.Sprintf("a %s cannot stand here", kindName(e.JSONKind))
+	text := kindName(e.JSONKind) + " cannot stand here"
+	if wanted := wantedKind(e.GoType); wanted != 0 && wanted != e.JSONKind {
+		text += ", wanted is " + kindName(wanted)
+	}
+	return text
+}
+
+// wantedKind is the kind of JSON that a type of a form is read from; 0 when that is not fixed.
+func wantedKind(t reflect.Type) jsontext.Kind {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil {
+		return 0
+	}
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return '{'
+	case reflect.Slice:
+		return '['
+	case reflect.String:
+		return '"'
+	case reflect.Bool:
+		return 't'
+	case reflect.Int, reflect.Int64, reflect.Float64:
+		return '0'
+	}
+	return 0
 }
 
 func kindName(k jsontext.Kind) string {
 	switch k {
 	case '{', '}':
-		return "object"
+		return "an object"
 	case '[', ']':
-		return "list"
+		return "a list"
 	case '"':
-		return "text"
+		return "a text"
 	case '0':
-		return "number"
+		return "a number"
 	case 't', 'f':
-		return "boolean"
+		return "a boolean"
 	}
 	return "null"
 }

@@ -86,7 +86,8 @@ func (s *Service) Impact(ctx context.Context, call Call, env model.EnvironmentID
 		return err
 	}
 	call.trial, call.DryRun = t, true
-	if err := s.try(ctx, call, env, &p); err != nil {
+	notes, err := s.try(ctx, call, env, &p)
+	if err != nil {
 		return ImpactReport{}, err
 	}
 	if err := knownTemplates(t, &q); err != nil {
@@ -101,7 +102,7 @@ func (s *Service) Impact(ctx context.Context, call Call, env model.EnvironmentID
 	}
 	out := ImpactReport{
 		Revision: t.before.Revision(), Identities: impact.Identities, Gained: impact.Gained, Lost: impact.Lost,
-		Changes: impact.Changes(),
+		Changes: impact.Changes(), Notes: notes,
 	}
 	for _, id := range impact.LeftOut {
 		out.Notes = append(out.Notes, fmt.Sprintf("asset type %s is left out: its assets come with requests", id))
@@ -130,27 +131,25 @@ func knownTemplates(t *trial, q *ImpactQuery) error {
 	return errs.OrNil()
 }
 
-// try makes the change of a proposal.
-func (s *Service) try(ctx context.Context, call Call, env model.EnvironmentID, p *Proposal) error {
+// try makes the change of a proposal. The notes are those of an apply.
+func (s *Service) try(ctx context.Context, call Call, env model.EnvironmentID, p *Proposal) (notes []string, err error) {
 	switch {
 	case p.Policy != nil:
-		_, err := s.ImportPolicy(ctx, call, env, *p.Policy)
-		return err
+		_, err = s.ImportPolicy(ctx, call, env, *p.Policy)
 	case p.Blocks != nil:
-		_, err := s.ImportBlocks(ctx, call, env, *p.Blocks)
-		return err
+		_, err = s.ImportBlocks(ctx, call, env, *p.Blocks)
 	case p.State != nil:
-		_, err := s.SetPolicyState(ctx, call, env, "", p.State.ID, p.State.Active)
-		return err
+		_, err = s.SetPolicyState(ctx, call, env, "", p.State.ID, p.State.Active)
 	case p.Delete != "":
-		_, err := s.DeletePolicies(ctx, call, env, "", []model.PolicyID{p.Delete})
-		return err
+		_, err = s.DeletePolicies(ctx, call, env, "", []model.PolicyID{p.Delete})
+	default:
+		var report ApplyReport
+		if report, err = s.Apply(ctx, call, env, p.Archive, p.Apply); err == nil && report.Refused {
+			err = report.Errors
+		}
+		notes = report.Notes
 	}
-	report, err := s.Apply(ctx, call, env, p.Archive, p.Apply)
-	if err == nil && report.Refused {
-		return report.Errors
-	}
-	return err
+	return notes, err
 }
 
 var blockPackage = regexp.MustCompile(`(?m)^[ \t]*package[ \t]+building_blocks[ \t]*(#.*)?\r?$`)

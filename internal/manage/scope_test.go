@@ -222,7 +222,7 @@ func TestScopeErrors(t *testing.T) {
 		`{"name":"a","trustedProxies":["x"]}`:                                 {"/trustedProxies/0"},
 		`{"name":"a","jwtSettings":{"jwksUrls":["http://keys.example.org"]}}`: {"/jwtSettings/jwksUrls/0", "/jwtSettings/issuers", "/jwtSettings/audiences"},
 		`{"name":"a","name":"b"}`:                                             {"duplicate"},
-		`{"name":1}`:                                                          {"1:9: /name: a number cannot stand here"},
+		`{"name":1}`:                                                          {"1:9: /name: a number cannot stand here, wanted is a text"},
 		`{"name":"a"} x`:                                                      {"1:14"},
 		strings.Repeat(`{"a":`, 70) + "1" + strings.Repeat("}", 70):           {"nested deeper than 64"},
 		`{"name":"a","secret":"short"}`:                                       {"8 to 256"},
