@@ -99,9 +99,7 @@ func (c *client) apply(ctx context.Context, environment string, query url.Values
 }
 
 func (r *report) print(s Streams, name func(string) string) error {
-	for _, note := range r.Data.Notes {
-		fmt.Fprintln(s.notes(), "note:", note)
-	}
+	r.note(s.notes(), name)
 	for _, item := range r.Data.Items {
 		for _, warning := range item.Warnings {
 			warning.File = item.File
@@ -122,12 +120,29 @@ func (r *report) print(s Streams, name func(string) string) error {
 	case r.Data.DryRun:
 		fmt.Fprintln(s.text(), "dry run: nothing was changed")
 	case !r.Data.Committed && len(r.Errors) > 0:
-		return fmt.Errorf("%s, nothing was changed", plural(len(r.Errors), "error"))
+		return r.refused("%s, nothing was changed")
 	}
 	if len(r.Errors) > 0 {
-		return errors.New(plural(len(r.Errors), "error"))
+		return r.refused("%s")
 	}
 	return nil
+}
+
+// note prints the notes, by the caller's own paths.
+func (r *report) note(out io.Writer, name func(string) string) {
+	for _, note := range r.Data.Notes {
+		fmt.Fprintln(out, "note:", placedNote(note, name))
+	}
+}
+
+// placedNote is a note with its file as the caller named it, where it begins with one and a line.
+func placedNote(note string, name func(string) string) string {
+	file, rest, _ := strings.Cut(note, ":")
+	var line, column int
+	if n, _ := fmt.Sscanf(rest, "%d:%d:", &line, &column); n < 2 || name == nil {
+		return note
+	}
+	return name(file) + ":" + rest
 }
 
 // complain prints the errors, by the caller's own paths.
@@ -136,6 +151,18 @@ func (r *report) complain(out io.Writer, name func(string) string) {
 		fmt.Fprintln(out, e.placed(name))
 	}
 }
+
+// refused is an error after what was printed of the errors, with the hint that they allow.
+func (r *report) refused(format string) error {
+	err := fmt.Errorf(format, plural(len(r.Errors), "error"))
+	if slices.ContainsFunc(r.Errors, isUnknown) {
+		return &hinted{err, unknownHint}
+	}
+	return err
+}
+
+// isUnknown says that an error is about a member that the server does not know.
+func isUnknown(e wireError) bool { return strings.Contains(e.Message, ": there is no such member") }
 
 // placed is the text of an error with its file as the caller named it.
 func (e wireError) placed(name func(string) string) string {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,7 +33,11 @@ func (c *askCommand) Run(ctx context.Context, s Streams) error {
 	}
 	defer resp.Body.Close()
 	if c.Cursor {
-		_, err := fmt.Fprintln(s.Out, resp.Header.Get("Ambit-Cursor"))
+		cursor := resp.Header.Get("Ambit-Cursor")
+		if cursor == "" {
+			return errors.New("the answer has no cursor: changes and watch cannot go on from it")
+		}
+		_, err := fmt.Fprintln(s.Out, cursor)
 		return err
 	}
 	return c.print(s, resp, func(out io.Writer, d *jsontext.Decoder) error {

@@ -84,7 +84,7 @@ func (r *remote) begin(ctx context.Context, k *kong.Context, s Streams) (*operat
 	if err := o.check(target); err != nil {
 		return nil, err
 	}
-	if err := o.readFile(target, s.In); err != nil {
+	if err := o.readFile(target, s); err != nil {
 		return nil, err
 	}
 	session, err := r.connect(ctx)

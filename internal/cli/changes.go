@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +70,12 @@ func (c *asking) printChange(out io.Writer, d *jsontext.Decoder, cursor string) 
 	if n := counts["changed"]; n > 0 {
 		told += fmt.Sprintf(", %d changed", n)
 	}
-	return printLine(out, "%s: %s, revision %d, cursor %s", c.User, told, revision, cursor)
+	return c.printEnd(out, told, strconv.FormatUint(revision, 10), cursor)
+}
+
+// printEnd prints the line that ends an answer; one without a cursor says so.
+func (c *asking) printEnd(out io.Writer, told, revision, cursor string) error {
+	return printLine(out, "%s: %s, revision %s, cursor %s", c.User, told, revision, cmp.Or(cursor, "none"))
 }
 
 type watchCommand struct {
@@ -182,5 +188,5 @@ func (c *watchCommand) show(out io.Writer, e *serverEvent) error {
 	default:
 		return nil
 	}
-	return printLine(out, "%s: %s, revision %s, cursor %s", c.User, text, lookup(e.Data, "revision"), e.Cursor)
+	return c.printEnd(out, text, string(lookup(e.Data, "revision")), e.Cursor)
 }

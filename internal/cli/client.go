@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,14 +143,30 @@ func (e *refusal) Error() string {
 	return text
 }
 
+// hinted is an error with what may help against it.
+type hinted struct {
+	error
+	hint string
+}
+
 // hintOf is what may help against an error, "" when nothing is known.
 func hintOf(err error) string {
+	if _, ok := errors.AsType[unknownMembers](err); ok {
+		return unknownHint
+	}
+	if h, ok := errors.AsType[*hinted](err); ok {
+		return h.hint
+	}
 	r, ok := errors.AsType[*refusal](err)
 	if !ok {
 		return ""
 	}
 	manages := !strings.HasPrefix(r.Asked, "/api/runtime/")
 	switch r.Status {
+	case http.StatusBadRequest:
+		if strings.HasSuffix(r.Asked, "/impact") && slices.ContainsFunc(r.Errors, isUnknown) {
+			return unknownHint
+		}
 	case http.StatusConflict:
 		if len(r.Errors) > 0 && r.Errors[0].Code == "MGT-008" && strings.Contains(r.Asked, "/identity-templates/") {
 			return "a workspace has one identity template; \"ambit identity-templates rename\" gives it another id"

@@ -91,9 +91,10 @@ func (c *diffCommand) compare(ctx context.Context, s Streams) (found int, err er
 		}
 		return r.show(io.Discard, source.name)
 	}
+	r.note(s.notes(), source.name)
 	if refused {
 		r.complain(s.notes(), source.name)
-		return 0, fmt.Errorf("%s, nothing was compared", plural(len(r.Errors), "error"))
+		return 0, r.refused("%s, nothing was compared")
 	}
 	return r.show(s.text(), source.name)
 }

@@ -91,7 +91,7 @@ func (c *impactCommand) Run(ctx context.Context, k *kong.Context, s Streams) err
 		return err
 	}
 	defer answer.Body.Close()
-	return c.print(answer.Body, s)
+	return c.print(answer.Body, s, change.name)
 }
 
 func (c *impactCommand) query() (url.Values, error) {
@@ -158,7 +158,7 @@ func (c *impactCommand) change(query url.Values) (source, error) {
 }
 
 // print shows the summary first. An answer that ends before all of its changes came is an error.
-func (c *impactCommand) print(in io.Reader, s Streams) error {
+func (c *impactCommand) print(in io.Reader, s Streams, name func(string) string) error {
 	out := bufio.NewWriter(s.Out)
 	lines := bufio.NewReader(in)
 	left := -1
@@ -178,7 +178,7 @@ func (c *impactCommand) print(in io.Reader, s Streams) error {
 		case line.Summary != nil:
 			left = line.Summary.Gained + line.Summary.Lost
 			for _, note := range line.Notes {
-				fmt.Fprintln(s.notes(), "note:", note)
+				fmt.Fprintln(s.notes(), "note:", placedNote(note, name))
 			}
 			if !c.JSON {
 				text = fmt.Appendf(nil, "%d identities, %d gained, %d lost\n", line.Summary.Identities, line.Summary.Gained, line.Summary.Lost)

@@ -22,18 +22,26 @@ const (
 	typeRego = "text/plain;language=rego"
 )
 
+// unknowns is what becomes of members of a file that the call does not take.
+type unknowns struct {
+	IgnoreUnknown bool `help:"Send members that this ambit does not know, too: a newer server may."`
+}
+
 // fromFile is the body of an import.
 type fromFile struct {
+	unknowns
 	File string `short:"f" required:"" file:"json" placeholder:"FILE" help:"The object as JSON or YAML; - reads standard input."`
 }
 
 // fromRego is the body of an import of policies or building blocks.
 type fromRego struct {
+	unknowns
 	File string `short:"f" required:"" file:"rego" placeholder:"FILE" help:"The Rego; - reads standard input. A policy may also be its JSON or YAML form."`
 }
 
 // fromFlags is the body of a write whose members have flags of their own.
 type fromFlags struct {
+	unknowns
 	File string `short:"f" file:"json" placeholder:"FILE" help:"Members as JSON or YAML; - reads standard input. Flags go above it."`
 }
 
@@ -46,13 +54,13 @@ func fileName(path string) string {
 }
 
 // readFile takes the body from the file of the command line. A command that has nothing to write is used wrongly.
-func (o *operation) readFile(target string, stdin io.Reader) error {
+func (o *operation) readFile(target string, s Streams) error {
 	takesFile := false
 	for _, v := range o.values() {
 		takesFile = takesFile || v.Tag.Has("file")
 	}
 	for _, v := range o.tagged("file") {
-		if err := o.read(target, textsOf(v)[0], v.Tag.Get("file") == "rego", stdin); err != nil {
+		if err := o.read(target, textsOf(v)[0], v.Tag.Get("file") == "rego", s); err != nil {
 			return err
 		}
 	}
@@ -91,61 +99,62 @@ func (o *operation) patch(path string, value jsontext.Value) error {
 }
 
 // read takes the body from a file. JSON stays as it is, so that the server's messages fit what the user wrote.
-func (o *operation) read(target, path string, rego bool, stdin io.Reader) error {
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }() // only read
-		stdin = f
+func (o *operation) read(target, path string, rego bool, s Streams) error {
+	var text []byte
+	var err error
+	if path == "-" {
+		text, err = io.ReadAll(s.In)
+	} else {
+		text, err = os.ReadFile(path)
 	}
-	text, err := io.ReadAll(stdin)
 	if err != nil {
 		return err
 	}
-	source := text
+	var tree *yaml.Node
+	o.body, o.contentType = text, typeJSON
 	kind := filepath.Ext(path)
 	switch isJSON := bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) || bytes.HasPrefix(bytes.TrimSpace(text), []byte("[")); {
 	case isJSON:
-		o.contentType = typeJSON
 	case rego && kind != ".yaml" && kind != ".yml":
 		o.contentType = typeRego
+		return nil
 	default:
-		o.contentType = typeJSON
-		if text, err = jsonOf(text); err != nil {
+		if o.body, tree, err = jsonOf(text); err != nil {
 			return fmt.Errorf("%s: %w", fileName(path), err)
 		}
 	}
-	o.body = text
-	if o.contentType != typeJSON {
-		return nil
-	}
-	return o.checkMembers(target, fileName(path), source)
+	return o.checkMembers(target, fileName(path), text, tree, s)
 }
 
+// maxYAML bounds the text of a YAML document, whose tree takes some forty times as much memory. The server takes no JSON of that
+// size.
+const maxYAML = 16 << 20
+
 // jsonOf is the JSON of a YAML document, with members, numbers and dates as they are written: some objects are kept as they came.
-func jsonOf(text []byte) ([]byte, error) {
+func jsonOf(text []byte) (body []byte, tree *yaml.Node, err error) {
+	if len(text) > maxYAML {
+		return nil, nil, fmt.Errorf("is YAML of more than %d bytes: only JSON may be so large", maxYAML)
+	}
 	var document yaml.Node
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	switch err := d.Decode(&document); {
 	case errors.Is(err, io.EOF):
-		return nil, errors.New("it is empty")
+		return nil, nil, errors.New("it is empty")
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("it has more than one document")
+		return nil, nil, errors.New("it has more than one document")
 	}
 	var whole any
 	if err := document.Decode(&whole); err != nil { // names that stand twice, aliases of themselves or of far too much
-		return nil, err
+		return nil, nil, err
 	}
 	var out bytes.Buffer
 	if err := writeJSON(jsontext.NewEncoder(&out), &document); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return bytes.TrimSpace(out.Bytes()), nil
+	return bytes.TrimSpace(out.Bytes()), document.Content[0], nil
 }
 
 // writeJSON writes a node that can be decoded.

@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ambit-authz/ambit/docs/api"
+	"github.com/ambit-authz/ambit/internal/model"
 )
 
 // The API passes over members that it does not know. In a file such a member is a mistake, so it is looked for here, where the
@@ -20,6 +19,7 @@ import (
 // schema is a part of the description of the API, as far as it says what an object may hold.
 type schema struct {
 	Ref        string            `yaml:"$ref"`
+	Type       any               `yaml:"type"`
 	Properties map[string]schema `yaml:"properties"`
 	Items      *schema           `yaml:"items"`
 	AllOf      []schema          `yaml:"allOf"`
@@ -53,90 +53,60 @@ type apiDescription struct {
 // maxUnknown is how many members of one file are named, as by the server.
 const maxUnknown = 100
 
-// checkMembers refuses members of a file that the call does not take, each with its line.
-func (o *operation) checkMembers(target, file string, text []byte) error {
+// unknownMembers is the error of a file with members that the call does not take.
+type unknownMembers []string
+
+func (e unknownMembers) Error() string { return strings.Join(e, "\n") }
+
+// unknownHint is what may help against members that are not known here, or at the server.
+const unknownHint = "--ignore-unknown goes on with members that are not known; \"ambit version\", here and where the server is, tells who is older"
+
+// checkMembers refuses members of a file that the call does not take, each with its line; with --ignore-unknown it lists them
+// instead, and they are sent. source is the file, tree that of YAML.
+func (o *operation) checkMembers(target, file string, source []byte, tree *yaml.Node, s Streams) error {
 	var d apiDescription
 	if err := yaml.Unmarshal([]byte(api.Description()), &d); err != nil {
 		return fmt.Errorf("the description of the API: %w", err)
 	}
-	body, ok, err := d.file(o.method, target)
-	if err != nil || !ok {
+	body, takes, err := d.file(o.method, target)
+	if err != nil || takes == nil {
 		return err
 	}
-	root := o.documentOf(text)
-	if root == nil {
+	inner, start := innermost(o.body)
+	if start > 0 && tree != nil {
+		tree = memberNode(tree, "data")
+	}
+	ignore := o.value("ignore-unknown")
+	ignored := ignore != nil && ignore.Target.Bool()
+	if wanted := d.wanted(takes, inner.Kind()); wanted != "" && !ignored {
+		return fmt.Errorf("%s: %s", file, wanted)
+	}
+	places := placesOf(source, tree)
+	var found unknownMembers
+	var passed model.PassedOver
+	w := memberWalk{description: &d, in: jsontext.NewDecoder(bytes.NewBuffer(inner)), visit: func(pointer jsontext.Pointer, at int) {
+		pos := places(pointer, start+at)
+		pos.File = file
+		passed.Add("", model.PassedMember{Pos: pos, Pointer: string(pointer), Count: 1})
+		if len(found) < maxUnknown {
+			found = append(found, fmt.Sprintf("%s: %s: there is no such member", pos, pointer))
+		}
+	}}
+	if !w.whole(&known{schema: body}) || len(found) == 0 {
 		return nil // the server says what is wrong
 	}
-	if inner := memberNode(root, "data"); inner != nil && len(root.Content) == 2 {
-		root = inner
-	}
-	var found []string
-	d.unknown(root, body, "", func(n *yaml.Node, pointer jsontext.Pointer) {
-		place := file
-		if n.Line > 0 {
-			place = fmt.Sprintf("%s:%d:%d", file, n.Line, n.Column)
+	if ignored {
+		for _, line := range passed.Lines("not known here, sent all the same") {
+			fmt.Fprintln(s.notes(), "note:", line)
 		}
-		if len(found) < maxUnknown {
-			found = append(found, fmt.Sprintf("%s: %s: there is no such member", place, pointer))
-		}
-	})
-	if len(found) > 0 {
-		return fmt.Errorf("%s", strings.Join(found, "\n"))
-	}
-	return nil
-}
-
-// documentOf is a file with its lines, or without them where it is JSON with escapes that YAML does not have; nil when it cannot be
-// read.
-func (o *operation) documentOf(text []byte) *yaml.Node {
-	if !jsontext.Value(o.body).IsValid() { // YAML may read something into it, the server does not
 		return nil
 	}
-	var document yaml.Node
-	if jsontext.Value(text).IsValid() {
-		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" ")) // which YAML does not take
-	}
-	if yaml.Unmarshal(text, &document) == nil && len(document.Content) > 0 {
-		return document.Content[0]
-	}
-	var plain any
-	if json.Unmarshal(o.body, &plain) != nil {
-		return nil
-	}
-	again, err := json.Marshal(plain, json.Deterministic(true))
-	if err != nil || yaml.Unmarshal(again, &document) != nil || len(document.Content) == 0 {
-		return nil
-	}
-	for n := range nodes(&document) {
-		n.Line = 0
-	}
-	return document.Content[0]
-}
-
-// nodes are a node and all below it.
-func nodes(n *yaml.Node) func(func(*yaml.Node) bool) {
-	return func(yield func(*yaml.Node) bool) {
-		if !yield(n) {
-			return
-		}
-		for _, below := range n.Content {
-			nodes(below)(yield)
-		}
-	}
-}
-
-func memberNode(n *yaml.Node, name string) *yaml.Node {
-	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == name {
-			return n.Content[i+1]
-		}
-	}
-	return nil
+	return found
 }
 
 // file is what a file for a call may hold: what the call takes, and what it and the GET of the same path answer, since what get
-// prints may be written back. False for a call that takes no JSON.
-func (d *apiDescription) file(method, target string) (out schema, takes bool, err error) {
+// prints may be written back. takes is what the call takes, nil when that is no JSON.
+func (d *apiDescription) file(method, target string) (out schema, takes *schema, err error) {
 	target, _, _ = strings.Cut(target, "?")
 	for path, item := range d.Paths {
 		if shape(path) != shape(target) {
@@ -149,7 +119,7 @@ func (d *apiDescription) file(method, target string) (out schema, takes bool, er
 				continue
 			}
 			if err := node.Decode(&call); err != nil {
-				return out, false, err
+				return out, nil, err
 			}
 			for status, answer := range call.Responses {
 				if strings.HasPrefix(status, "2") {
@@ -159,13 +129,13 @@ func (d *apiDescription) file(method, target string) (out schema, takes bool, er
 				}
 			}
 			if body, ok := d.json(call.Body, d.Components.Bodies); ok && verb != "get" {
-				takes = true
+				takes = &body
 				out.AnyOf = append(out.AnyOf, body)
 			}
 		}
 		return out, takes, nil
 	}
-	return out, false, nil
+	return out, nil, nil
 }
 
 // json is the schema of a body in JSON; false when it has another form or there is none.
@@ -192,35 +162,30 @@ func shape(path string) string {
 	return strings.Join(parts, "/")
 }
 
-// unknown visits the members below n that no schema has.
-func (d *apiDescription) unknown(n *yaml.Node, s schema, pointer jsontext.Pointer, visit func(n *yaml.Node, pointer jsontext.Pointer)) {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
+// wanted says what a call takes where a value of a kind stands; "" when that fits.
+func (d *apiDescription) wanted(s *schema, kind jsontext.Kind) string {
+	object, list := d.takes(s, "object"), d.takes(s, "array")
+	switch {
+	case kind == '[' && object && !list:
+		return "a list stands where an object is wanted"
+	case kind == '{' && list && !object:
+		return "an object stands where a list is wanted"
 	}
-	properties, items, free := d.parts(s)
-	switch n.Kind {
-	case yaml.SequenceNode:
-		for i, item := range n.Content {
-			d.unknown(item, items, pointer.AppendToken(strconv.Itoa(i)), visit)
-		}
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			name := n.Content[i].Value
-			below := pointer.AppendToken(name)
-			property, known := properties[name]
-			switch {
-			case known:
-				d.unknown(n.Content[i+1], property, below, visit)
-			case len(properties) > 0 && !free && !answered(name):
-				visit(n.Content[i], below)
-			}
-		}
+	return ""
+}
+
+// takes reports whether a schema is one of values of a type, or has a part that is.
+func (d *apiDescription) takes(s *schema, kind string) bool {
+	if _, name, ok := strings.Cut(s.Ref, "#/components/schemas/"); ok {
+		named := d.Components.Schemas[name]
+		return d.takes(&named, kind)
 	}
+	return s.Type == kind || slices.ContainsFunc(slices.Concat(s.AllOf, s.OneOf, s.AnyOf), func(part schema) bool { return d.takes(&part, kind) })
 }
 
 // answered are members that answers show and writes pass over: a file may be what get printed.
 func answered(name string) bool {
-	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete", "<<"}, name)
+	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete"}, name)
 }
 
 // parts are the members and the items that one of the parts of a schema has; free says that any other member may be there.

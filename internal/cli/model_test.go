@@ -31,12 +31,25 @@ func misspeltCommands(t *testing.T) {
 		{line: "templates import -w Main -f -", stdin: `{"a~/b":1}`, code: exitFailed, err: []string{"standard input:1:2: /a~0~1b: there is no such member"}},
 		{line: "templates import -w Main -f -", stdin: "{ // no JSON\n\"templateId\":\"Tabs\"}", code: exitFailed, err: []string{"standard input:1:3: ", "!no such member"}},
 		{line: "templates import -w Main -f -", stdin: "{" + strings.Join(many, ",") + "}", code: exitFailed, err: []string{"/m99: ", "!/m100: "}},
+		{line: "templates import -w Main -f -", stdin: "templateId: Crates\n# é\nactoins: &a [{x: 1}]\nactions: *a\n", code: exitFailed, err: []string{
+			"standard input:3:1: /actoins: ", "standard input:3:15: /actions/0/x: ", "hint: --ignore-unknown goes on with ", "\"ambit version\"",
+		}},
+		{line: "templates import -w Main -f -", stdin: `[{"templateId":"Crates"}]`, code: exitFailed, err: []string{"standard input: a list stands where an object is wanted", "!no such member"}},
+		{line: "custom-attributes import -f -", stdin: `{"key":"own"}`, code: exitFailed, err: []string{"standard input: an object stands where a list is wanted"}},
 		{line: "templates get Crates", code: exitFailed},
 		{line: "templates get Tabs", code: exitFailed},
 		{line: "scopes update " + id + " -f -", stdin: "jwtSettings: {isuers: [a]}\n", code: exitFailed, err: []string{"standard input:1:15: /jwtSettings/isuers"}},
 		{line: "scopes update " + id + " -f " + answered, out: []string{"unchanged"}},
 		{line: "scopes create -f -", stdin: "{\"data\":{\"name\":\"x\",\"aplicationIds\":[]}}", code: exitFailed, err: []string{"standard input:1:21: /aplicationIds"}},
 		{line: "custom-attributes import -f -", stdin: `[{"key":"own","name":"Own","type":"string","displayOrder":9,"x-kept":{"a":1},"optionsConfig":{"x-kept":1,"options":[{"key":"a","x-kept":1}]}}]`, out: []string{"updated"}},
+	})
+	crates := "templateId: Crates\ndisplayName: Crates\nsource: PLAINID\nmade: {by: hand}\nattributes:\n  - {attributeId: a, displayName: A, type: STRING, unit: t}\n  - {attributeId: b, displayName: B, type: STRING, unit: t}\nactions: []\n"
+	follow(t, []step{
+		{line: "templates import -w Main --ignore-unknown -f -", stdin: crates, out: []string{"created"}, err: []string{
+			"note: standard input:4:1: /made: not known here, sent all the same\n",
+			"note: standard input:6:52: /attributes/0/unit: not known here, sent all the same, and 1 more like it\n", "!hint",
+		}},
+		{line: "templates delete Crates --yes"},
 	})
 	own := file(t, "own.yaml", must(t, "", "custom-attributes get own -o yaml"))
 	follow(t, []step{

@@ -126,7 +126,7 @@ func TestYAMLReadsBack(t *testing.T) {
 		if err := printObject(&out, yamlForm, in); err != nil {
 			t.Fatalf("%s: %v", in, err)
 		}
-		back, err := jsonOf(out.Bytes())
+		back, _, err := jsonOf(out.Bytes())
 		if err != nil {
 			t.Fatalf("%s: %v", &out, err)
 		}
@@ -152,7 +152,7 @@ func TestYAMLAsWritten(t *testing.T) {
 		"a: 1\na: 2":   `mapping key "a" already defined`,
 		"1: a\n'1': b": `mapping key "1" already defined`,
 	} {
-		got, err := jsonOf([]byte(text))
+		got, _, err := jsonOf([]byte(text))
 		if err != nil {
 			got = []byte(err.Error())
 		}

@@ -234,7 +234,7 @@ func scopeCommands(t *testing.T) {
 		{line: "scopes create --name second --dry-run", out: []string{"created", "dry run", "!SECRET"}},
 		{line: "scopes create -f - --name fourth --dry-run -o json", stdin: `{"data":{"name":"third","description":"d"}}`, out: []string{`"name": "fourth"`, `"description": "d"`}},
 		{line: "scopes create", code: exitUsage, err: []string{"nothing to write"}},
-		{line: "scopes create -f - --name x", stdin: "[1]", code: exitFailed, err: []string{"does not hold an object"}},
+		{line: "scopes create -f - --name x", stdin: "[1]", code: exitFailed, err: []string{"a list stands where an object is wanted"}},
 		{line: "scopes create -f -", stdin: "a: b: c", code: exitFailed, err: []string{"standard input"}},
 		{line: "scopes update PORTAL00000000000001 --enabled=false", out: []string{"updated"}},
 		{line: "scopes get PORTAL00000000000001 -o json", out: []string{`"enabled": false`, `"name": "portal"`}},

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ambit-authz/ambit/internal/app"
@@ -42,7 +43,7 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 	report, notes, err := app.TestPolicies(ctx, directory.body, c.IgnoreUnknown, files)
 	for _, note := range notes {
 		if !strings.HasSuffix(note, " ignored") { // files of other kinds, which apply names, may well lie in a repository
-			fmt.Fprintln(s.notes(), "note:", note)
+			fmt.Fprintln(s.notes(), "note:", placedNote(note, directory.name))
 		}
 	}
 	var broken model.Errors
@@ -55,7 +56,11 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 			}
 			fmt.Fprintln(s.notes(), e.Text())
 		}
-		return fmt.Errorf("%d errors in the directory, nothing was tested", len(broken))
+		err := fmt.Errorf("%d errors in the directory, nothing was tested", len(broken))
+		if slices.ContainsFunc(broken, func(e *model.Error) bool { return isUnknown(wireError{Message: e.Message}) }) {
+			err = &hinted{err, "--ignore-unknown passes over members that are not known"}
+		}
+		return err
 	}
 	if err != nil {
 		return err
