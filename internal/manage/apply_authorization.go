@@ -138,7 +138,7 @@ func (a *applier) assetTypes() error {
 		}
 		result, err := a.w.putAssetTemplate(t)
 		if err == nil {
-			a.done(kindAssetTypes, file.Path, id, result, placedWarnings(body, t.NeverCalculated()))
+			a.done(kindAssetTypes, file.Path, id, result, placedWarnings(body, t.CalculationWarnings()))
 		}
 		return id, err
 	})

@@ -134,7 +134,7 @@ func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWor
 		return id, err
 	}
 	stated, err := statedIdentityTemplate(body)
-	a.done(kindIdentityTemplates, path, id, result, placedWarnings(body, stated.NeverCalculated()))
+	a.done(kindIdentityTemplates, path, id, result, placedWarnings(body, stated.CalculationWarnings()))
 	return id, err
 }
 

@@ -160,6 +160,7 @@ func TestApplyNeverCalculated(t *testing.T) {
   {"attributeId":"has","displayName":"Has","type":"STRING","isAvailableForPolicies":true,"isCalculated":true,"calculationFunction":"HASVALUE(class)"}],"actions":[]}`,
 		crewWs + "identity-templates/Crew.json": `{"templateId":"Crew","attributes":[
   {"attributeId":"none","displayName":"None","type":"STRING","isCalculated":true},
+  {"attributeId":"given","displayName":"Given","type":"STRING","calculationFunction":"UPPER(uid)"},
   {"attributeId":"uid","displayName":"User ID","type":"STRING"}]}`,
 	}, manage.ApplyOptions{})
 	if len(out.Errors) > 0 {
@@ -173,11 +174,39 @@ func TestApplyNeverCalculated(t *testing.T) {
 	}
 	want := []string{
 		"MW-01 " + crewWs + `identity-templates/Crew.json:2:3: /attributes/0/calculationFunction: attribute "none" can never have a value: there is no calculationFunction`,
+		"MW-02 " + crewWs + `identity-templates/Crew.json:3:64: /attributes/1/calculationFunction: attribute "given" has the values that it is given, not this function's: its isCalculated is not true`,
 		"MW-01 " + types + `:2:112: /attributes/0/calculationFunction: attribute "loop" can never have a value: calculationFunction, character 7: attribute "loop" is calculated itself`,
 		"MW-01 " + types + `:4:113: /attributes/2/calculationFunction: attribute "most" can never have a value: calculationFunction, character 5: MAX takes a NUMERIC attribute, "class" is STRING`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// policy-model.md 3.5: the function of an attribute that is not calculated is kept word for word in every kind of type, and makes no values.
+func TestUnusedCalculation(t *testing.T) {
+	for _, source := range []string{"REQUEST", "EXTERNAL", "PLAINID"} {
+		for _, stated := range []string{"", `,"isCalculated":false`} {
+			body := `{"templateId":"Cargo","displayName":"Cargo","source":"` + source + `","paaGroupId":"g","viewName":"v","attributes":[{"attributeId":"a","displayName":"A","type":"STRING","calculationFunction":" UPPER( path )"` + stated + `}],"actions":[]}`
+			asset, err := manage.ParseAssetTemplate([]byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c, err := asset.Calculation(&asset.Attributes[0]); c != nil || err != nil {
+				t.Errorf("%s: calculated by %+v, %v", source, c, err)
+			}
+			out := manage.FormatAssetTemplate(&asset)
+			if !strings.Contains(string(out), `"calculationFunction":" UPPER( path )","isCalculated":false`) {
+				t.Errorf("exported %s", out)
+			}
+			if w := asset.CalculationWarnings(); len(w) != 1 || w[0].Code != "MW-02" {
+				t.Errorf("warnings %v", w)
+			}
+			again, err := manage.ParseAssetTemplate(out)
+			if diff := cmp.Diff(asset, again); diff != "" || err != nil {
+				t.Errorf("read again: %v %s", err, diff)
+			}
+		}
 	}
 }
 

@@ -105,7 +105,7 @@ func assetAttributeForm(source model.AssetSource, a *model.AssetAttribute) asset
 	if source != model.SourceRequest {
 		f.IsMultiValue = &a.IsMultiValue
 	}
-	if source != model.SourcePlainID || a.IsCalculated { // the forms of stored types have the keys only where they say something
+	if source != model.SourcePlainID || a.IsCalculated || a.CalculationFunction != nil { // the forms of stored types have the keys only where they say something
 		f.CalculationFunction, f.IsCalculated = a.CalculationFunction, &a.IsCalculated
 	}
 	if source != model.SourcePlainID {

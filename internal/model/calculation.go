@@ -74,33 +74,44 @@ func (t *IdentityTemplate) Calculation(a *IdentityAttribute) (*Calculation, erro
 	})
 }
 
-// NeverCalculated warns of every calculated attribute that can never have a value, with the reason: its function is stored and
-// exported as it is, and no rule may use the attribute (policy-model.md 3.5).
-func (t *AssetTemplate) NeverCalculated() Errors {
+// CalculationWarnings warns of every calculated attribute that can never have a value, with the reason, and of functions of
+// attributes that are not calculated. Functions are stored and exported as they are (policy-model.md 3.5).
+func (t *AssetTemplate) CalculationWarnings() Errors {
 	var out Errors
 	for i := range t.Attributes {
-		_, err := t.Calculation(&t.Attributes[i])
-		out.neverCalculated(i, string(t.Attributes[i].ID), err)
+		a := &t.Attributes[i]
+		_, err := t.Calculation(a)
+		out.warnCalculation(i, string(a.ID), err, !a.IsCalculated && a.CalculationFunction != nil)
 	}
 	return out
 }
 
-// NeverCalculated is that of the attributes of identities.
-func (t *IdentityTemplate) NeverCalculated() Errors {
+// CalculationWarnings is that of the attributes of identities.
+func (t *IdentityTemplate) CalculationWarnings() Errors {
 	var out Errors
 	for i := range t.Attributes {
-		_, err := t.Calculation(&t.Attributes[i])
-		out.neverCalculated(i, string(t.Attributes[i].ID), err)
+		a := &t.Attributes[i]
+		_, err := t.Calculation(a)
+		out.warnCalculation(i, string(a.ID), err, !a.IsCalculated && a.CalculationFunction != nil)
 	}
 	return out
 }
 
-func (es *Errors) neverCalculated(i int, attribute string, err error) {
-	if err != nil {
-		es.Add(fmt.Sprintf("/attributes/%d/calculationFunction", i), "attribute %q can never have a value: %v", attribute, err)
-		last := (*es)[len(*es)-1]
-		last.Code, last.Name = "MW-01", "CalculatedAttributeWarning"
+func (es *Errors) warnCalculation(i int, attribute string, never error, unused bool) {
+	field := fmt.Sprintf("/attributes/%d/calculationFunction", i)
+	var code, name string
+	switch {
+	case never != nil:
+		code, name = "MW-01", "CalculatedAttributeWarning"
+		es.Add(field, "attribute %q can never have a value: %v", attribute, never)
+	case unused:
+		code, name = "MW-02", "CalculationUnusedWarning"
+		es.Add(field, "attribute %q has the values that it is given, not this function's: its isCalculated is not true", attribute)
+	default:
+		return
 	}
+	last := (*es)[len(*es)-1]
+	last.Code, last.Name = code, name
 }
 
 // calculation reads the function of an attribute of a type among the attributes that find finds.

@@ -27,9 +27,10 @@ func (t *AssetTemplate) Normalize() {
 		if !external {
 			a.SourceAttribute = ""
 		}
-		if stored && (!a.IsCalculated || a.ID == AttributePath) {
-			a.IsCalculated, a.CalculationFunction = false, nil
-		} else {
+		if stored && a.ID == AttributePath {
+			a.IsCalculated, a.CalculationFunction = false, nil // its value is the asset's id and nothing else
+		}
+		if !stored || a.IsCalculated {
 			a.DefaultValue, a.MaxLength, a.IsRequired, a.CanBeUpdated = nil, 0, false, ""
 		}
 		if a.MaxLength == MaxValueLength {

@@ -51,7 +51,7 @@ func importAssetTemplate(x *exchange) error {
 		return err
 	}
 	x.done(done)
-	return x.warned(putStatus(done), assetTemplateForm(&stored.Object), stored.Object.NeverCalculated())
+	return x.warned(putStatus(done), assetTemplateForm(&stored.Object), stored.Object.CalculationWarnings())
 }
 
 func assetTemplateForm(t *model.AssetTemplate) jsontext.Value { return manage.FormatAssetTemplate(t) }

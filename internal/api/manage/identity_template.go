@@ -48,7 +48,7 @@ func importIdentityTemplate(x *exchange) error {
 		return err
 	}
 	x.done(done)
-	return x.warned(putStatus(done), identityTemplateOf(&stored), stored.Object.NeverCalculated())
+	return x.warned(putStatus(done), identityTemplateOf(&stored), stored.Object.CalculationWarnings())
 }
 
 func identityTemplateOf(t *manage.Stored[model.IdentityTemplate]) jsontext.Value {
