@@ -21,6 +21,7 @@ need() {
 }
 
 mkdir -p "$tools"
+tools=$(cd "$tools" && pwd)
 need gofumpt mvdan.cc/gofumpt "$gofumpt"
 need golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint "$golangci"
 need govulncheck golang.org/x/vuln/cmd/govulncheck "$govulncheck"
@@ -38,6 +39,7 @@ awk '$1 == "go" { split($2, v, "."); if (v[1] > 1 || v[2] > 26) { print "go.mod 
 
 echo "golangci-lint"
 "$tools/golangci-lint" run ./...
+(cd bench && "$tools/golangci-lint" run ./...)
 
 echo "govulncheck"
 db=()

@@ -35,7 +35,7 @@ func (w *world) kinds() []kind {
 		return func(tx *store.Tx) error { _, err := tx.Identities("Staff").Put(who); return err }, []int{i}
 	}
 	// a policy for one branch is switched
-	policies := func(r *rand.Rand, n int) (func(*store.Tx) error, []int) {
+	policies := func(_ *rand.Rand, n int) (func(*store.Tx) error, []int) {
 		b := n % min(100, w.branches())
 		return func(tx *store.Tx) error {
 			p, err := tx.Policies.Find(model.PolicyID(fmt.Sprint("extra-", b)))
@@ -133,6 +133,6 @@ func (w *world) measure(ctx context.Context, k kind, s settings) error {
 			told = append(told, max(0, seen[u][at].at.Sub(one.at)))
 		}
 	}
-	print(k.name, told, events, missing)
+	printRow(k.name, told, events, missing)
 	return nil
 }

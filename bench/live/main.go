@@ -96,7 +96,7 @@ func idle(w *world) error {
 	return nil
 }
 
-func print(kind string, told measure.Series, events, missing int) {
+func printRow(kind string, told measure.Series, events, missing int) {
 	slices.Sort(told)
 	if len(told) == 0 {
 		fmt.Printf("| %s | 0 | %d | – | – | – | – | %d |\n", kind, events, missing)

@@ -91,7 +91,9 @@ func open(ctx context.Context, dir string, s settings) (*world, error) {
 		MaxConnections: 2*s.streams + 100, ShutdownTimeout: 5 * time.Second, Log: log, AccessLog: true, Clock: time.Now,
 		Ready:    func(context.Context) error { return nil },
 		Stopping: service.EndWatches,
-		Fail:     func(w http.ResponseWriter, _ *http.Request, err error) { http.Error(w, err.Error(), 500) },
+		Fail: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		},
 	}, server.NewMetrics())
 	if err != nil {
 		return nil, err

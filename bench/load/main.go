@@ -50,8 +50,9 @@ func run(ctx context.Context, assets int, binary, mode string) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if binary == "" {
 		binary = filepath.Join(dir, "ambit")
-		build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/ambit")
-		build.Dir = ".." // the product's own module, with its own versions
+		build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/ambit") //nolint:gosec // a name in a new directory
+		// the product's own module, with its own versions
+		build.Dir = ".."
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("building the program: %w\n%s", err, out)
 		}
