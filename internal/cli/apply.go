@@ -131,7 +131,7 @@ func (r *report) print(s Streams, name func(string) string) error {
 // note prints the notes, by the caller's own paths.
 func (r *report) note(out io.Writer, name func(string) string) {
 	for _, note := range r.Data.Notes {
-		fmt.Fprintln(out, "note:", placedNote(note, name))
+		_ = printLine(out, "note: %s", placedNote(note, name)) // there is nobody left to tell
 	}
 }
 

@@ -178,7 +178,7 @@ func (c *impactCommand) print(in io.Reader, s Streams, name func(string) string)
 		case line.Summary != nil:
 			left = line.Summary.Gained + line.Summary.Lost
 			for _, note := range line.Notes {
-				fmt.Fprintln(s.notes(), "note:", placedNote(note, name))
+				_ = printLine(s.notes(), "note: %s", placedNote(note, name)) // there is nobody left to tell
 			}
 			if !c.JSON {
 				text = fmt.Appendf(nil, "%d identities, %d gained, %d lost\n", line.Summary.Identities, line.Summary.Gained, line.Summary.Lost)

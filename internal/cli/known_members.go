@@ -89,7 +89,7 @@ func (o *operation) checkMembers(target, file string, source []byte, tree *yaml.
 		pos.File = file
 		passed.Add("", model.PassedMember{Pos: pos, Pointer: string(pointer), Count: 1})
 		if len(found) < maxUnknown {
-			found = append(found, fmt.Sprintf("%s: %s: there is no such member", pos, pointer))
+			found = append(found, harmless(fmt.Sprintf("%s: %s: there is no such member", pos, pointer)))
 		}
 	}}
 	if !w.whole(&known{schema: body}) || len(found) == 0 {
@@ -97,7 +97,7 @@ func (o *operation) checkMembers(target, file string, source []byte, tree *yaml.
 	}
 	if ignored {
 		for _, line := range passed.Lines("not known here, sent all the same") {
-			fmt.Fprintln(s.notes(), "note:", line)
+			_ = printLine(s.notes(), "note: %s", line) // there is nobody left to tell
 		}
 		return nil
 	}

@@ -43,7 +43,7 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 	report, notes, err := app.TestPolicies(ctx, directory.body, c.IgnoreUnknown, files)
 	for _, note := range notes {
 		if !strings.HasSuffix(note, " ignored") { // files of other kinds, which apply names, may well lie in a repository
-			fmt.Fprintln(s.notes(), "note:", placedNote(note, directory.name))
+			_ = printLine(s.notes(), "note: %s", placedNote(note, directory.name)) // there is nobody left to tell
 		}
 	}
 	var broken model.Errors

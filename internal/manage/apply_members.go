@@ -67,6 +67,9 @@ func (a *applier) checkMembers(kind, path string, body []byte) error {
 	return c.errs.OrNil()
 }
 
+// maxPointer is how many bytes of the path of a member are told: a name may be as long as its file.
+const maxPointer = 300
+
 // passOver takes note of members of a file.
 func (a *applier) passOver(kind, path string, body []byte, p *model.PassedOver) {
 	if len(p.Members) == 0 {
@@ -80,6 +83,9 @@ func (a *applier) passOver(kind, path string, body []byte, p *model.PassedOver) 
 	for _, m := range p.Members {
 		m.Pos = wanted[jsontext.Pointer(m.Pointer)]
 		m.Pos.File = path
+		if len(m.Pointer) > maxPointer {
+			m.Pointer = strings.ToValidUTF8(m.Pointer[:maxPointer], "") + "…"
+		}
 		a.passed.Add(kind, m)
 	}
 	a.passed.More += p.More

@@ -87,6 +87,11 @@ func TestApplyPassedOver(t *testing.T) {
 	for i := range 1000 {
 		fmt.Fprintf(&many, `"m%d":{"x":1},`, i)
 	}
+	long := "/" + strings.Repeat("é", 149) + "…: passed over" // é has two bytes, the slash one: half of one is cut off
+	with := archive.with(files{"environment/scopes.json": `[]`, quays + "applications/second.json": `{"` + strings.Repeat("é", 1000) + `\n":1,"applicationId":"second","displayName":"S","assetTemplateIds":["Cargo"]}`})
+	if notes := newWorld(t).bare().apply(with, manage.ApplyOptions{IgnoreUnknown: true}).Notes; len(notes) != 3 || !strings.HasSuffix(notes[2], long) {
+		t.Errorf("notes %q", notes)
+	}
 	archive[quays+"applications/second.json"] = `{` + many.String() + `"applicationId":"second","displayName":"S","assetTemplateIds":["Cargo"]}`
 	out := newWorld(t).bare().apply(archive, manage.ApplyOptions{IgnoreUnknown: true})
 	if n := len(out.Notes); n != 102 || out.Notes[n-1] != "and 903 more members passed over" {
