@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambit-authz/ambit/internal/engine"
-	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/rego"
 )
@@ -66,18 +66,18 @@ func readEnvironment(t *testing.T) *environment {
 		blocks: map[model.BlockID]model.Block{},
 	}
 	for _, name := range glob(t, "authorization-workspaces/*/asset-types/*.json") {
-		a := parsed(t, name, manage.ParseAssetTemplate)
+		a := parsed(t, name, form.ParseAssetTemplate)
 		a.WorkspaceID = model.WorkspaceID(workspaceOf(name))
 		e.assets[a.ID] = a
 		e.addPredefined(model.KindRuleset, a.ID, "All")
 	}
 	for _, name := range glob(t, "identity-workspaces/*/identity-templates/*.json") {
-		i := parsed(t, name, manage.ParseIdentityTemplate)
+		i := parsed(t, name, form.ParseIdentityTemplate)
 		e.identities[i.ID] = i
 		e.addPredefined(model.KindDynamicGroup, i.ID, workspaceOf(name)+" All Users")
 	}
 	for _, name := range glob(t, "authorization-workspaces/*/applications/*.json") {
-		application := parsed(t, name, manage.ParseApplication)
+		application := parsed(t, name, form.ParseApplication)
 		e.applications = append(e.applications, application)
 		for _, id := range application.AssetTemplateIDs {
 			if a, ok := e.assets[id]; !ok || string(a.WorkspaceID) != workspaceOf(name) {
@@ -86,11 +86,11 @@ func readEnvironment(t *testing.T) *environment {
 		}
 	}
 	for _, name := range glob(t, "authorization-workspaces/*/request-attributes.json") {
-		for _, a := range parsed(t, name, manage.ParseRequestAttributes) {
+		for _, a := range parsed(t, name, form.ParseRequestAttributes) {
 			e.request[workspaceOf(name)] = append(e.request[workspaceOf(name)], a.ID)
 		}
 	}
-	e.custom = parsed(t, "environment/custom-policy-attributes.json", manage.ParseCustomAttributes)
+	e.custom = parsed(t, "environment/custom-policy-attributes.json", form.ParseCustomAttributes)
 	return e
 }
 

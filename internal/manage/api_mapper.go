@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -24,7 +25,7 @@ func apiMapperSetSubject() *subject[model.APIMapperSet] {
 		resource: always[model.APIMapperSet](resourceAPIMapperSet),
 		id:       func(s *model.APIMapperSet) string { return string(s.ID) },
 		name:     func(s *model.APIMapperSet) string { return string(s.ID) },
-		format:   FormatAPIMapperSet, parent: func(s *model.APIMapperSet) (string, string) {
+		format:   form.FormatAPIMapperSet, parent: func(s *model.APIMapperSet) (string, string) {
 			return resourceAuthorizationWorkspace, string(s.WorkspaceID)
 		},
 	}
@@ -111,7 +112,7 @@ func (s *Service) FindAPIMapperSets(ctx context.Context, env model.EnvironmentID
 // ImportAPIMapperSet stores an API mapper set of the workspace from its exported form, in the place of the one that has
 // its id (management-api.md 11). A set without an application of its id is kept for one that may come.
 func (s *Service) ImportAPIMapperSet(ctx context.Context, call Call, env model.EnvironmentID, workspace model.WorkspaceID, body []byte) (Stored[model.APIMapperSet], Done, error) {
-	set, err := ParseAPIMapperSet(body)
+	set, err := form.ParseAPIMapperSet(body)
 	if err != nil {
 		return Stored[model.APIMapperSet]{}, Done{}, err
 	}
@@ -133,7 +134,7 @@ func (w *writer) checkMapperSet(before, set *model.APIMapperSet, broken func(mod
 	}
 	var errs model.Errors
 	for i := range set.Mappers {
-		if err := w.checkMapper(&errs, pointerTo("apiMappers", i), set.WorkspaceID, &set.Mappers[i], broken); err != nil {
+		if err := w.checkMapper(&errs, form.Pointer("apiMappers", i), set.WorkspaceID, &set.Mappers[i], broken); err != nil {
 			return err
 		}
 	}
@@ -164,7 +165,7 @@ func (w *writer) checkMapper(errs *model.Errors, field string, workspace model.W
 	broken func(model.TemplateID) *model.Error,
 ) error {
 	for i := range m.AssetTemplates {
-		at := field + pointerTo("assetTemplates", i)
+		at := field + form.Pointer("assetTemplates", i)
 		if err := w.checkMapping(errs, at, workspace, &m.AssetTemplates[i], broken); err != nil {
 			return err
 		}
@@ -269,7 +270,7 @@ func missingMapper(set *model.APIMapperSet, id model.MapperID) error {
 // ImportAPIMapper stores a mapper of a set from its exported form, in the place of the one that has its id; a new one
 // comes last. The set is one that exists or that of an application of the workspace.
 func (s *Service) ImportAPIMapper(ctx context.Context, call Call, env model.EnvironmentID, workspace model.WorkspaceID, set model.ApplicationID, body []byte) (Stored[model.APIMapper], Done, error) {
-	m, err := ParseAPIMapper(body)
+	m, err := form.ParseAPIMapper(body)
 	if err != nil {
 		return Stored[model.APIMapper]{}, Done{}, err
 	}

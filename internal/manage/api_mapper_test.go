@@ -1,7 +1,6 @@
 package manage_test
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -45,7 +45,7 @@ func TestApplyAPIMappers(t *testing.T) {
 	}
 	w.view(func(tx *store.Tx) {
 		sets := all(t, tx.APIMapperSets)
-		if len(sets) != 1 || string(manage.FormatAPIMapperSet(&sets[0])) != mapperSet {
+		if len(sets) != 1 || string(form.FormatAPIMapperSet(&sets[0])) != mapperSet {
 			t.Fatalf("stored %+v", sets)
 		}
 		channel := all(t, tx.RequestAttributes)[0]
@@ -154,36 +154,4 @@ func TestApplyOlderAPIMappers(t *testing.T) {
 	if counts(out)["api-mapper-sets"].Created != 1 || len(out.Errors) > 0 {
 		t.Errorf("%+v\n%s", counts(out), texts(out.Errors))
 	}
-}
-
-// FuzzAPIMapperSet: no body makes the parser fail in another way than with an error of the caller's, and what it reads is
-// written in a form that reads the same.
-func FuzzAPIMapperSet(f *testing.F) {
-	f.Add([]byte(mapperSet))
-	f.Add([]byte(`{"data":{"apiMappersSetId":"a","pathIndexing":"SEGMENTS","apiMappers":[{"mapperId":"m","displayName":"M","matchType":"REGEX","matchPattern":"/a/(b|c)","assetTemplates":[{"templateId":"T","actions":[{"actionId":"A"},{"actionId":"B","source":"METHOD","value":""}]}]}]}}`))
-	f.Add([]byte(`{"apiMappersSetId":"a","apiMappers":[{"mapperId":"m","displayName":"M","matchType":"EXACT","matchPattern":"/%2e%2E/%zz","restMethods":["get"]}]}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		set, err := manage.ParseAPIMapperSet(body)
-		if err != nil {
-			if model.KindOf(err) != model.KindInvalid {
-				t.Errorf("%v", err)
-			}
-			return
-		}
-		form := manage.FormatAPIMapperSet(&set)
-		again, err := manage.ParseAPIMapperSet(form)
-		if err != nil {
-			t.Fatalf("%s is written as %s, which is refused: %v", body, form, err)
-		}
-		if !bytes.Equal(form, manage.FormatAPIMapperSet(&again)) || !cmp.Equal(set, again) {
-			t.Errorf("%s is written as %s and then as %s", body, form, manage.FormatAPIMapperSet(&again))
-		}
-		for i := range set.Mappers {
-			if m := &set.Mappers[i]; m.IsExpression() {
-				if _, err := m.Expression(); err != nil {
-					t.Errorf("%s: %v", m.MatchPattern, err)
-				}
-			}
-		}
-	})
 }

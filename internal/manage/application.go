@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -20,7 +21,7 @@ func applicationKind() *kind[model.ApplicationID, model.Application] {
 // ImportApplication makes an application of the workspace from its exported form, or replaces the whole definition of the
 // one that has its id (management-api.md 10).
 func (s *Service) ImportApplication(ctx context.Context, call Call, env model.EnvironmentID, workspace model.WorkspaceID, body []byte) (Stored[model.Application], Done, error) {
-	app, err := ParseApplication(body)
+	app, err := form.ParseApplication(body)
 	if err != nil {
 		return Stored[model.Application]{}, Done{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -198,14 +199,14 @@ func (a *applier) file(kind string, f archive.File, fn func(body []byte) (id str
 	body, err := f.Read(limit)
 	if err == nil {
 		if err = a.checkMembers(kind, f.Path, body); err != nil {
-			id = statedID(body)
+			id = form.StatedID(body)
 		}
 	}
 	if err == nil {
 		id, err = fn(body)
 	}
 	if err != nil && memberForm(kind) != nil {
-		err = atLines(body, err)
+		err = form.AtLines(body, err)
 	}
 	return a.settle(kind, f.Path, id, err, a.w.writes > writes)
 }
@@ -231,7 +232,7 @@ func (a *applier) settle(kind, path, id string, err error, stored bool) error {
 func (a *applier) lateFailure(path, id string, err error) {
 	b := a.late[path]
 	b.id = id
-	collect(&b.errs, err)
+	b.errs.Collect(err)
 	a.late[path] = b
 }
 
@@ -242,7 +243,7 @@ func (a *applier) fail(kind, path, id string, err error) {
 	a.count(kind).Failed++
 	a.report.Items = append(a.report.Items, ApplyItem{File: path, Kind: singular(kind), ID: id, Result: "failed"})
 	var errs model.Errors
-	collect(&errs, err)
+	errs.Collect(err)
 	for _, e := range errs {
 		placed := *e
 		placed.Pos.File = path
@@ -346,7 +347,7 @@ func (a *applier) event() error {
 	}
 	return a.w.event(model.ChangeEvent{
 		Action: model.EventApply, ResourceType: resourceEnvironment,
-		ResourceID: string(a.w.Environment), ResourceName: string(a.w.Environment), After: string(encode(a.report.Summary)),
+		ResourceID: string(a.w.Environment), ResourceName: string(a.w.Environment), After: string(form.Encode(a.report.Summary)),
 	})
 }
 

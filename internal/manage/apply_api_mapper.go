@@ -4,13 +4,14 @@ import (
 	"errors"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
 
 func (a *applier) apiMapperSets() error {
 	return a.authorizationFiles(kindAPIMapperSets, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
-		set, err := ParseAPIMapperSet(body)
+		set, err := form.ParseAPIMapperSet(body)
 		id := string(set.ID)
 		if err != nil {
 			return id, err

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -13,7 +14,7 @@ import (
 func (a *applier) customAttributes() error {
 	for _, file := range a.layout.environment.files[kindCustomAttributes] {
 		err := a.file(kindCustomAttributes, file, func(body []byte) (string, error) {
-			definitions, err := ParseCustomAttributes(body)
+			definitions, err := form.ParseCustomAttributes(body)
 			if err != nil {
 				return "", err
 			}
@@ -115,7 +116,7 @@ func (a *applier) authorizationFiles(kind string, fn func(ws *model.Authorizatio
 
 func (a *applier) assetTypes() error {
 	err := a.authorizationFiles(kindAssetTypes, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
-		t, err := ParseAssetTemplate(body)
+		t, err := form.ParseAssetTemplate(body)
 		id := string(t.ID)
 		if err != nil {
 			return id, err
@@ -170,7 +171,7 @@ func (a *applier) checkTypeNames() error {
 
 func (a *applier) requestAttributes() error {
 	return a.authorizationFiles(kindRequestAttributes, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
-		attributes, err := ParseRequestAttributes(body)
+		attributes, err := form.ParseRequestAttributes(body)
 		if err != nil {
 			return "", err
 		}
@@ -191,7 +192,7 @@ func (a *applier) requestAttributes() error {
 
 func (a *applier) applications() error {
 	return a.authorizationFiles(kindApplications, func(ws *model.AuthorizationWorkspace, file archive.File, body []byte) (string, error) {
-		app, err := ParseApplication(body)
+		app, err := form.ParseApplication(body)
 		id := string(app.ID)
 		if err != nil {
 			return id, err

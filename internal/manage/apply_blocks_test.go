@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -154,7 +155,7 @@ func TestApplyDropsIdentityValues(t *testing.T) {
 	}
 	got, _, err := w.Identities(envID, "Crew").Find(t.Context(), "iris")
 	w.must(err)
-	if text := string(manage.FormatIdentity(&got)); strings.Contains(text, "cert") || strings.Contains(text, "port") || !strings.Contains(text, `"rank":["1"]`) {
+	if text := string(form.FormatIdentity(&got)); strings.Contains(text, "cert") || strings.Contains(text, "port") || !strings.Contains(text, `"rank":["1"]`) {
 		t.Errorf("%s", text)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -93,7 +94,7 @@ func (a *applier) identityWorkspace(f *folder, name string, ws *model.IdentityWo
 
 // identityTemplate stores the template of a workspace; one without an id is made.
 func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWorkspace, body []byte) (string, error) {
-	t, err := ParseIdentityTemplate(body)
+	t, err := form.ParseIdentityTemplate(body)
 	id := string(t.ID)
 	if err != nil {
 		return id, err
@@ -133,7 +134,7 @@ func (a *applier) identityTemplate(f *folder, path string, ws *model.IdentityWor
 	if err != nil {
 		return id, err
 	}
-	stated, err := statedIdentityTemplate(body)
+	stated, err := form.StatedIdentityTemplate(body)
 	a.done(kindIdentityTemplates, path, id, result, placedWarnings(body, stated.CalculationWarnings()))
 	return id, err
 }
@@ -171,7 +172,7 @@ func (a *applier) identityWorkspaceOf(f *folder) (*model.IdentityWorkspace, erro
 
 func (a *applier) identitySources() error {
 	return a.identityFiles(kindIdentitySources, func(_ *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
-		sources, err := ParseIdentitySources(body)
+		sources, err := form.ParseIdentitySources(body)
 		if err != nil {
 			return "", err
 		}
@@ -192,7 +193,7 @@ func (a *applier) identitySources() error {
 
 func (a *applier) mapperSets() error {
 	return a.identityFiles(kindMapperSets, func(f *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
-		set, err := ParseMapperSet(body)
+		set, err := form.ParseMapperSet(body)
 		if err != nil {
 			return set.ID, err
 		}
@@ -243,7 +244,7 @@ func (a *applier) checkSources() error {
 
 func (a *applier) matchers() error {
 	err := a.identityFiles(kindMatchers, func(f *folder, ws *model.IdentityWorkspace, file archive.File, body []byte) (string, error) {
-		m, err := ParseMatcher(body)
+		m, err := form.ParseMatcher(body)
 		if err != nil {
 			return ws.Name, err
 		}

@@ -2,14 +2,13 @@ package manage
 
 import (
 	"bytes"
-	"cmp"
 	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -20,25 +19,25 @@ import (
 func memberForm(kind string) any {
 	switch kind {
 	case kindIdentityTemplates:
-		return identityTemplateForm{}
+		return form.IdentityTemplate{}
 	case kindIdentitySources:
-		return sourcesForm{}
+		return form.IdentitySources{}
 	case kindMapperSets:
-		return mapperSetForm{}
+		return form.MapperSet{}
 	case kindMatchers:
-		return MatcherForm{}
+		return form.Matcher{}
 	case kindAuthorizationWorkspaces, kindIdentityWorkspaces:
 		return workspaceAbout{}
 	case kindAssetTypes:
-		return assetTypeForm{}
+		return form.AssetTemplate{}
 	case kindRequestAttributes:
-		return []requestAttributeForm{}
+		return []form.RequestAttribute{}
 	case kindApplications:
-		return applicationForm{}
+		return form.Application{}
 	case kindAPIMapperSets:
-		return apiMapperSetForm{}
+		return form.APIMapperSet{}
 	case kindScopes:
-		return []ScopeForm{}
+		return []form.Scope{}
 	}
 	return nil
 }
@@ -54,14 +53,14 @@ func readOnly(name string) bool {
 // checkMembers refuses the members of a file that its kind does not have, all at once, or takes note of them where they are to be
 // passed over. A file that cannot be read at all has other errors, which are those of its reader.
 func (a *applier) checkMembers(kind, path string, body []byte) error {
-	form := memberForm(kind)
-	if form == nil {
+	of := memberForm(kind)
+	if of == nil {
 		return nil
 	}
 	c := memberCheck{ignore: a.o.IgnoreUnknown}
-	if inner, err := unwrap(withoutMark(body)); err == nil {
+	if inner, err := form.Unwrap(body); err == nil {
 		c.d = jsontext.NewDecoder(bytes.NewBuffer(inner))
-		_ = c.value(reflect.TypeOf(form)) // of the syntax, which is right
+		_ = c.value(reflect.TypeOf(of)) // of the syntax, which is right
 	}
 	a.passOver(kind, path, body, &c.passed)
 	return c.errs.OrNil()
@@ -79,7 +78,7 @@ func (a *applier) passOver(kind, path string, body []byte, p *model.PassedOver) 
 	for _, m := range p.Members {
 		wanted[jsontext.Pointer(m.Pointer)] = model.Position{}
 	}
-	findPlaces(body, wanted)
+	form.FindPlaces(body, wanted)
 	for _, m := range p.Members {
 		m.Pos = wanted[jsontext.Pointer(m.Pointer)]
 		m.Pos.File = path
@@ -182,85 +181,9 @@ func formMembers(t reflect.Type) map[string]reflect.Type {
 	return out
 }
 
-// atLines says on which line of a file the members are that errors name by a JSON pointer.
-func atLines(body []byte, err error) error {
-	var errs model.Errors
-	collect(&errs, err)
-	wanted := map[jsontext.Pointer]model.Position{}
-	for _, e := range errs {
-		for p := pointerOf(e); p != ""; p = p.Parent() {
-			wanted[p] = model.Position{}
-		}
-	}
-	findPlaces(body, wanted)
-	for i, e := range errs {
-		for p := pointerOf(e); p != ""; p = p.Parent() { // a member that is missing is where it should be
-			if at := wanted[p]; !at.IsZero() {
-				placed := *e
-				placed.Pos.Line, placed.Pos.Column = at.Line, at.Column
-				errs[i] = &placed
-				break
-			}
-		}
-	}
-	return errs.OrNil()
-}
-
-// pointerOf is the JSON pointer at which an error is; "" when it has another place or none.
-func pointerOf(e *model.Error) jsontext.Pointer {
-	pointer, _, found := strings.Cut(e.Message, ": ")
-	if e.Pos.Line > 0 || !found || !strings.HasPrefix(pointer, "/") {
-		return ""
-	}
-	return jsontext.Pointer(pointer)
-}
-
-// findPlaces fills in where the wanted members and items of a file begin, of one that is wrapped in "data" those inside.
-func findPlaces(body []byte, wanted map[jsontext.Pointer]model.Position) {
-	body = withoutMark(body)
-	inner, err := unwrap(body)
-	if err != nil || len(wanted) == 0 {
-		return
-	}
-	shift := cap(body) - cap(inner)
-	d := jsontext.NewDecoder(bytes.NewBuffer(inner))
-	here, seen := model.Position{Line: 1, Column: 1}, 0
-	for {
-		from := int(d.InputOffset()) + shift
-		if _, err := d.ReadToken(); err != nil {
-			return
-		}
-		at, ok := wanted[d.StackPointer()]
-		if !ok || !at.IsZero() { // a member is where its name is, which comes before its value
-			continue
-		}
-		from += len(body[from:]) - len(bytes.TrimLeft(body[from:], " \t\r\n,:"))
-		passed := positionOf(body[seen:from], int64(from-seen)) // of a large file every part is read once
-		if passed.Line > 1 {
-			here.Column = 1
-		}
-		here.Line, here.Column, seen = here.Line+passed.Line-1, here.Column+passed.Column-1, from
-		wanted[d.StackPointer()] = here
-	}
-}
-
 // placedWarnings are the warnings about a definition, at their places in its file.
 func placedWarnings(body []byte, warnings model.Errors) model.Errors {
 	var out model.Errors
-	collect(&out, atLines(body, warnings.OrNil()))
+	out.Collect(form.AtLines(body, warnings.OrNil()))
 	return out
-}
-
-// statedID is the id that a file states, whatever else is in it; "" when its kind states none.
-func statedID(body []byte) string {
-	var f struct {
-		TemplateID      string `json:"templateId"`
-		ApplicationID   string `json:"applicationId"`
-		APIMappersSetID string `json:"apiMappersSetId"`
-		MapperSetID     string `json:"mapperSetId"`
-	}
-	if inner, err := unwrap(withoutMark(body)); err != nil || json.Unmarshal(inner, &f) != nil {
-		return ""
-	}
-	return cmp.Or(f.TemplateID, f.ApplicationID, f.APIMappersSetID, f.MapperSetID)
 }

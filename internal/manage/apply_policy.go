@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/rego"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -132,7 +133,7 @@ func (a *applier) readStates() error {
 	for _, file := range a.layout.environment.files[kindPolicyStates] {
 		err := a.file(kindPolicyStates, file, func(body []byte) (string, error) {
 			var ids []string
-			if err := decode(body, &ids); err != nil {
+			if err := form.Decode(body, &ids); err != nil {
 				return "", err
 			}
 			for _, id := range ids {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
 	"github.com/ambit-authz/ambit/internal/manage/bulk"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -22,25 +23,25 @@ func (a *applier) scopes() error {
 
 // scopeFile stores the scopes of scopes.json: one that exists keeps its secrets, a new one has none.
 func (a *applier) scopeFile(path string, body []byte) error {
-	var forms []ScopeForm
-	if err := decode(body, &forms); err != nil {
+	var forms []form.Scope
+	if err := form.Decode(body, &forms); err != nil {
 		return err
 	}
 	var errs model.Errors
 	var scopes []model.Scope
 	names := map[string]model.ClientID{}
 	for i := range forms {
-		scope, err := forms[i].scope(a.w.Environment)
-		collectUnder(&errs, pointerTo("", i), err)
-		collectUnder(&errs, pointerTo("", i), a.once(kindScopes, string(scope.ClientID), path))
+		scope, err := forms[i].Model(a.w.Environment)
+		errs.CollectUnder(form.Pointer("", i), err)
+		errs.CollectUnder(form.Pointer("", i), a.once(kindScopes, string(scope.ClientID), path))
 		before, err := a.w.Scopes.Find(scope.ClientID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 		scope.Secrets = before.Secrets
-		collectUnder(&errs, pointerTo("", i), a.s.checkKey(a.w, &before, &scope))
+		errs.CollectUnder(form.Pointer("", i), a.s.checkKey(a.w, &before, &scope))
 		if other, taken := names[scope.Name]; taken && other != scope.ClientID {
-			errs.Add(pointerTo("", i)+"/name", "%q is also the name of %s", scope.Name, other)
+			errs.Add(form.Pointer("", i)+"/name", "%q is also the name of %s", scope.Name, other)
 		}
 		names[scope.Name] = scope.ClientID
 		for _, id := range scope.ApplicationIDs {

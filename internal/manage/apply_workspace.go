@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -25,7 +26,7 @@ func (a *applier) about(kind string, f *folder) (about *workspaceAbout, ok bool,
 		ok = false
 		err = a.file(kind, file, func(body []byte) (string, error) {
 			about = &workspaceAbout{}
-			if err := decode(body, about); err != nil {
+			if err := form.Decode(body, about); err != nil {
 				return f.name, err
 			}
 			if about.Name == "" {
@@ -66,7 +67,7 @@ func (a *applier) workspaceName(f *folder, about *workspaceAbout, stored []strin
 		return renamed
 	}
 	if about != nil {
-		return orDefault(optional(a.o.Rename[about.Name], ""), about.Name)
+		return cmp.Or(a.o.Rename[about.Name], about.Name)
 	}
 	if name, ok := archive.NameOf(f.name, stored); ok {
 		return name

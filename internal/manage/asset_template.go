@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -21,7 +22,7 @@ func assetTemplateKind() *kind[model.TemplateID, model.AssetTemplate] {
 // one that has its id (management-api.md 9). Attributes that the form leaves out take their stored values with them;
 // stored assets get no values of new ones until they are written again.
 func (s *Service) ImportAssetTemplate(ctx context.Context, call Call, env model.EnvironmentID, workspace model.WorkspaceID, body []byte) (Stored[model.AssetTemplate], Done, error) {
-	t, err := ParseAssetTemplate(body)
+	t, err := form.ParseAssetTemplate(body)
 	if err != nil {
 		return Stored[model.AssetTemplate]{}, Done{}, err
 	}

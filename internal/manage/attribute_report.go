@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -78,7 +79,7 @@ func (s *Service) CreateReport(ctx context.Context, call Call, env model.Environ
 		Attribute string `json:"attribute"`
 		Format    string `json:"format"`
 	}
-	if err := decode(body, &f); err != nil {
+	if err := form.Decode(body, &f); err != nil {
 		return model.Report{}, Done{}, err
 	}
 	format := strings.ToUpper(f.Format)
@@ -260,7 +261,7 @@ func namesOf(tx *store.Tx) (*reportNames, error) {
 
 func (n *reportNames) policy(p *model.Policy) reportedPolicy {
 	out := reportedPolicy{
-		ID: string(p.ID), Name: p.Name, Description: orDefault(p.Description, ""), State: "Active", Access: string(p.Access),
+		ID: string(p.ID), Name: p.Name, Description: form.OrDefault(p.Description, ""), State: "Active", Access: string(p.Access),
 		Workspace: n.workspaces[p.WorkspaceID], Applications: []string{},
 	}
 	if p.Inactive {

@@ -3,7 +3,6 @@ package manage
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
@@ -132,5 +131,3 @@ func exists[K comparable, V any](c store.Collection[K, V], key K) (bool, error) 
 func ownedKey(template model.TemplateID, id string) store.Key {
 	return store.Key{Owner: string(template), ID: id}
 }
-
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/ambit-authz/ambit/internal/manage/bulk"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -288,6 +289,6 @@ func (w *writer) bulkEvent(resource, template string, before, after BulkReport) 
 	}
 	return w.event(model.ChangeEvent{
 		Action: model.EventUpdate, ResourceType: resource, ResourceID: template,
-		ResourceName: template, After: string(encode(counts)),
+		ResourceName: template, After: string(form.Encode(counts)),
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/manage/bulk"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -27,7 +28,7 @@ const wsID = model.WorkspaceID("7d1e0000-0000-4000-8000-000000000001")
 func harbour(t testing.TB) *world {
 	w := newWorld(t).bare()
 	w.write(func(tx *store.Tx) error {
-		cargo, err := manage.ParseAssetTemplate([]byte(`{"templateId":"Cargo","displayName":"Cargo","source":"PLAINID","attributes":[
+		cargo, err := form.ParseAssetTemplate([]byte(`{"templateId":"Cargo","displayName":"Cargo","source":"PLAINID","attributes":[
 			{"attributeId":"berth","displayName":"Berth","type":"STRING","isMultiValue":true},
 			{"attributeId":"class","displayName":"Class","type":"STRING","maxLength":5},
 			{"attributeId":"tonnes","displayName":"Tonnes","type":"NUMERIC"},
@@ -38,7 +39,7 @@ func harbour(t testing.TB) *world {
 		if err != nil {
 			return err
 		}
-		crew, err := manage.ParseIdentityTemplate([]byte(`{"templateId":"Crew","attributes":[
+		crew, err := form.ParseIdentityTemplate([]byte(`{"templateId":"Crew","attributes":[
 			{"attributeId":"port","displayName":"Port","type":"STRING"},{"attributeId":"rank","displayName":"Rank","type":"NUMERIC"},
 			{"attributeId":"cert","displayName":"Cert","type":"STRING"}]}`))
 		if err != nil {
@@ -355,7 +356,7 @@ func TestBulkRoundTrip(t *testing.T) {
 		if berths := rapid.SliceOfNDistinct(text, 0, 4, rapid.ID[string]).Draw(rt, "berths"); len(berths) > 0 {
 			want.Attributes["berth"] = berths
 		}
-		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{}, bytes.NewReader(manage.FormatAsset(&want)))
+		out, err := w.Assets(envID, "Cargo").Import(t.Context(), w.call, bulk.Options{}, bytes.NewReader(form.FormatAsset(&want)))
 		if err != nil || out.Refused {
 			rt.Fatalf("%v %s", err, errorsOf(out))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 	"github.com/ambit-authz/ambit/internal/token"
@@ -43,7 +44,7 @@ type CredentialBody struct {
 
 // Body is the wire form.
 func (v *CredentialView) Body() CredentialBody {
-	f := credentialFormOf(&v.Credential)
+	f := form.OfCredential(&v.Credential)
 	out := CredentialBody{
 		OwnerID: f.OwnerID, OwnerType: f.OwnerType, Name: f.Name, Description: f.Description,
 		TokenDuration: f.TokenDuration, Permission: f.Permission,
@@ -69,21 +70,21 @@ type credentialChange struct {
 
 // owner is the environment that the body names, "" for the tenant.
 func (f *credentialChange) owner() (model.EnvironmentID, error) {
-	named := orDefault(f.OwnerID, "")
-	kind := orDefault(f.OwnerType, "")
+	named := form.OrDefault(f.OwnerID, "")
+	kind := form.OrDefault(f.OwnerType, "")
 	if kind == "" {
-		kind = OwnerTenant
+		kind = form.OwnerTenant
 		if named != "" {
-			kind = OwnerEnvironment
+			kind = form.OwnerEnvironment
 		}
 	}
 	switch {
-	case kind == OwnerTenant && named == "":
+	case kind == form.OwnerTenant && named == "":
 		return "", nil
-	case kind == OwnerTenant:
+	case kind == form.OwnerTenant:
 		return "", model.Invalidf("/ownerId: the tenant's credentials have none")
-	case kind != OwnerEnvironment:
-		return "", model.Invalidf("/ownerType: is not %s or %s", OwnerEnvironment, OwnerTenant)
+	case kind != form.OwnerEnvironment:
+		return "", model.Invalidf("/ownerType: is not %s or %s", form.OwnerEnvironment, form.OwnerTenant)
 	case named == "":
 		return "", model.Invalidf("/ownerId: is missing")
 	}
@@ -97,7 +98,7 @@ func (f *credentialChange) owner() (model.EnvironmentID, error) {
 // apply changes c as the body says and reports everything that is wrong with it.
 func (f *credentialChange) apply(c *model.Credential) error {
 	var errs model.Errors
-	c.Name, c.Description = orDefault(f.Name, c.Name), orDefault(f.Description, c.Description)
+	c.Name, c.Description = form.OrDefault(f.Name, c.Name), form.OrDefault(f.Description, c.Description)
 	if n := utf8.RuneCountInString(c.Name); n < 1 || n > maxCredentialName {
 		errs.Add("/name", "has %d characters, 1 to %d are allowed", n, maxCredentialName)
 	}
@@ -197,7 +198,7 @@ func missingCredential(id model.ClientID) error {
 // CreateCredential makes an API credential from its wire form, with a secret that is shown in the result and never again.
 func (s *Service) CreateCredential(ctx context.Context, call Call, body []byte) (CredentialView, Done, error) {
 	var f credentialChange
-	if err := decode(body, &f); err != nil {
+	if err := form.Decode(body, &f); err != nil {
 		return CredentialView{}, Done{}, err
 	}
 	owner, err := f.owner()
@@ -335,13 +336,13 @@ func (s *Service) FindCredentials(ctx context.Context, caller *Caller, f Credent
 func (s *Service) PutCredential(ctx context.Context, call Call, id model.ClientID, body []byte) (CredentialView, Done, error) {
 	return s.changeCredential(ctx, call, id, "update", func(c *model.Credential) error {
 		var f credentialChange
-		if err := decode(body, &f); err != nil {
+		if err := form.Decode(body, &f); err != nil {
 			return err
 		}
 		var stated struct {
 			ID *string `json:"id"`
 		}
-		if err := decode(body, &stated); err != nil {
+		if err := form.Decode(body, &stated); err != nil {
 			return err
 		}
 		if stated.ID != nil && *stated.ID != string(id) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -39,12 +40,12 @@ func (s *Service) FindCustomAttribute(ctx context.Context, env model.Environment
 func (s *Service) PutCustomAttribute(ctx context.Context, call Call, env model.EnvironmentID, key string, body []byte) (Stored[model.CustomAttribute], Done, error) {
 	return changeObject(ctx, s, &call, env, customAttributeKind(), key, func(w *writer, before *model.CustomAttribute) (model.CustomAttribute, error) {
 		var definition jsontext.Value
-		if err := decode(body, &definition); err != nil {
+		if err := form.Decode(body, &definition); err != nil {
 			return model.CustomAttribute{}, err
 		}
-		a, err := parseCustomAttribute(definition)
+		a, err := form.ParseCustomAttribute(definition)
 		var errs model.Errors
-		if collect(&errs, err); err == nil && a.Key != key {
+		if errs.Collect(err); err == nil && a.Key != key {
 			errs.Add("/key", "differs from that of the path")
 		}
 		if len(errs) > 0 || before == nil {
@@ -61,7 +62,7 @@ func (s *Service) PutCustomAttribute(ctx context.Context, call Call, env model.E
 // PutCustomAttributes makes or replaces the definitions of a list. With prune the others are deleted, with their values on
 // policies. It returns all definitions as they now stand.
 func (s *Service) PutCustomAttributes(ctx context.Context, call Call, env model.EnvironmentID, body []byte, prune bool) ([]model.CustomAttribute, Done, error) {
-	definitions, err := ParseCustomAttributes(body)
+	definitions, err := form.ParseCustomAttributes(body)
 	if err != nil {
 		return nil, Done{}, err
 	}

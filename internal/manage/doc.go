@@ -1,9 +1,9 @@
 // Package manage holds the use cases of the management plane: who may call (Authenticate, Caller), the objects of an
-// environment and their exported JSON forms (Parse…, Format…), bulk writes of assets and identities, the whole directory
-// in one step (Apply, Export), and what a change would do to decisions (Impact).
+// environment, bulk writes of assets and identities, the whole directory in one step (Apply, Export), and what a change would
+// do to decisions (Impact).
 //
-// What needs neither the service nor the store has rooms of its own: archive (directories as zip and tar, file names), bulk
-// (many records as NDJSON and CSV).
+// What needs neither the service nor the store has rooms of its own: form (the exported JSON forms of objects), bulk (many
+// records as NDJSON and CSV) and archive (directories as zip and tar, file names).
 //
 // Start at Service, then Call; object.go has the course of every write of one object, mirror.go what is kept in memory to
 // read policies. Every write is one transaction of the store with its audit events: all of it or nothing,

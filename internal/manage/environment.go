@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -27,8 +28,8 @@ type EnvironmentView struct {
 }
 
 // Form is the exported form of the environment.
-func (v *EnvironmentView) Form() EnvironmentForm {
-	f := environmentForm(&v.Environment)
+func (v *EnvironmentView) Form() form.Environment {
+	f := form.OfEnvironment(&v.Environment)
 	if v.idOff {
 		f.ID = nil
 	}
@@ -216,7 +217,7 @@ func (s *Service) PutEnvironment(ctx context.Context, call Call, env model.Envir
 // PatchEnvironment changes name, description or settings by a JSON merge patch (RFC 7396).
 func (s *Service) PatchEnvironment(ctx context.Context, call Call, env model.EnvironmentID, patch []byte) (EnvironmentView, Done, error) {
 	return s.changeEnvironment(ctx, &call, env, func(before *model.Environment) (model.Environment, error) {
-		merged, err := mergePatch(encode(environmentForm(before)), patch)
+		merged, err := form.Patch(form.Encode(form.OfEnvironment(before)), patch)
 		if err != nil {
 			return model.Environment{}, err
 		}
@@ -235,17 +236,17 @@ func parseEnvironment(before *model.Environment, body []byte) (model.Environment
 			RequireIfMatch bool  `json:"requireIfMatch"`
 		} `json:"settings"`
 	}
-	if err := decode(body, &f); err != nil {
+	if err := form.Decode(body, &f); err != nil {
 		return model.Environment{}, err
 	}
 	e := *before
 	e.Name, e.Description = f.Name, f.Description
-	e.Enabled, e.RequireIfMatch = orDefault(f.Settings.Enabled, true), f.Settings.RequireIfMatch
+	e.Enabled, e.RequireIfMatch = form.OrDefault(f.Settings.Enabled, true), f.Settings.RequireIfMatch
 	var errs model.Errors
 	if f.ID != nil && !strings.EqualFold(*f.ID, string(e.ID)) {
 		errs.Add("/id", "differs from that of the path")
 	}
-	collect(&errs, e.Validate())
+	errs.Collect(e.Validate())
 	return e, errs.OrNil()
 }
 
@@ -291,23 +292,23 @@ func (s *Service) DeleteEnvironment(ctx context.Context, call Call, env model.En
 }
 
 // FindJWTSettings reads how tokens are judged where neither scope nor identity template says so (runtime-api.md 4.3).
-func (s *Service) FindJWTSettings(ctx context.Context, env model.EnvironmentID) (JWTSettingsForm, Seen, error) {
+func (s *Service) FindJWTSettings(ctx context.Context, env model.EnvironmentID) (form.JWTSettings, Seen, error) {
 	found, err := findObject(ctx, s, env, environmentKind(), env)
 	return environmentJWT(&found.Object), found.Seen, err
 }
 
 // PutJWTSettings replaces them. They are a part of the environment and share its version.
-func (s *Service) PutJWTSettings(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (JWTSettingsForm, Done, error) {
+func (s *Service) PutJWTSettings(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (form.JWTSettings, Done, error) {
 	stored, done, err := changeObject(ctx, s, &call, env, environmentKind(), env, func(_ *writer, before *model.Environment) (model.Environment, error) {
 		if before == nil {
 			return model.Environment{}, missingResource("Environment", string(env))
 		}
-		var f JWTSettingsForm
-		if err := decode(body, &f); err != nil {
+		var f form.JWTSettings
+		if err := form.Decode(body, &f); err != nil {
 			return *before, err
 		}
 		e := *before
-		if e.JWT = f.settings(); e.JWT.IsZero() {
+		if e.JWT = f.Model(); e.JWT.IsZero() {
 			e.JWT = nil
 			return e, nil
 		}
@@ -317,9 +318,9 @@ func (s *Service) PutJWTSettings(ctx context.Context, call Call, env model.Envir
 }
 
 // environmentJWT shows settings that were never made as empty ones.
-func environmentJWT(e *model.Environment) JWTSettingsForm {
+func environmentJWT(e *model.Environment) form.JWTSettings {
 	if e.JWT == nil {
-		return *jwtForm(&model.JWTSettings{})
+		return *form.OfJWTSettings(&model.JWTSettings{})
 	}
-	return *jwtForm(e.JWT)
+	return *form.OfJWTSettings(e.JWT)
 }

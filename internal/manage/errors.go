@@ -13,30 +13,6 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// collect appends what err holds to errs.
-func collect(errs *model.Errors, err error) { errs.Collect(err) }
-
-// collectUnder is collect with field in front of messages that begin with a JSON pointer.
-func collectUnder(errs *model.Errors, field string, err error) {
-	var several model.Errors
-	several.Collect(err)
-	for _, e := range several {
-		if e.Kind == model.KindInvalid && strings.HasPrefix(e.Message, "/") {
-			under := *e
-			under.Message = field + e.Message
-			e = &under
-		}
-		*errs = append(*errs, e)
-	}
-}
-
-func pointerTo(list string, index int) string {
-	if list == "" {
-		return fmt.Sprintf("/%d", index)
-	}
-	return fmt.Sprintf("/%s/%d", list, index)
-}
-
 func missingResource(resource, id string) *model.Error {
 	e := model.NotFound(resource, id)
 	e.Code = "MGT-006"

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage/archive"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/rego"
 	"github.com/ambit-authz/ambit/internal/store"
@@ -159,7 +160,7 @@ func (x *exporter) environmentFiles() error {
 func (x *exporter) workspace(top, folder string, about workspaceAbout, id model.WorkspaceID) (string, error) {
 	path := top + "/" + folder + "/"
 	if about != (workspaceAbout{Name: folder}) {
-		if err := x.json(path+fileWorkspace, encode(about)); err != nil {
+		if err := x.json(path+fileWorkspace, form.Encode(about)); err != nil {
 			return "", err
 		}
 	}
@@ -195,7 +196,7 @@ func chosen[W any](all []W, name func(*W) string, wanted []string, missing func(
 	var errs model.Errors
 	for _, n := range wanted {
 		if !found[n] {
-			collect(&errs, missing(n))
+			errs.Collect(missing(n))
 		}
 	}
 	return out, folders, errs.OrNil()
@@ -235,26 +236,26 @@ func (x *exporter) identityWorkspace(path string, ws *model.IdentityWorkspace, s
 		return model.Internal("manage.export", err)
 	}
 	file := archive.FileName(string(t.ID))
-	if err := x.json(path+kindIdentityTemplates+"/"+file+".json", FormatIdentityTemplate(&t)); err != nil {
+	if err := x.json(path+kindIdentityTemplates+"/"+file+".json", form.FormatIdentityTemplate(&t)); err != nil {
 		return err
 	}
-	list := slices.Concat([]byte(`{"sources":`), jsonList(sources, FormatIdentitySource), []byte{'}'})
+	list := slices.Concat([]byte(`{"sources":`), jsonList(sources, form.FormatIdentitySource), []byte{'}'})
 	if err := x.json(path+kindIdentitySources+"/"+file+".json", list); err != nil {
 		return err
 	}
-	err = objectFiles(x, path+kindMapperSets+"/", sets, func(m *model.MapperSet) string { return m.ID }, FormatMapperSet)
+	err = objectFiles(x, path+kindMapperSets+"/", sets, func(m *model.MapperSet) string { return m.ID }, form.FormatMapperSet)
 	if err != nil {
 		return err
 	}
 	if ws.Matcher != nil {
-		if err := x.json(path+fileMatcher, FormatMatcher(ws.Matcher)); err != nil {
+		if err := x.json(path+fileMatcher, form.FormatMatcher(ws.Matcher)); err != nil {
 			return err
 		}
 	}
 	if !x.o.Identities {
 		return nil
 	}
-	return recordFile(x, path+kindIdentities+"/"+file+".ndjson", x.tx.Identities(t.ID), FormatIdentity)
+	return recordFile(x, path+kindIdentities+"/"+file+".ndjson", x.tx.Identities(t.ID), form.FormatIdentity)
 }
 
 // recordFile adds the records of one template, when there are any. They are read while the archive is written.
@@ -303,7 +304,7 @@ func (x *exporter) authorizationWorkspaces() error {
 			err = x.authorizationWorkspace(path, types[ws.ID], apps[ws.ID], requests[ws.ID])
 		}
 		if sets := mappers[ws.ID]; err == nil && len(sets) > 0 {
-			err = objectFiles(x, path+kindAPIMapperSets+"/", sets, func(s *model.APIMapperSet) string { return string(s.ID) }, FormatAPIMapperSet)
+			err = objectFiles(x, path+kindAPIMapperSets+"/", sets, func(s *model.APIMapperSet) string { return string(s.ID) }, form.FormatAPIMapperSet)
 		}
 		if err != nil {
 			return err
@@ -314,23 +315,23 @@ func (x *exporter) authorizationWorkspaces() error {
 		return nil
 	}
 	slices.Sort(inactive)
-	return x.json(topEnvironment+"/"+filePolicyStates, encode(inactive))
+	return x.json(topEnvironment+"/"+filePolicyStates, form.Encode(inactive))
 }
 
 func (x *exporter) authorizationWorkspace(path string, types []model.AssetTemplate, apps []model.Application, requests []model.RequestAttribute) error {
 	id := func(t *model.AssetTemplate) string { return string(t.ID) }
-	if err := objectFiles(x, path+kindAssetTypes+"/", types, id, FormatAssetTemplate); err != nil {
+	if err := objectFiles(x, path+kindAssetTypes+"/", types, id, form.FormatAssetTemplate); err != nil {
 		return err
 	}
 	err := objectFiles(x, path+kindApplications+"/", apps, func(a *model.Application) string { return string(a.ID) },
 		func(a *model.Application) []byte {
-			return slices.Concat([]byte(`{"data":`), FormatApplication(a), []byte{'}'})
+			return slices.Concat([]byte(`{"data":`), form.FormatApplication(a), []byte{'}'})
 		})
 	if err != nil {
 		return err
 	}
 	if len(requests) > 0 {
-		if err := x.json(path+fileRequestAttributes, jsonList(requests, FormatRequestAttribute)); err != nil {
+		if err := x.json(path+fileRequestAttributes, jsonList(requests, form.FormatRequestAttribute)); err != nil {
 			return err
 		}
 	}
@@ -340,7 +341,7 @@ func (x *exporter) authorizationWorkspace(path string, types []model.AssetTempla
 	names := archive.FileNames(idsOf(types, id))
 	for i := range types {
 		file := path + kindAssets + "/" + names[id(&types[i])] + ".ndjson"
-		if err := recordFile(x, file, x.tx.Assets(types[i].ID), FormatAsset); err != nil {
+		if err := recordFile(x, file, x.tx.Assets(types[i].ID), form.FormatAsset); err != nil {
 			return err
 		}
 	}
@@ -383,8 +384,8 @@ func (x *exporter) scopes() error {
 		return err
 	}
 	return x.json(topEnvironment+"/"+fileScopes, jsonList(all, func(s *model.Scope) []byte {
-		f := scopeForm(s)
+		f := form.OfScope(s)
 		f.EnvironmentID = "" // the archive is for any environment
-		return encode(f)
+		return form.Encode(f)
 	}))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -40,7 +41,7 @@ func (s *Service) FindIdentitySources(ctx context.Context, env model.Environment
 // PutIdentitySources stores the sources of a body and returns all that the template then has. With prune those that the
 // body lacks are deleted; one that a mapper set links cannot be (management-api.md 12).
 func (s *Service) PutIdentitySources(ctx context.Context, call Call, env model.EnvironmentID, template model.TemplateID, body []byte, prune bool) ([]model.IdentitySource, Done, error) {
-	sources, err := ParseIdentitySources(body)
+	sources, err := form.ParseIdentitySources(body)
 	if err != nil {
 		return nil, Done{}, err
 	}
@@ -94,7 +95,7 @@ func (w *writer) pruneSources(template model.TemplateID, named map[string]bool) 
 			continue
 		}
 		if err := unusedSource(source, linked); err != nil {
-			collect(&errs, err)
+			errs.Collect(err)
 			continue
 		}
 		if _, err := remove(w, identitySourceSubject(), w.IdentitySources, ownedKey(template, source.ID)); err != nil {
@@ -108,7 +109,7 @@ func (w *writer) pruneSources(template model.TemplateID, named map[string]bool) 
 func linkedBy(tx *store.Tx) (map[store.Key][]string, error) {
 	out := map[store.Key][]string{}
 	err := each(tx.MapperSets.FindAll(), func(m model.MapperSet) {
-		linked, _ := linkedSources(&m) // stored ones can be read
+		linked, _ := form.LinkedSources(&m) // stored ones can be read
 		for i := range linked {
 			key := ownedKey(m.TemplateID, linked[i].SourceID)
 			if sets := out[key]; len(sets) == 0 || sets[len(sets)-1] != m.ID {
@@ -173,8 +174,8 @@ func (w *writer) renameLinkedSource(template model.TemplateID, from, to string) 
 }
 
 func links(m *model.MapperSet, source string) bool {
-	linked, err := linkedSources(m)
-	return err == nil && slices.ContainsFunc(linked, func(l linkedSource) bool { return l.SourceID == source })
+	linked, err := form.LinkedSources(m)
+	return err == nil && slices.ContainsFunc(linked, func(l form.LinkedSource) bool { return l.SourceID == source })
 }
 
 // relink changes the id of a source in the JSON of linked sources and leaves everything else as it is.

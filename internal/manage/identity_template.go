@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -50,7 +51,7 @@ func (s *Service) FindIdentityTemplate(ctx context.Context, env model.Environmen
 // ImportIdentityTemplate replaces the definition of the template of a workspace (management-api.md 12). Values of
 // attributes that the definition leaves out go; an attribute in use cannot be left out.
 func (s *Service) ImportIdentityTemplate(ctx context.Context, call Call, env model.EnvironmentID, workspace model.WorkspaceID, body []byte) (Stored[model.IdentityTemplate], Done, error) {
-	t, err := ParseIdentityTemplate(body)
+	t, err := form.ParseIdentityTemplate(body)
 	if err != nil {
 		return Stored[model.IdentityTemplate]{}, Done{}, err
 	}

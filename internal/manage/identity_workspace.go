@@ -1,13 +1,13 @@
 package manage
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"unicode"
 
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -41,7 +41,7 @@ func (s *Service) CreateIdentityWorkspace(ctx context.Context, call Call, env mo
 	if err != nil {
 		return Stored[model.IdentityWorkspace]{}, Done{}, err
 	}
-	out, done, err := s.putIdentityWorkspace(ctx, call, env, model.WorkspaceID(*f.ID), false, func([]byte) (IdentityWorkspaceForm, error) { return f, nil })
+	out, done, err := s.putIdentityWorkspace(ctx, call, env, model.WorkspaceID(*f.ID), false, func([]byte) (form.IdentityWorkspace, error) { return f, nil })
 	if made && call.DryRun {
 		out.Object.ID = ""
 	}
@@ -51,14 +51,14 @@ func (s *Service) CreateIdentityWorkspace(ctx context.Context, call Call, env mo
 // PutIdentityWorkspace replaces a workspace, or makes it as CreateIdentityWorkspace does. Its template keeps its id, which
 // is changed by renaming the template.
 func (s *Service) PutIdentityWorkspace(ctx context.Context, call Call, env model.EnvironmentID, id model.WorkspaceID, body []byte) (Stored[model.IdentityWorkspace], Done, error) {
-	return s.putIdentityWorkspace(ctx, call, env, id, true, func([]byte) (IdentityWorkspaceForm, error) { return workspaceFormOf(body, id) })
+	return s.putIdentityWorkspace(ctx, call, env, id, true, func([]byte) (form.IdentityWorkspace, error) { return workspaceFormOf(body, id) })
 }
 
 // PatchIdentityWorkspace changes a workspace by a JSON merge patch (RFC 7396).
 func (s *Service) PatchIdentityWorkspace(ctx context.Context, call Call, env model.EnvironmentID, id model.WorkspaceID, patch []byte) (Stored[model.IdentityWorkspace], Done, error) {
-	return s.putIdentityWorkspace(ctx, call, env, id, true, func(before []byte) (IdentityWorkspaceForm, error) {
+	return s.putIdentityWorkspace(ctx, call, env, id, true, func(before []byte) (form.IdentityWorkspace, error) {
 		if before == nil {
-			return IdentityWorkspaceForm{}, missingResource("IdentityWorkspace", string(id))
+			return form.IdentityWorkspace{}, missingResource("IdentityWorkspace", string(id))
 		}
 		return patchedWorkspace(before, patch, id)
 	})
@@ -66,21 +66,21 @@ func (s *Service) PatchIdentityWorkspace(ctx context.Context, call Call, env mod
 
 // putIdentityWorkspace stores what read makes of the form of the stored workspace, nil when there is none.
 func (s *Service) putIdentityWorkspace(ctx context.Context, call Call, env model.EnvironmentID, id model.WorkspaceID, replace bool,
-	read func(before []byte) (IdentityWorkspaceForm, error),
+	read func(before []byte) (form.IdentityWorkspace, error),
 ) (Stored[model.IdentityWorkspace], Done, error) {
 	return changeObject(ctx, s, &call, env, identityWorkspaceKind(), id, func(w *writer, before *model.IdentityWorkspace) (ws model.IdentityWorkspace, err error) {
 		if before != nil && !replace {
 			return ws, alreadyExists("IdentityWorkspace", string(id))
 		}
-		var form []byte
+		var stored []byte
 		if before != nil {
-			form = formatIdentityWorkspace(before)
+			stored = form.FormatIdentityWorkspace(before)
 		}
-		f, err := read(form)
+		f, err := read(stored)
 		if err != nil {
 			return ws, err
 		}
-		if ws, err = f.identityWorkspace(id, before); err != nil {
+		if ws, err = f.Model(id, before); err != nil {
 			return ws, err
 		}
 		if err := freeName(w.IdentityWorkspaces, "IdentityWorkspace", ws.Name, func(o *model.IdentityWorkspace) (string, bool) {
@@ -241,28 +241,4 @@ func (w *writer) emptyIdentityWorkspace(ws *model.IdentityWorkspace) error {
 	}
 	_, err = remove(w, identityTemplateSubject(), w.IdentityTemplates, ws.TemplateID)
 	return err
-}
-
-// identityWorkspace turns the form into a workspace and checks it; before is the stored one, nil for a new one. A form
-// without a template id keeps the stored one.
-func (f *IdentityWorkspaceForm) identityWorkspace(id model.WorkspaceID, before *model.IdentityWorkspace) (model.IdentityWorkspace, error) {
-	ws := model.IdentityWorkspace{ID: id, Name: f.Name, Description: f.Description, LogoURL: f.LogoURL}
-	var kept model.TemplateID
-	if before != nil {
-		kept = before.TemplateID
-	}
-	ws.TemplateID = cmp.Or(model.TemplateID(orDefault(f.IdentityTemplateID, "")), kept, defaultTemplateID(f.Name))
-	var errs model.Errors
-	switch n := len(f.Matchers); {
-	case n > 1:
-		errs.Add("/matchers", "has %d items, the limit is 1", n)
-	case n == 1:
-		m, err := f.Matchers[0].matcher()
-		collectUnder(&errs, "/matchers/0", err)
-		ws.Matcher = m
-	}
-	unmatched := ws
-	unmatched.Matcher = nil // its errors are told under its place in the list
-	collect(&errs, unmatched.Validate())
-	return ws, errs.OrNil()
 }

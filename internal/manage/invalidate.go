@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) InvalidateIdentities(ctx context.Context, call Call, env model
 		AttributeSource string `json:"attributeSourceId"`
 		ShortSource     string `json:"sourceId"`
 	}
-	if err := decode(body, &f); err != nil {
+	if err := form.Decode(body, &f); err != nil {
 		return Done{}, err
 	}
 	if f.Template == "" && f.Identity == "" {
@@ -55,7 +56,7 @@ func (s *Service) InvalidateResponses(ctx context.Context, call Call, env model.
 		Identity   texts `json:"identityId"`
 		Entity     texts `json:"entityId"`
 	}
-	if err := decode(body, &f); err != nil {
+	if err := form.Decode(body, &f); err != nil {
 		return Done{}, err
 	}
 	if slices.Contains(slices.Concat(f.Clients, f.MoreClient, f.Identity, f.Entity), "") {
@@ -79,7 +80,7 @@ func (s *Service) invalidated(ctx context.Context, call Call, env model.Environm
 	done.Revision, err = s.update(ctx, &call, env, func(w *writer) error {
 		return w.event(model.ChangeEvent{
 			Action: model.EventInvalidate, ResourceType: resourceEnvironment, ResourceID: string(env), ResourceName: what,
-			After: string(compact(body)),
+			After: string(form.Compact(body)),
 		})
 	})
 	return done, err

@@ -3,9 +3,9 @@ package manage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -45,7 +45,7 @@ func (s *Service) FindMapperSet(ctx context.Context, env model.EnvironmentID, te
 
 // ImportMapperSet creates a mapper set or replaces the one of its id.
 func (s *Service) ImportMapperSet(ctx context.Context, call Call, env model.EnvironmentID, template model.TemplateID, body []byte) (Stored[model.MapperSet], Done, error) {
-	set, err := ParseMapperSet(body)
+	set, err := form.ParseMapperSet(body)
 	if err != nil {
 		return Stored[model.MapperSet]{}, Done{}, err
 	}
@@ -64,7 +64,7 @@ func checkLinks(tx *store.Tx, set *model.MapperSet) error {
 	if err != nil {
 		return err
 	}
-	linked, err := linkedSources(set)
+	linked, err := form.LinkedSources(set)
 	if err != nil {
 		return model.Invalidf("/linkedSources: cannot be read")
 	}
@@ -82,36 +82,21 @@ func checkLinks(tx *store.Tx, set *model.MapperSet) error {
 		if err != nil && model.KindOf(err) == model.KindInternal {
 			return err
 		}
-		collect(&errs, err)
-		linked[i].eachTarget(func(place, attribute string) {
+		errs.Collect(err)
+		linked[i].EachTarget(func(place, attribute string) {
 			if _, known := t.Object.Attribute(model.AttributeID(attribute)); !known {
-				errs.Add(pointerTo("linkedSources", i)+place, "identity template %q has no attribute %q", t.Object.ID, attribute)
+				errs.Add(form.Pointer("linkedSources", i)+place, "identity template %q has no attribute %q", t.Object.ID, attribute)
 			}
 		})
 	}
 	return errs.OrNil()
 }
 
-// eachTarget gives every identity attribute that the source is mapped to, with its place. In a correlation the direction
-// is reversed (policy-model.md 3.4).
-func (l *linkedSource) eachTarget(fn func(place, attribute string)) {
-	for i, mapper := range l.Mappers {
-		for j, mapping := range mapper.Mappings {
-			place := fmt.Sprintf("/mappers/%d/mappings/%d", i, j)
-			if mapper.Type == mapCorrelation {
-				fn(place+"/origin", mapping.Origin)
-			} else {
-				fn(place+"/target", mapping.Target)
-			}
-		}
-	}
-}
-
 // mapsAttribute reports whether the set gives values to one of the attributes.
 func mapsAttribute(m *model.MapperSet, id model.AttributeID) bool {
-	linked, _ := linkedSources(m) // stored ones can be read
-	return slices.ContainsFunc(linked, func(l linkedSource) (found bool) {
-		l.eachTarget(func(_, attribute string) { found = found || attribute == string(id) })
+	linked, _ := form.LinkedSources(m) // stored ones can be read
+	return slices.ContainsFunc(linked, func(l form.LinkedSource) (found bool) {
+		l.EachTarget(func(_, attribute string) { found = found || attribute == string(id) })
 		return found
 	})
 }
@@ -134,7 +119,7 @@ func (s *Service) DeleteMapperSet(ctx context.Context, call Call, env model.Envi
 			return err
 		}
 		isLinking := func(m model.MapperSet) bool {
-			linked, err := linkedSources(&m)
+			linked, err := form.LinkedSources(&m)
 			return err == nil && len(linked) > 0
 		}
 		others := slices.DeleteFunc(sets, func(m model.MapperSet) bool { return m.ID == id })

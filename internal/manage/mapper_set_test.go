@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 )
 
 // MG-49, MG-50: a mapper set that is accepted is given back as it is, and renaming a source in it changes nothing else.
@@ -21,11 +22,11 @@ func FuzzMapperSet(f *testing.F) {
 		f.Add([]byte(seed), "roster")
 	}
 	f.Fuzz(func(t *testing.T, body []byte, source string) {
-		set, err := manage.ParseMapperSet(body)
+		set, err := form.ParseMapperSet(body)
 		if err != nil {
 			return
 		}
-		again, err := manage.ParseMapperSet(manage.FormatMapperSet(&set))
+		again, err := form.ParseMapperSet(form.FormatMapperSet(&set))
 		if diff := cmp.Diff(set, again); err != nil || diff != "" {
 			t.Fatalf("%v\n%s", err, diff)
 		}
@@ -46,7 +47,7 @@ func FuzzMapperSet(f *testing.F) {
 			t.Fatalf("%v\n%s", err, diff)
 		}
 		set.LinkedSources = there
-		if _, err := manage.ParseMapperSet(manage.FormatMapperSet(&set)); err != nil {
+		if _, err := form.ParseMapperSet(form.FormatMapperSet(&set)); err != nil {
 			t.Fatalf("after a rename: %v", err)
 		}
 	})

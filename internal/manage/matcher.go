@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -29,7 +30,7 @@ func (s *Service) FindMatcher(ctx context.Context, env model.EnvironmentID, id m
 
 // PutMatcher gives an identity workspace the matcher of the JSON body of management-api.md 17.
 func (s *Service) PutMatcher(ctx context.Context, call Call, env model.EnvironmentID, id model.WorkspaceID, body []byte) (Stored[model.Matcher], Done, error) {
-	m, err := ParseMatcher(body)
+	m, err := form.ParseMatcher(body)
 	if err != nil {
 		return Stored[model.Matcher]{}, Done{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -55,13 +56,13 @@ func (s *Service) FindPAAGroup(ctx context.Context, env model.EnvironmentID, id 
 func (s *Service) PutPAAGroup(ctx context.Context, call Call, env model.EnvironmentID, id string, body []byte) (Stored[model.PAAGroup], Done, error) {
 	return changeObject(ctx, s, &call, env, paaGroupKind(), id, func(*writer, *model.PAAGroup) (model.PAAGroup, error) {
 		var f PAAGroupForm
-		if err := decode(body, &f); err != nil {
+		if err := form.Decode(body, &f); err != nil {
 			return model.PAAGroup{}, err
 		}
 		g := model.PAAGroup{ID: id, Type: f.PAAGroupType, Agents: f.PaasCount, HasInactiveSync: f.HasInactiveSyncPaas}
 		var errs model.Errors
 		sameID(&errs, "/id", f.ID, id)
-		collect(&errs, g.Validate())
+		errs.Collect(g.Validate())
 		return g, errs.OrNil()
 	})
 }
@@ -227,7 +228,7 @@ func parsePAASource(body []byte) (*paaSourceForm, error) {
 		return nil, model.LimitExceeded("bytes of a source", int64(len(body)), maxSource)
 	}
 	var f paaSourceForm
-	return &f, decode(body, &f)
+	return &f, form.Decode(body, &f)
 }
 
 // CreatePAASource makes a source; without an id one is made, which is null in a dry run.
@@ -285,7 +286,7 @@ func (s *Service) putPAASource(ctx context.Context, call Call, env model.Environ
 		}
 		var errs model.Errors
 		sameID(&errs, "/paaGroupId", f.PAAGroupID, group)
-		collect(&errs, source.Validate())
+		errs.Collect(source.Validate())
 		if len(errs) > 0 {
 			return source, errs
 		}
@@ -295,7 +296,7 @@ func (s *Service) putPAASource(ctx context.Context, call Call, env model.Environ
 			seal.stored = before.Definition
 		}
 		var err error
-		source.Definition, err = seal.seal(encode(f.complete()))
+		source.Definition, err = seal.seal(form.Encode(f.complete()))
 		return source, err
 	})
 	return viewSource(stored), done, err
@@ -311,9 +312,9 @@ func (f *paaSourceForm) complete() *paaSourceForm {
 			*v.value = jsontext.Value(v.otherwise)
 		}
 	}
-	f.Models = list(f.Models)
+	f.Models = form.List(f.Models)
 	for i := range f.Models {
-		f.Models[i].SourceIDs = list(f.Models[i].SourceIDs)
+		f.Models[i].SourceIDs = form.List(f.Models[i].SourceIDs)
 	}
 	return f
 }
@@ -386,7 +387,7 @@ func (s *Service) FindPAAViews(ctx context.Context, env model.EnvironmentID, gro
 // PutPAAViews replaces the whole list of views of a group.
 func (s *Service) PutPAAViews(ctx context.Context, call Call, env model.EnvironmentID, group string, body []byte) ([]PAAViewForm, Done, error) {
 	var forms []PAAViewForm
-	if err := decode(body, &forms); err != nil {
+	if err := form.Decode(body, &forms); err != nil {
 		return nil, Done{}, err
 	}
 	views := model.PAAViews{GroupID: group, Views: make([]model.PAAView, len(forms))}
@@ -397,7 +398,7 @@ func (s *Service) PutPAAViews(ctx context.Context, call Call, env model.Environm
 			errs = append(errs, model.LimitExceeded("/"+strconv.Itoa(i)+"/text", int64(len(f.Text)), maxViewText))
 		}
 	}
-	if collect(&errs, views.Validate()); len(errs) > 0 {
+	if errs.Collect(views.Validate()); len(errs) > 0 {
 		return nil, Done{}, errs
 	}
 	stored, done, err := changeObject(ctx, s, &call, env, paaViewsKind(), group, func(w *writer, _ *model.PAAViews) (model.PAAViews, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/token"
 )
@@ -38,10 +39,10 @@ func FuzzSecrets(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var document jsontext.Value
-		if decode([]byte(text), &document) != nil {
+		if form.Decode([]byte(text), &document) != nil {
 			return
 		}
-		document = compact(document)
+		document = form.Compact(document)
 		// every secret is made one that stands nowhere else
 		const marker = `"0f5e4a779c1e3d0a"`
 		marked, err := rewriteSecrets(document, func(property) (jsontext.Value, error) { return jsontext.Value(marker), nil })

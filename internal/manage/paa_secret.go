@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/token"
 )
@@ -260,7 +261,7 @@ func (s *sealer) seal(definition jsontext.Value) (jsontext.Value, error) {
 			return before, nil
 		}
 		place := strings.Join(append(s.at, p.place), "\x00")
-		value := compact(p.value)
+		value := form.Compact(p.value)
 		if opened, ok := s.open(place, before); ok && !s.trial && bytes.Equal(opened, value) {
 			return before, nil
 		}

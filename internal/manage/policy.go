@@ -128,7 +128,7 @@ func (r *resolver) resolveAll(blocks []rego.ParsedBlock) (ids []model.BlockID, o
 		if err != nil && model.KindOf(err) == model.KindInternal {
 			return nil, nil, err
 		}
-		collect(&errs, err)
+		errs.Collect(err)
 		ids, outcomes = append(ids, out.ID), append(outcomes, out)
 	}
 	return ids, outcomes, errs.OrNil()
@@ -192,7 +192,7 @@ func textErrors(err error) (model.Errors, error) {
 		return nil, nil
 	}
 	var errs model.Errors
-	collect(&errs, err)
+	errs.Collect(err)
 	for _, e := range errs {
 		if !strings.HasPrefix(e.Code, "RG-") {
 			return nil, err
@@ -288,7 +288,7 @@ func (s *Service) DeletePolicies(ctx context.Context, call Call, env model.Envir
 			if k := model.KindOf(err); err != nil && k != model.KindNotFound {
 				return err
 			}
-			collect(&errs, err)
+			errs.Collect(err)
 		}
 		if len(errs) > 0 {
 			return errs

@@ -196,7 +196,7 @@ func authorizationWorkspace(tx *store.Tx, id model.WorkspaceID) error {
 func authorizationWorkspaces(tx *store.Tx, ids []model.WorkspaceID) error {
 	var errs model.Errors
 	for _, id := range ids {
-		collect(&errs, authorizationWorkspace(tx, id))
+		errs.Collect(authorizationWorkspace(tx, id))
 	}
 	return errs.OrNil()
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/ambit-authz/ambit/internal/manage/bulk"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -37,7 +38,7 @@ func (s *Service) Assets(env model.EnvironmentID, template model.TemplateID) Cat
 		open: func(tx *store.Tx) (bulk.Schema[model.Asset], store.Records[model.Asset], error) {
 			return openAssets(tx, template)
 		},
-		format: FormatAsset, pooled: func(a *model.Asset) model.Attributes { return a.Attributes },
+		format: form.FormatAsset, pooled: func(a *model.Asset) model.Attributes { return a.Attributes },
 	}
 }
 
@@ -48,7 +49,7 @@ func (s *Service) Identities(env model.EnvironmentID, template model.TemplateID)
 		open: func(tx *store.Tx) (bulk.Schema[model.Identity], store.Records[model.Identity], error) {
 			return openIdentities(tx, template)
 		},
-		format: FormatIdentity, pooled: (*model.Identity).Pooled,
+		format: form.FormatIdentity, pooled: (*model.Identity).Pooled,
 	}
 }
 
@@ -367,10 +368,9 @@ func readOne[R any](s bulk.Schema[R], key string, body []byte) (*bulk.Row, error
 	if len(body) > bulk.MaxLine {
 		return nil, model.LimitExceeded("bytes of a record", int64(len(body)), bulk.MaxLine)
 	}
-	body = withoutMark(body)
-	inner, err := unwrap(body)
+	inner, err := form.Unwrap(body)
 	if err != nil {
-		return nil, jsonError(body, err)
+		return nil, err
 	}
 	return bulk.ReadOne(s, key, inner)
 }
@@ -446,31 +446,4 @@ func (c Catalogue[R]) Clear(ctx context.Context, call Call) (Done, error) {
 		return w.bulkEvent(c.resource, string(c.template), BulkReport{}, BulkReport{Deleted: n})
 	})
 	return done, err
-}
-
-type assetForm struct {
-	Path       string           `json:"path"`
-	Name       string           `json:"name"`
-	Attributes model.Attributes `json:"attributes"`
-}
-
-// FormatAsset writes an asset as it stands on the wire (management-api.md 19).
-func FormatAsset(a *model.Asset) []byte {
-	f := assetForm{Path: a.Path, Name: a.Name, Attributes: a.Attributes}
-	if f.Name == "" {
-		f.Name = a.Path
-	}
-	return encode(f)
-}
-
-type identityForm struct {
-	EntityID   string             `json:"entityId"`
-	IsActive   bool               `json:"isActive"`
-	Attributes model.Attributes   `json:"attributes"`
-	Rows       []model.Attributes `json:"rows,omitempty"`
-}
-
-// FormatIdentity writes an identity as it stands on the wire (management-api.md 20).
-func FormatIdentity(i *model.Identity) []byte {
-	return encode(identityForm{EntityID: i.EntityID, IsActive: !i.Inactive, Attributes: i.Attributes, Rows: i.Rows})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -166,15 +167,15 @@ func (s *Service) PutRequestAttribute(ctx context.Context, call Call, env model.
 // parseRequestAttributeAs reads the form of a request attribute whose id is in the path; the one in the body is the same
 // or absent.
 func parseRequestAttributeAs(id model.AttributeID, body []byte) (model.RequestAttribute, error) {
-	var f requestAttributeForm
-	if err := decode(body, &f); err != nil {
+	var f form.RequestAttribute
+	if err := form.Decode(body, &f); err != nil {
 		return model.RequestAttribute{}, err
 	}
 	if f.ID != "" && f.ID != string(id) {
 		return model.RequestAttribute{}, model.Errors{{Kind: model.KindInvalid, Message: "/id: differs from that of the path"}}
 	}
 	f.ID = string(id)
-	return f.attribute()
+	return f.Model()
 }
 
 // DeleteRequestAttribute deletes a request attribute that no rule uses (policy-model.md 3.12).

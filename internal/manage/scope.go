@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 	"github.com/ambit-authz/ambit/internal/token"
@@ -24,8 +21,8 @@ type ScopeView struct {
 }
 
 // Form is the exported form of the scope.
-func (v *ScopeView) Form() ScopeForm {
-	f := scopeForm(&v.Scope)
+func (v *ScopeView) Form() form.Scope {
+	f := form.OfScope(&v.Scope)
 	if v.idOff {
 		f.ClientID = nil
 	}
@@ -39,10 +36,10 @@ func (v *ScopeView) Incomplete() bool { return len(v.Scope.AuthMethods) == 0 }
 // new one, which is returned and never shown again. In a dry run no id and no secret is made.
 func (s *Service) CreateScope(ctx context.Context, call Call, env model.EnvironmentID, body []byte) (ScopeView, string, error) {
 	var f struct {
-		ScopeForm `json:",inline"`
-		Secret    *string `json:"secret"`
+		form.Scope `json:",inline"`
+		Secret     *string `json:"secret"`
 	}
-	if err := decode(body, &f); err != nil {
+	if err := form.Decode(body, &f); err != nil {
 		return ScopeView{}, "", err
 	}
 	made := f.ClientID == nil
@@ -50,7 +47,7 @@ func (s *Service) CreateScope(ctx context.Context, call Call, env model.Environm
 		id := string(token.NewClientID())
 		f.ClientID = &id
 	}
-	scope, err := f.scope(env)
+	scope, err := f.Model(env)
 	if err != nil {
 		return ScopeView{}, "", err
 	}
@@ -209,8 +206,8 @@ func (s *Service) FindScopes(ctx context.Context, env model.EnvironmentID, name 
 // PutScope replaces a scope, or makes it without secrets. It never touches secrets.
 func (s *Service) PutScope(ctx context.Context, call Call, env model.EnvironmentID, id model.ClientID, body []byte) (ScopeView, Done, error) {
 	return s.changeScope(ctx, call, env, id, func(*model.Scope, bool) (model.Scope, error) {
-		var f ScopeForm
-		if err := decode(body, &f); err != nil {
+		var f form.Scope
+		if err := form.Decode(body, &f); err != nil {
 			return model.Scope{}, err
 		}
 		return scopeOf(&f, env, id)
@@ -223,12 +220,12 @@ func (s *Service) PatchScope(ctx context.Context, call Call, env model.Environme
 		if !found {
 			return model.Scope{}, missingResource("Scope", string(id))
 		}
-		merged, err := mergePatch(encode(scopeForm(before)), patch)
+		merged, err := form.Patch(form.Encode(form.OfScope(before)), patch)
 		if err != nil {
 			return model.Scope{}, err
 		}
-		var f ScopeForm
-		if err := decode(merged, &f); err != nil {
+		var f form.Scope
+		if err := form.Decode(merged, &f); err != nil {
 			return model.Scope{}, err
 		}
 		return scopeOf(&f, env, id)
@@ -236,13 +233,13 @@ func (s *Service) PatchScope(ctx context.Context, call Call, env model.Environme
 }
 
 // scopeOf is the scope of the form; the id in the body is the one in the path, or absent.
-func scopeOf(f *ScopeForm, env model.EnvironmentID, id model.ClientID) (model.Scope, error) {
+func scopeOf(f *form.Scope, env model.EnvironmentID, id model.ClientID) (model.Scope, error) {
 	if f.ClientID != nil && *f.ClientID != string(id) {
 		return model.Scope{}, model.Errors{{Kind: model.KindInvalid, Message: "/clientId: differs from that of the path"}}
 	}
 	text := string(id)
 	f.ClientID = &text
-	return f.scope(env)
+	return f.Model(env)
 }
 
 func scopeKind() *kind[model.ClientID, model.Scope] {
@@ -289,7 +286,9 @@ func (s *Service) LinkApplication(ctx context.Context, call Call, env model.Envi
 		case link && at < 0:
 			scope.ApplicationIDs = append(slices.Clone(scope.ApplicationIDs), app)
 		case !link && at >= 0:
-			scope.ApplicationIDs = convert[model.ApplicationID](slices.Delete(slices.Clone(scope.ApplicationIDs), at, at+1))
+			if scope.ApplicationIDs = slices.Delete(slices.Clone(scope.ApplicationIDs), at, at+1); len(scope.ApplicationIDs) == 0 {
+				scope.ApplicationIDs = nil // equal objects are equal values
+			}
 		}
 		return scope, nil
 	})
@@ -398,39 +397,4 @@ func (s *Service) DeleteScopeSecret(ctx context.Context, call Call, env model.En
 	})
 	done.Result, done.Version = Deleted, "" // of the secret
 	return done, err
-}
-
-// mergePatch applies a JSON merge patch (RFC 7396) to a document.
-func mergePatch(document, patch []byte) ([]byte, error) {
-	var change any
-	if err := decode(patch, &change); err != nil {
-		return nil, err
-	}
-	if _, ok := change.(map[string]any); !ok {
-		return nil, model.Invalidf("a merge patch of an object is an object")
-	}
-	var target any
-	if err := json.Unmarshal(document, &target); err != nil {
-		return nil, fmt.Errorf("merge patch: %w", err)
-	}
-	return json.Marshal(merge(target, change), jsontext.EscapeForHTML(false))
-}
-
-func merge(target, patch any) any {
-	changes, ok := patch.(map[string]any)
-	if !ok {
-		return patch
-	}
-	object, ok := target.(map[string]any)
-	if !ok {
-		object = map[string]any{}
-	}
-	for name, value := range changes {
-		if value == nil {
-			delete(object, name)
-		} else {
-			object[name] = merge(object[name], value)
-		}
-	}
-	return object
 }

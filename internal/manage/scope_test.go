@@ -188,7 +188,7 @@ func TestScopeAuthZEN(t *testing.T) {
 	shows := func(v manage.ScopeView, want string) {
 		t.Helper()
 		f := v.Form()
-		if got := strings.TrimSpace(fmt.Sprintln(*f.Enabled, *f.AuthZENForm.Enabled, *f.SearchEnabled, *f.Context, *f.ContextMax, *f.TokenLifetime)); got != want {
+		if got := strings.TrimSpace(fmt.Sprintln(*f.Enabled, *f.AuthZEN.Enabled, *f.SearchEnabled, *f.Context, *f.ContextMax, *f.TokenLifetime)); got != want {
 			t.Errorf("shows %s, want %s", got, want)
 		}
 	}

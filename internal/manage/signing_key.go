@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -51,7 +52,7 @@ func signingKeySubject() *subject[model.SigningKey] {
 		resource: always[model.SigningKey](resourceSigningKey),
 		id:       func(k *model.SigningKey) string { return k.Name },
 		name:     func(k *model.SigningKey) string { return k.Name },
-		format:   func(k *model.SigningKey) []byte { return encode(SigningKeyFormOf(k)) },
+		format:   func(k *model.SigningKey) []byte { return form.Encode(SigningKeyFormOf(k)) },
 	}
 }
 
@@ -89,13 +90,13 @@ func (s *Service) PutSigningKey(ctx context.Context, call Call, env model.Enviro
 		if len(body) > maxPrivateKey {
 			return model.SigningKey{}, model.LimitExceeded("bytes of a key", int64(len(body)), maxPrivateKey)
 		}
-		if err := decode(body, &f); err != nil {
+		if err := form.Decode(body, &f); err != nil {
 			return model.SigningKey{}, err
 		}
 		after := model.SigningKey{Name: name}
 		var errs model.Errors
 		sameID(&errs, "/name", f.Name, name)
-		collect(&errs, after.Validate())
+		errs.Collect(after.Validate())
 		if f.PrivateKey == maskedText && before != nil {
 			after = *before
 		} else if err := s.seal(w, &after, f.PrivateKey, before); err != nil {

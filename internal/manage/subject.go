@@ -1,6 +1,10 @@
 package manage
 
-import "github.com/ambit-authz/ambit/internal/model"
+import (
+	"github.com/ambit-authz/ambit/internal/model"
+
+	"github.com/ambit-authz/ambit/internal/manage/form"
+)
 
 // Resource types of audit events (management-api.md 14.1).
 const (
@@ -37,10 +41,10 @@ func environmentSubject() *subject[model.Environment] {
 		id:       func(e *model.Environment) string { return string(e.ID) },
 		name:     func(e *model.Environment) string { return e.Name },
 		format: func(e *model.Environment) []byte {
-			return encode(struct {
-				EnvironmentForm `json:",inline"`
-				JWTSettings     *JWTSettingsForm `json:"jwtSettings"`
-			}{environmentForm(e), jwtForm(e.JWT)})
+			return form.Encode(struct {
+				form.Environment `json:",inline"`
+				JWTSettings      *form.JWTSettings `json:"jwtSettings"`
+			}{form.OfEnvironment(e), form.OfJWTSettings(e.JWT)})
 		},
 	}
 }
@@ -50,7 +54,7 @@ func credentialSubject() *subject[model.Credential] {
 		resource: always[model.Credential](resourceCredential),
 		id:       func(c *model.Credential) string { return string(c.ClientID) },
 		name:     func(c *model.Credential) string { return c.Name },
-		format:   formatCredential,
+		format:   form.FormatCredential,
 	}
 }
 
@@ -59,7 +63,7 @@ func authorizationWorkspaceSubject() *subject[model.AuthorizationWorkspace] {
 		resource: always[model.AuthorizationWorkspace](resourceAuthorizationWorkspace),
 		id:       func(w *model.AuthorizationWorkspace) string { return string(w.ID) },
 		name:     func(w *model.AuthorizationWorkspace) string { return w.Name },
-		format:   formatAuthorizationWorkspace,
+		format:   form.FormatAuthorizationWorkspace,
 	}
 }
 
@@ -68,7 +72,7 @@ func identityWorkspaceSubject() *subject[model.IdentityWorkspace] {
 		resource: always[model.IdentityWorkspace](resourceIdentityWorkspace),
 		id:       func(w *model.IdentityWorkspace) string { return string(w.ID) },
 		name:     func(w *model.IdentityWorkspace) string { return w.Name },
-		format:   formatIdentityWorkspace,
+		format:   form.FormatIdentityWorkspace,
 	}
 }
 
@@ -77,7 +81,7 @@ func scopeSubject() *subject[model.Scope] {
 		resource: always[model.Scope](resourceScope),
 		id:       func(s *model.Scope) string { return string(s.ClientID) },
 		name:     func(s *model.Scope) string { return s.Name },
-		format:   func(s *model.Scope) []byte { return encode(scopeForm(s)) },
+		format:   func(s *model.Scope) []byte { return form.Encode(form.OfScope(s)) },
 	}
 }
 
@@ -86,7 +90,7 @@ func assetTemplateSubject() *subject[model.AssetTemplate] {
 		resource: always[model.AssetTemplate](resourceAssetTemplate),
 		id:       func(t *model.AssetTemplate) string { return string(t.ID) },
 		name:     func(t *model.AssetTemplate) string { return t.DisplayName },
-		format:   FormatAssetTemplate, parent: func(t *model.AssetTemplate) (string, string) {
+		format:   form.FormatAssetTemplate, parent: func(t *model.AssetTemplate) (string, string) {
 			return resourceAuthorizationWorkspace, string(t.WorkspaceID)
 		},
 	}
@@ -97,7 +101,7 @@ func applicationSubject() *subject[model.Application] {
 		resource: always[model.Application](resourceApplication),
 		id:       func(a *model.Application) string { return string(a.ID) },
 		name:     func(a *model.Application) string { return a.DisplayName },
-		format:   FormatApplication, parent: func(a *model.Application) (string, string) {
+		format:   form.FormatApplication, parent: func(a *model.Application) (string, string) {
 			return resourceAuthorizationWorkspace, string(a.WorkspaceID)
 		},
 	}
@@ -108,7 +112,7 @@ func requestAttributeSubject() *subject[model.RequestAttribute] {
 		resource: always[model.RequestAttribute](resourceRequestAttribute),
 		id:       func(a *model.RequestAttribute) string { return string(a.ID) },
 		name:     func(a *model.RequestAttribute) string { return a.DisplayName },
-		format:   FormatRequestAttribute, parent: func(a *model.RequestAttribute) (string, string) {
+		format:   form.FormatRequestAttribute, parent: func(a *model.RequestAttribute) (string, string) {
 			return resourceAuthorizationWorkspace, string(a.WorkspaceID)
 		},
 	}
@@ -119,7 +123,7 @@ func identityTemplateSubject() *subject[model.IdentityTemplate] {
 		resource: always[model.IdentityTemplate](resourceIdentityTemplate),
 		id:       func(t *model.IdentityTemplate) string { return string(t.ID) },
 		name:     func(t *model.IdentityTemplate) string { return string(t.ID) },
-		format:   FormatIdentityTemplate, parent: func(t *model.IdentityTemplate) (string, string) {
+		format:   form.FormatIdentityTemplate, parent: func(t *model.IdentityTemplate) (string, string) {
 			return resourceIdentityWorkspace, string(t.WorkspaceID)
 		},
 	}
@@ -132,7 +136,7 @@ func identitySourceSubject() *subject[model.IdentitySource] {
 		name:     func(s *model.IdentitySource) string { return s.Name },
 		// the metadata may hold how to reach a source; what an audit event shows is who it is
 		format: func(s *model.IdentitySource) []byte {
-			return FormatIdentitySource(&model.IdentitySource{ID: s.ID, Name: s.Name, Type: s.Type})
+			return form.FormatIdentitySource(&model.IdentitySource{ID: s.ID, Name: s.Name, Type: s.Type})
 		},
 		parent: func(s *model.IdentitySource) (string, string) { return resourceIdentityTemplate, string(s.TemplateID) },
 	}
@@ -143,7 +147,7 @@ func mapperSetSubject() *subject[model.MapperSet] {
 		resource: always[model.MapperSet](resourceMapperSet),
 		id:       func(m *model.MapperSet) string { return m.ID },
 		name:     func(m *model.MapperSet) string { return m.Name },
-		format:   FormatMapperSet, parent: func(m *model.MapperSet) (string, string) { return resourceIdentityTemplate, string(m.TemplateID) },
+		format:   form.FormatMapperSet, parent: func(m *model.MapperSet) (string, string) { return resourceIdentityTemplate, string(m.TemplateID) },
 	}
 }
 
@@ -161,7 +165,7 @@ func paaGroupSubject() *subject[model.PAAGroup] {
 		resource: always[model.PAAGroup](resourcePAAGroup),
 		id:       func(g *model.PAAGroup) string { return g.ID },
 		name:     func(g *model.PAAGroup) string { return g.ID },
-		format:   func(g *model.PAAGroup) []byte { return encode(PAAGroupFormOf(g)) },
+		format:   func(g *model.PAAGroup) []byte { return form.Encode(PAAGroupFormOf(g)) },
 	}
 }
 
@@ -180,7 +184,7 @@ func paaViewsSubject() *subject[model.PAAViews] {
 		resource: always[model.PAAViews](resourcePAAViews),
 		id:       func(v *model.PAAViews) string { return v.GroupID },
 		name:     func(v *model.PAAViews) string { return v.GroupID },
-		format:   func(v *model.PAAViews) []byte { return encode(viewDigests(v)) },
+		format:   func(v *model.PAAViews) []byte { return form.Encode(viewDigests(v)) },
 		parent:   func(v *model.PAAViews) (string, string) { return resourcePAAGroup, v.GroupID },
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 	"github.com/ambit-authz/ambit/internal/store"
 )
@@ -40,7 +41,7 @@ func (s *Service) CreateAuthorizationWorkspace(ctx context.Context, call Call, e
 	if err != nil {
 		return Stored[model.AuthorizationWorkspace]{}, Done{}, err
 	}
-	out, done, err := s.putAuthorizationWorkspace(ctx, call, env, model.WorkspaceID(*f.ID), false, func([]byte) (IdentityWorkspaceForm, error) { return f, nil })
+	out, done, err := s.putAuthorizationWorkspace(ctx, call, env, model.WorkspaceID(*f.ID), false, func([]byte) (form.IdentityWorkspace, error) { return f, nil })
 	if made && call.DryRun {
 		out.Object.ID = ""
 	}
@@ -49,14 +50,14 @@ func (s *Service) CreateAuthorizationWorkspace(ctx context.Context, call Call, e
 
 // PutAuthorizationWorkspace replaces a workspace, or makes it as CreateAuthorizationWorkspace does.
 func (s *Service) PutAuthorizationWorkspace(ctx context.Context, call Call, env model.EnvironmentID, id model.WorkspaceID, body []byte) (Stored[model.AuthorizationWorkspace], Done, error) {
-	return s.putAuthorizationWorkspace(ctx, call, env, id, true, func([]byte) (IdentityWorkspaceForm, error) { return workspaceFormOf(body, id) })
+	return s.putAuthorizationWorkspace(ctx, call, env, id, true, func([]byte) (form.IdentityWorkspace, error) { return workspaceFormOf(body, id) })
 }
 
 // PatchAuthorizationWorkspace changes a workspace by a JSON merge patch (RFC 7396).
 func (s *Service) PatchAuthorizationWorkspace(ctx context.Context, call Call, env model.EnvironmentID, id model.WorkspaceID, patch []byte) (Stored[model.AuthorizationWorkspace], Done, error) {
-	return s.putAuthorizationWorkspace(ctx, call, env, id, true, func(before []byte) (IdentityWorkspaceForm, error) {
+	return s.putAuthorizationWorkspace(ctx, call, env, id, true, func(before []byte) (form.IdentityWorkspace, error) {
 		if before == nil {
-			return IdentityWorkspaceForm{}, missingResource("AuthorizationWorkspace", string(id))
+			return form.IdentityWorkspace{}, missingResource("AuthorizationWorkspace", string(id))
 		}
 		return patchedWorkspace(before, patch, id)
 	})
@@ -64,17 +65,17 @@ func (s *Service) PatchAuthorizationWorkspace(ctx context.Context, call Call, en
 
 // putAuthorizationWorkspace stores what read makes of the form of the stored workspace, nil when there is none.
 func (s *Service) putAuthorizationWorkspace(ctx context.Context, call Call, env model.EnvironmentID, id model.WorkspaceID, replace bool,
-	read func(before []byte) (IdentityWorkspaceForm, error),
+	read func(before []byte) (form.IdentityWorkspace, error),
 ) (Stored[model.AuthorizationWorkspace], Done, error) {
 	return changeObject(ctx, s, &call, env, authorizationWorkspaceKind(), id, func(w *writer, before *model.AuthorizationWorkspace) (ws model.AuthorizationWorkspace, err error) {
 		if before != nil && !replace {
 			return ws, alreadyExists("AuthorizationWorkspace", string(id))
 		}
-		var form []byte
+		var stored []byte
 		if before != nil {
-			form = formatAuthorizationWorkspace(before)
+			stored = form.FormatAuthorizationWorkspace(before)
 		}
-		f, err := read(form)
+		f, err := read(stored)
 		if err != nil {
 			return ws, err
 		}
@@ -265,7 +266,39 @@ func (w *writer) addClaims(ws *model.AuthorizationWorkspace) error {
 	return err
 }
 
-// defaultTemplateID is that of a workspace whose maker names none (management-api.md 17).
-func defaultTemplateID(name string) model.TemplateID {
-	return model.TemplateID(strings.Join(strings.Fields(name), ""))
+// newWorkspaceForm reads the form of a workspace of either kind that a call makes. made tells that the id is a new one.
+func newWorkspaceForm(body []byte) (f form.IdentityWorkspace, made bool, err error) {
+	if err := form.Decode(body, &f); err != nil {
+		return f, false, err
+	}
+	if made = f.ID == nil; made {
+		id := uuid.NewString()
+		f.ID = &id
+	}
+	id, ok := model.ParseUUID(*f.ID)
+	if !ok {
+		return f, made, NotUUID(*f.ID)
+	}
+	f.ID = &id
+	return f, made, nil
+}
+
+// workspaceFormOf reads the form of the workspace of that id; the id in the body is the same, or absent.
+func workspaceFormOf(body []byte, id model.WorkspaceID) (f form.IdentityWorkspace, err error) {
+	if err := form.Decode(body, &f); err != nil {
+		return f, err
+	}
+	if f.ID != nil && !strings.EqualFold(*f.ID, string(id)) {
+		return f, model.Errors{{Kind: model.KindInvalid, Message: "/id: differs from that of the path"}}
+	}
+	return f, nil
+}
+
+// patchedWorkspace is the form before with a JSON merge patch.
+func patchedWorkspace(before, patch []byte, id model.WorkspaceID) (form.IdentityWorkspace, error) {
+	merged, err := form.Patch(before, patch)
+	if err != nil {
+		return form.IdentityWorkspace{}, err
+	}
+	return workspaceFormOf(merged, id)
 }

@@ -156,6 +156,20 @@ func (es *Errors) Collect(err error) {
 	*es = append(*es, one)
 }
 
+// CollectUnder is Collect with field in front of messages that begin with a JSON pointer.
+func (es *Errors) CollectUnder(field string, err error) {
+	var several Errors
+	several.Collect(err)
+	for _, e := range several {
+		if e.Kind == KindInvalid && strings.HasPrefix(e.Message, "/") {
+			under := *e
+			under.Message = field + e.Message
+			e = &under
+		}
+		*es = append(*es, e)
+	}
+}
+
 // Invalidf is an error of kind KindInvalid.
 func Invalidf(format string, args ...any) *Error {
 	return &Error{Kind: KindInvalid, Message: fmt.Sprintf(format, args...)}

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -48,9 +49,9 @@ func (x *exchange) apiMapperSetID() model.ApplicationID {
 
 func (x *exchange) mapperID() model.MapperID { return model.MapperID(x.r.PathValue("mapperId")) }
 
-func apiMapperSetForm(s *model.APIMapperSet) jsontext.Value { return manage.FormatAPIMapperSet(s) }
+func apiMapperSetForm(s *model.APIMapperSet) jsontext.Value { return form.FormatAPIMapperSet(s) }
 
-func apiMapperForm(m *model.APIMapper) jsontext.Value { return manage.FormatAPIMapper(m) }
+func apiMapperForm(m *model.APIMapper) jsontext.Value { return form.FormatAPIMapper(m) }
 
 // importAPIMapperSet answers 200 for a new set too: every application has one, if only an empty one.
 func importAPIMapperSet(x *exchange) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-const form = "Content-Type: application/x-www-form-urlencoded"
+const formBody = "Content-Type: application/x-www-form-urlencoded"
 
 // MG-22, MG-23, MG-24: the token endpoint.
 func TestToken(t *testing.T) {
@@ -34,33 +34,33 @@ func TestToken(t *testing.T) {
 		status             int
 		word               string
 	}{
-		{"form", "", good, []string{form}, 200, ""},
+		{"form", "", good, []string{formBody}, 200, ""},
 		{"form without type", "", good, nil, 200, ""},
-		{"slash at the end", path + "/", good, []string{form}, 200, ""},
-		{"camel case", "", "grant_type=client_credentials&clientId=admin&clientSecret=" + secret, []string{form}, 200, ""},
+		{"slash at the end", path + "/", good, []string{formBody}, 200, ""},
+		{"camel case", "", "grant_type=client_credentials&clientId=admin&clientSecret=" + secret, []string{formBody}, 200, ""},
 		{"JSON", "", `{"grant_type":"client_credentials","client_id":"admin","client_secret":"` + secret + `"}`, []string{"Content-Type: application/json"}, 200, ""},
 		{"JSON, camel case", "", `{"grant_type":"client_credentials","clientId":"admin","clientSecret":"` + secret + `"}`, []string{"Content-Type: application/json; charset=utf-8"}, 200, ""},
-		{"Basic", "", "grant_type=client_credentials", []string{form, basic("admin", secret)}, 200, ""},
-		{"Basic decoded", "", "grant_type=client_credentials", []string{form, basic(url.QueryEscape(odd), url.QueryEscape(oddSecret))}, 200, ""},
-		{"Basic wins", "", "grant_type=client_credentials&client_id=x&client_secret=y", []string{form, basic("admin", secret)}, 200, ""},
-		{"odd form", "", url.Values{"grant_type": {"client_credentials"}, "client_id": {odd}, "client_secret": {oddSecret}}.Encode(), []string{form}, 200, ""},
-		{"wrong secret", "", good + "x", []string{form}, 401, "invalid_client"},
-		{"unknown id", "", "grant_type=client_credentials&client_id=nobody&client_secret=" + secret, []string{form}, 401, "invalid_client"},
-		{"wrong Basic", "", "grant_type=client_credentials", []string{form, basic("admin", "x")}, 401, "invalid_client"},
-		{"broken Basic", "", "grant_type=client_credentials", []string{form, "Authorization: Basic !!"}, 401, "invalid_client"},
-		{"no credentials", "", "grant_type=client_credentials", []string{form}, 401, "invalid_client"},
-		{"no secret", "", "grant_type=client_credentials&client_id=admin", []string{form}, 401, "invalid_client"},
-		{"no grant type", "", "client_id=admin&client_secret=" + secret, []string{form}, 400, "invalid_request"},
-		{"empty", "", "", []string{form}, 400, "invalid_request"},
-		{"other grant type", "", "grant_type=password&client_id=admin&client_secret=" + secret, []string{form}, 400, "unsupported_grant_type"},
-		{"twice", "", good + "&client_id=admin", []string{form}, 400, "invalid_request"},
-		{"two that differ", "", good + "&clientId=other", []string{form}, 400, "invalid_request"},
-		{"malformed form", "", "grant_type=%zz", []string{form}, 400, "invalid_request"},
+		{"Basic", "", "grant_type=client_credentials", []string{formBody, basic("admin", secret)}, 200, ""},
+		{"Basic decoded", "", "grant_type=client_credentials", []string{formBody, basic(url.QueryEscape(odd), url.QueryEscape(oddSecret))}, 200, ""},
+		{"Basic wins", "", "grant_type=client_credentials&client_id=x&client_secret=y", []string{formBody, basic("admin", secret)}, 200, ""},
+		{"odd form", "", url.Values{"grant_type": {"client_credentials"}, "client_id": {odd}, "client_secret": {oddSecret}}.Encode(), []string{formBody}, 200, ""},
+		{"wrong secret", "", good + "x", []string{formBody}, 401, "invalid_client"},
+		{"unknown id", "", "grant_type=client_credentials&client_id=nobody&client_secret=" + secret, []string{formBody}, 401, "invalid_client"},
+		{"wrong Basic", "", "grant_type=client_credentials", []string{formBody, basic("admin", "x")}, 401, "invalid_client"},
+		{"broken Basic", "", "grant_type=client_credentials", []string{formBody, "Authorization: Basic !!"}, 401, "invalid_client"},
+		{"no credentials", "", "grant_type=client_credentials", []string{formBody}, 401, "invalid_client"},
+		{"no secret", "", "grant_type=client_credentials&client_id=admin", []string{formBody}, 401, "invalid_client"},
+		{"no grant type", "", "client_id=admin&client_secret=" + secret, []string{formBody}, 400, "invalid_request"},
+		{"empty", "", "", []string{formBody}, 400, "invalid_request"},
+		{"other grant type", "", "grant_type=password&client_id=admin&client_secret=" + secret, []string{formBody}, 400, "unsupported_grant_type"},
+		{"twice", "", good + "&client_id=admin", []string{formBody}, 400, "invalid_request"},
+		{"two that differ", "", good + "&clientId=other", []string{formBody}, 400, "invalid_request"},
+		{"malformed form", "", "grant_type=%zz", []string{formBody}, 400, "invalid_request"},
 		{"malformed JSON", "", `{"grant_type":`, []string{"Content-Type: application/json"}, 400, "invalid_request"},
 		{"repeated JSON name", "", `{"grant_type":"client_credentials","grant_type":"x"}`, []string{"Content-Type: application/json"}, 400, "invalid_request"},
-		{"in the query", path + "?client_id=admin&client_secret=" + secret, "grant_type=client_credentials", []string{form}, 400, "invalid_request"},
+		{"in the query", path + "?client_id=admin&client_secret=" + secret, "grant_type=client_credentials", []string{formBody}, 400, "invalid_request"},
 		{"other type", "", good, []string{"Content-Type: text/plain"}, 415, "invalid_request"},
-		{"too large", "", good + "&x=" + strings.Repeat("x", 70_000), []string{form}, 413, "invalid_request"},
+		{"too large", "", good + "&x=" + strings.Repeat("x", 70_000), []string{formBody}, 413, "invalid_request"},
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestToken(t *testing.T) {
 			}
 		})
 	}
-	w.do("", "POST", path, good+"&scope=x", form).want(t, 200, `"scope":"environment:admin"`)
+	w.do("", "POST", path, good+"&scope=x", formBody).want(t, 200, `"scope":"environment:admin"`)
 	a := w.do("", "GET", path, "")
 	if a.want(t, 405); a.Header.Get("Allow") != "POST" {
 		t.Errorf("Allow %q", a.Header.Get("Allow"))
@@ -112,7 +112,7 @@ func TestTokenFailures(t *testing.T) {
 	w := newWorld(t)
 	w.clock = w.clock.Add(time.Hour)
 	try := func(id string) answer {
-		return w.do("", "POST", "/api/1.0/api-key/token", "grant_type=client_credentials&client_id="+id+"&client_secret=x2345678", form)
+		return w.do("", "POST", "/api/1.0/api-key/token", "grant_type=client_credentials&client_id="+id+"&client_secret=x2345678", formBody)
 	}
 	strip := func(a answer) string {
 		id := a.Header.Get("X-Error-Id")

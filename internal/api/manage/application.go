@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -36,7 +37,7 @@ func importApplication(x *exchange) error {
 		return err
 	}
 	x.done(done)
-	return x.data(putStatus(done), jsontext.Value(manage.FormatApplication(&stored.Object)))
+	return x.data(putStatus(done), jsontext.Value(form.FormatApplication(&stored.Object)))
 }
 
 func exportApplication(x *exchange) error {
@@ -44,7 +45,7 @@ func exportApplication(x *exchange) error {
 	if err != nil || x.seen(found.Seen) {
 		return err
 	}
-	return x.data(http.StatusOK, jsontext.Value(manage.FormatApplication(&found.Object)))
+	return x.data(http.StatusOK, jsontext.Value(form.FormatApplication(&found.Object)))
 }
 
 func renameApplication(x *exchange) error {

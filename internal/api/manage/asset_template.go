@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -54,7 +55,7 @@ func importAssetTemplate(x *exchange) error {
 	return x.warned(putStatus(done), assetTemplateForm(&stored.Object), stored.Object.CalculationWarnings())
 }
 
-func assetTemplateForm(t *model.AssetTemplate) jsontext.Value { return manage.FormatAssetTemplate(t) }
+func assetTemplateForm(t *model.AssetTemplate) jsontext.Value { return form.FormatAssetTemplate(t) }
 
 func exportAssetTemplate(x *exchange) error {
 	found, err := x.api.service.FindAssetTemplate(x.r.Context(), x.env, x.assetTemplateID())

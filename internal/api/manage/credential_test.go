@@ -24,7 +24,7 @@ func made(t *testing.T, a answer) (out manage.CredentialBody) {
 
 // login gets a token for a pair of credentials and keeps it under the id.
 func (w *world) login(id, secret string) answer {
-	a := w.do("", "POST", "/api/1.0/api-key/token", "grant_type=client_credentials&client_id="+id+"&client_secret="+secret, form)
+	a := w.do("", "POST", "/api/1.0/api-key/token", "grant_type=client_credentials&client_id="+id+"&client_secret="+secret, formBody)
 	var out struct {
 		AccessToken string `json:"access_token"`
 	}

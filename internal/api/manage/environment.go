@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -21,24 +22,24 @@ func whoami(x *exchange) error {
 		Permission string  `json:"permission"`
 		ExpiresAt  string  `json:"expiresAt"`
 	}{
-		ClientID: string(x.caller.ClientID), Name: x.caller.Name, OwnerType: manage.OwnerTenant,
+		ClientID: string(x.caller.ClientID), Name: x.caller.Name, OwnerType: form.OwnerTenant,
 		Permission: string(x.caller.Permission), ExpiresAt: stamp(x.caller.ExpiresAt),
 	}
 	if id := string(x.caller.EnvironmentID); id != "" {
-		out.OwnerType, out.OwnerID = manage.OwnerEnvironment, &id
+		out.OwnerType, out.OwnerID = form.OwnerEnvironment, &id
 	}
 	x.revision(revision)
 	return x.data(http.StatusOK, out)
 }
 
 type environmentBody struct {
-	manage.EnvironmentForm `json:",inline"`
-	Counts                 manage.Counts `json:"counts"`
-	lifeForm               `json:",inline"`
+	form.Environment `json:",inline"`
+	Counts           manage.Counts `json:"counts"`
+	lifeForm         `json:",inline"`
 }
 
 func environmentOf(v *manage.EnvironmentView) environmentBody {
-	out := environmentBody{EnvironmentForm: v.Form(), Counts: v.Counts, lifeForm: life(v.Seen)}
+	out := environmentBody{Environment: v.Form(), Counts: v.Counts, lifeForm: life(v.Seen)}
 	out.Revision = v.Seen.Revision // the environment's own counter (management-api.md 16)
 	return out
 }
@@ -76,7 +77,7 @@ func createEnvironment(x *exchange) error {
 		Description string `json:"description"`
 		Bare        bool   `json:"bare"`
 	}
-	if err := manage.Decode(text, &f); err != nil {
+	if err := form.Decode(text, &f); err != nil {
 		return err
 	}
 	v, err := x.api.service.CreateEnvironment(x.r.Context(), x.call,
@@ -150,11 +151,11 @@ func deleteEnvironment(x *exchange) error {
 }
 
 func getJWTSettings(x *exchange) error {
-	form, seen, err := x.api.service.FindJWTSettings(x.r.Context(), x.env)
+	settings, seen, err := x.api.service.FindJWTSettings(x.r.Context(), x.env)
 	if err != nil || x.seen(seen) {
 		return err
 	}
-	return x.data(http.StatusOK, form)
+	return x.data(http.StatusOK, settings)
 }
 
 func putJWTSettings(x *exchange) error {
@@ -162,12 +163,12 @@ func putJWTSettings(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	form, done, err := x.api.service.PutJWTSettings(x.r.Context(), x.call, x.env, text)
+	settings, done, err := x.api.service.PutJWTSettings(x.r.Context(), x.call, x.env, text)
 	if err != nil {
 		return err
 	}
 	x.done(done)
-	return x.data(http.StatusOK, form)
+	return x.data(http.StatusOK, settings)
 }
 
 func getRevision(x *exchange) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -25,7 +26,7 @@ func addIdentitySources(t *router) {
 func (x *exchange) answerSources(sources []model.IdentitySource) error {
 	items := make([]jsontext.Value, len(sources))
 	for i := range sources {
-		items[i] = manage.FormatIdentitySource(&sources[i])
+		items[i] = form.FormatIdentitySource(&sources[i])
 	}
 	return x.data(http.StatusOK, struct {
 		Sources []jsontext.Value `json:"sources"`

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -52,7 +53,7 @@ func importIdentityTemplate(x *exchange) error {
 }
 
 func identityTemplateOf(t *manage.Stored[model.IdentityTemplate]) jsontext.Value {
-	return manage.FormatIdentityTemplate(&t.Object)
+	return form.FormatIdentityTemplate(&t.Object)
 }
 
 func exportIdentityTemplate(x *exchange) error {

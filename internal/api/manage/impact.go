@@ -14,6 +14,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -159,7 +160,7 @@ func (in *impactInput) read(x *exchange) (release func(), err error) {
 			return release, err
 		}
 		var b impactChangeBody
-		if err := manage.Decode(text, &b); err != nil {
+		if err := form.Decode(text, &b); err != nil {
 			return release, err
 		}
 		if err := in.parameters(&b); err != nil {

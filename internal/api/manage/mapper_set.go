@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -27,7 +28,7 @@ func addMapperSets(t *router) {
 func (x *exchange) mapperSetID() string { return x.r.PathValue("identityMapperSetId") }
 
 func mapperSetOf(m *manage.Stored[model.MapperSet]) jsontext.Value {
-	return manage.FormatMapperSet(&m.Object)
+	return form.FormatMapperSet(&m.Object)
 }
 
 func listMapperSets(x *exchange) error {
@@ -43,7 +44,7 @@ func listMapperSets(x *exchange) error {
 	if detailed {
 		items := make([]jsontext.Value, len(sets))
 		for i := range sets {
-			items[i] = manage.FormatMapperSet(&sets[i])
+			items[i] = form.FormatMapperSet(&sets[i])
 		}
 		return list(x, w, items)
 	}

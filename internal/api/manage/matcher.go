@@ -4,17 +4,18 @@ import (
 	"net/http"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
 type matcherBody struct {
-	manage.MatcherForm `json:",inline"`
-	lifeForm           `json:",inline"`
+	form.Matcher `json:",inline"`
+	lifeForm     `json:",inline"`
 }
 
 // matcherOf is a matcher with the life of its workspace, of which it is a part.
 func matcherOf(m *manage.Stored[model.Matcher]) matcherBody {
-	return matcherBody{manage.MatcherFormOf(&m.Object), life(m.Seen)}
+	return matcherBody{form.OfMatcher(&m.Object), life(m.Seen)}
 }
 
 func getMatcher(x *exchange) error {

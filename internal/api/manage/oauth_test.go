@@ -44,7 +44,7 @@ func (w *world) newSecret() string {
 
 func (w *world) token(path, id, secret string) string {
 	w.t.Helper()
-	a := w.do("", "POST", path, "grant_type=client_credentials", form, basicOf(id, secret)).want(w.t, 200)
+	a := w.do("", "POST", path, "grant_type=client_credentials", formBody, basicOf(id, secret)).want(w.t, 200)
 	var out struct {
 		AccessToken string `json:"access_token"`
 	}
@@ -67,7 +67,7 @@ func (w *world) runOAuth(cases []oauthCase) {
 	for _, c := range cases {
 		w.clock = w.clock.Add(time.Second)
 		w.service.Close()
-		a := w.do("", "POST", c.path, c.body, append([]string{form}, c.headers...)...)
+		a := w.do("", "POST", c.path, c.body, append([]string{formBody}, c.headers...)...)
 		if a.StatusCode != c.status {
 			w.t.Errorf("%s: status %d, want %d: %s", c.name, a.StatusCode, c.status, a.body)
 		}
@@ -119,7 +119,7 @@ func TestOAuthToken(t *testing.T) {
 				{"basic in lower case", path, grant, []string{strings.Replace(basic, "Basic", "basic", 1)}, 200, "", ok},
 				{"unknown parameters are ignored", path, good + "&x=y&resource=z", nil, 200, "", ok},
 				{"scope is no error", path, good + "&scope=anything", nil, 200, "", append(ok, `"scope":"environment:admin"`)},
-				{"charset beside the type", path, good, []string{form + "; charset=UTF-8"}, 200, "", ok},
+				{"charset beside the type", path, good, []string{formBody + "; charset=UTF-8"}, 200, "", ok},
 				{"JSON", path, `{"grant_type":"client_credentials","client_id":"admin","client_secret":"` + w.secrets["admin"] + `"}`, []string{jsonType}, 200, "", ok},
 				{"empty secret in the body, Basic good", path, grant + "&client_secret=", []string{basic}, 200, "", ok},
 				{"no grant", path, "client_id=admin", nil, 400, "invalid_request", nil},

@@ -11,6 +11,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -127,7 +128,7 @@ func (x *exchange) readPolicy(c *policyCall) error {
 		StructuredRego *string `json:"structuredRego"`
 		PolicyCode     *string `json:"policyCode"`
 	}
-	if err := manage.Decode(text, &f); err != nil {
+	if err := form.Decode(text, &f); err != nil {
 		return err
 	}
 	rego := cmp.Or(f.StructuredRego, f.PolicyCode)

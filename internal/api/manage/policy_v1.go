@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -23,7 +24,7 @@ func (x *exchange) readPolicy1() (manage.PolicySource, error) {
 		AuthWsID   string  `json:"authWsId"`
 		Language   string  `json:"language"`
 	}
-	if err := manage.Decode(text, &f); err != nil {
+	if err := form.Decode(text, &f); err != nil {
 		return in, err
 	}
 	if err := language(f.Language); err != nil {
@@ -156,7 +157,7 @@ func searchOf(text []byte) (*manage.PolicyFilter, bool, error) {
 	if len(strings.TrimSpace(string(text))) == 0 {
 		return out, false, nil
 	}
-	if err := manage.Decode(text, &f); err != nil {
+	if err := form.Decode(text, &f); err != nil {
 		return nil, false, err
 	}
 	out.Applications = f.ApplicationIDs

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -66,7 +67,7 @@ func (x *exchange) readPatch(path string, value any) error {
 		Path  string         `json:"path"`
 		Value jsontext.Value `json:"value"`
 	}
-	if err := manage.Decode(text, &operations); err != nil {
+	if err := form.Decode(text, &operations); err != nil {
 		return err
 	}
 	switch {

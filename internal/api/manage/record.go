@@ -12,6 +12,7 @@ import (
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
 	"github.com/ambit-authz/ambit/internal/manage/bulk"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -28,14 +29,14 @@ func (x *exchange) template() model.TemplateID { return model.TemplateID(x.r.Pat
 
 func assetRecords() records[model.Asset] {
 	return records[model.Asset]{
-		key: "path", format: manage.FormatAsset, keyOf: func(a *model.Asset) string { return a.Path },
+		key: "path", format: form.FormatAsset, keyOf: func(a *model.Asset) string { return a.Path },
 		catalogue: func(x *exchange) manage.Catalogue[model.Asset] { return x.api.service.Assets(x.env, x.template()) },
 	}
 }
 
 func identityRecords() records[model.Identity] {
 	return records[model.Identity]{
-		key: "entityId", format: manage.FormatIdentity,
+		key: "entityId", format: form.FormatIdentity,
 		keyOf: func(i *model.Identity) string { return i.EntityID },
 		catalogue: func(x *exchange) manage.Catalogue[model.Identity] {
 			return x.api.service.Identities(x.env, x.template())

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
 type scopeBody struct {
-	manage.ScopeForm `json:",inline"`
-	Incomplete       bool `json:"incomplete,omitzero"`
-	lifeForm         `json:",inline"`
+	form.Scope `json:",inline"`
+	Incomplete bool `json:"incomplete,omitzero"`
+	lifeForm   `json:",inline"`
 }
 
 // newScopeBody is the one answer that shows a secret.
@@ -22,7 +23,7 @@ type newScopeBody struct {
 }
 
 func scopeOf(v *manage.ScopeView) scopeBody {
-	return scopeBody{ScopeForm: v.Form(), Incomplete: v.Incomplete(), lifeForm: life(v.Seen)}
+	return scopeBody{Scope: v.Form(), Incomplete: v.Incomplete(), lifeForm: life(v.Seen)}
 }
 
 func (x *exchange) clientID() model.ClientID { return model.ClientID(x.r.PathValue("clientId")) }
@@ -161,7 +162,7 @@ func makeSecret(x *exchange) error {
 		ExpireOldAfterSeconds int64 `json:"expireOldAfterSeconds"`
 	}
 	if len(text) > 0 {
-		if err := manage.Decode(text, &f); err != nil {
+		if err := form.Decode(text, &f); err != nil {
 			return err
 		}
 	}

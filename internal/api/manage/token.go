@@ -10,6 +10,7 @@ import (
 
 	"github.com/ambit-authz/ambit/internal/api/problem"
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -113,7 +114,7 @@ func tokenFields(w http.ResponseWriter, r *http.Request) (map[string]string, err
 	fields := map[string]string{}
 	switch mediaType(r) {
 	case "application/json":
-		if err := manage.Decode(text, &fields); err != nil {
+		if err := form.Decode(text, &fields); err != nil {
 			return nil, badRequest("the body is not a JSON object of texts") // the cause could show a secret
 		}
 	case "application/x-www-form-urlencoded", "":

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/ambit-authz/ambit/internal/manage"
+	"github.com/ambit-authz/ambit/internal/manage/form"
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
@@ -46,21 +47,21 @@ func (x *exchange) workspaceID(name string) model.WorkspaceID {
 }
 
 type authorizationWorkspaceBody struct {
-	manage.WorkspaceForm `json:",inline"`
-	lifeForm             `json:",inline"`
+	form.Workspace `json:",inline"`
+	lifeForm       `json:",inline"`
 }
 
 func authorizationWorkspaceOf(w *manage.Stored[model.AuthorizationWorkspace]) authorizationWorkspaceBody {
-	return authorizationWorkspaceBody{manage.AuthorizationWorkspaceFormOf(&w.Object), life(w.Seen)}
+	return authorizationWorkspaceBody{form.OfAuthorizationWorkspace(&w.Object), life(w.Seen)}
 }
 
 type identityWorkspaceBody struct {
-	manage.IdentityWorkspaceForm `json:",inline"`
-	lifeForm                     `json:",inline"`
+	form.IdentityWorkspace `json:",inline"`
+	lifeForm               `json:",inline"`
 }
 
 func identityWorkspaceOf(w *manage.Stored[model.IdentityWorkspace]) identityWorkspaceBody {
-	return identityWorkspaceBody{manage.IdentityWorkspaceFormOf(&w.Object), life(w.Seen)}
+	return identityWorkspaceBody{form.OfIdentityWorkspace(&w.Object), life(w.Seen)}
 }
 
 // listStored answers a list of objects in the form that of gives them.

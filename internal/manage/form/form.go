@@ -1,4 +1,10 @@
-package manage
+// Package form reads and writes the exported JSON forms of the objects of an environment (management-api.md 1.1, 1.2), the same in
+// calls, in files and in exports: text to model and model to text.
+//
+// Start at Decode and ParseAssetTemplate. A Parse function checks what it reads and tells all that is wrong at once, as model.Errors
+// with JSON pointers; what only the store knows, such as references, is not known here. A Format function writes compact JSON, bare,
+// members in the order of its type. An Of function makes the form for who adds members to it, and Model goes back.
+package form
 
 import (
 	"bytes"
@@ -17,17 +23,14 @@ import (
 // maxDepth is the nesting that a JSON body may have (management-api.md 1.1 rule 5).
 const maxDepth = 64
 
-// Decode reads a JSON body as the calls of this package do: see decode.
-func Decode(body []byte, into any) error { return decode(body, into) }
-
-// decode reads the exported form of one object, bare or wrapped in "data" (management-api.md 1.2). Names are compared
+// Decode reads the exported form of one object, bare or wrapped in "data" (management-api.md 1.2). Names are compared
 // exactly, repeated names, trailing data and deep nesting are refused, unknown names are passed over.
-func decode(body []byte, into any) error {
-	body = withoutMark(body)
-	inner, err := unwrap(body)
+func Decode(body []byte, into any) error {
+	inner, err := Unwrap(body)
 	if err != nil {
-		return jsonError(body, err)
+		return err
 	}
+	body = withoutMark(body)
 	if err := json.Unmarshal(inner, into); err != nil {
 		shift := int64(cap(body) - cap(inner)) // inner is a part of body
 		return jsonErrorAt(body, err, shift)
@@ -38,23 +41,35 @@ func decode(body []byte, into any) error {
 // withoutMark is a text without the byte order mark that some editors put before it.
 func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
-// unwrap checks the syntax of the whole body and returns what stands in its member "data", or the body itself.
-func unwrap(body []byte) ([]byte, error) {
+// Unwrap checks the syntax of the whole body and returns what stands in its member "data", or the body itself, without a mark
+// before it. The result shares body's memory.
+func Unwrap(body []byte) ([]byte, error) {
+	body = withoutMark(body)
+	if err := checkSyntax(body); err != nil {
+		return nil, jsonError(body, err)
+	}
+	inner, err := findData(body)
+	if err != nil {
+		return nil, jsonError(body, err)
+	}
+	return inner, nil
+}
+
+func checkSyntax(body []byte) error {
 	d := jsontext.NewDecoder(bytes.NewBuffer(body))
 	for {
 		if d.StackDepth() > maxDepth {
-			return nil, &jsontext.SyntacticError{ByteOffset: d.InputOffset(), Err: errDeep}
+			return &jsontext.SyntacticError{ByteOffset: d.InputOffset(), Err: errDeep}
 		}
 		if _, err := d.ReadToken(); err == io.EOF {
-			break
+			return nil
 		} else if err != nil {
-			return nil, err
+			return err
 		}
 		if rest := bytes.TrimLeft(body[d.InputOffset():], " \t\r\n"); d.StackDepth() == 0 && len(rest) > 0 {
-			return nil, &jsontext.SyntacticError{ByteOffset: int64(len(body) - len(rest)), Err: errTrailing}
+			return &jsontext.SyntacticError{ByteOffset: int64(len(body) - len(rest)), Err: errTrailing}
 		}
 	}
-	return findData(body)
 }
 
 var (
@@ -163,6 +178,14 @@ func kindName(k jsontext.Kind) string {
 	return "null"
 }
 
+// Pointer is the JSON pointer to an item of a list; the list "" is the whole document.
+func Pointer(list string, index int) string {
+	if list == "" {
+		return fmt.Sprintf("/%d", index)
+	}
+	return fmt.Sprintf("/%s/%d", list, index)
+}
+
 // positionOf counts lines and code points up to offset.
 func positionOf(body []byte, offset int64) model.Position {
 	offset = min(max(offset, 0), int64(len(body)))
@@ -171,9 +194,9 @@ func positionOf(body []byte, offset int64) model.Position {
 	return model.Position{Line: bytes.Count(before, []byte("\n")) + 1, Column: utf8.RuneCount(before[start:]) + 1}
 }
 
-// encode writes the exported form of an object, compact, members in the order of its type. The forms of this package
+// Encode writes the exported form of an object, compact, members in the order of its type. The forms of this package
 // have no value that could fail; an error is a defect and shows as invalid JSON in the first test that meets it.
-func encode(v any) []byte {
+func Encode(v any) []byte {
 	out, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		return []byte("!" + err.Error())
@@ -181,8 +204,8 @@ func encode(v any) []byte {
 	return out
 }
 
-// compact removes blanks from free JSON that is kept as imported, so that its layout is not a difference.
-func compact(v jsontext.Value) []byte {
+// Compact removes blanks from free JSON that is kept as imported, so that its layout is not a difference.
+func Compact(v jsontext.Value) []byte {
 	if v == nil {
 		return nil
 	}
@@ -201,15 +224,16 @@ func optional[T comparable](v, zero T) *T {
 	return &v
 }
 
-func orDefault[T any](p *T, otherwise T) T {
+// OrDefault is what p points to, or otherwise when p is nil.
+func OrDefault[T any](p *T, otherwise T) T {
 	if p == nil {
 		return otherwise
 	}
 	return *p
 }
 
-// list makes an empty list of a missing one, so that it is written as [].
-func list[T any](s []T) []T {
+// List makes an empty list of a missing one, so that it is written as [].
+func List[T any](s []T) []T {
 	if s == nil {
 		return []T{}
 	}

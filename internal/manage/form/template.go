@@ -1,4 +1,4 @@
-package manage
+package form
 
 import (
 	"github.com/go-json-experiment/json/jsontext"
@@ -6,8 +6,8 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// assetTypeForm is the exported form of an asset type; which keys are written follows its source (management-api.md 9).
-type assetTypeForm struct {
+// AssetTemplate is the exported form of an asset type; which keys are written follows its source (management-api.md 9).
+type AssetTemplate struct {
 	TemplateID               string          `json:"templateId"`
 	DisplayName              string          `json:"displayName"`
 	Description              *string         `json:"description,omitzero"`
@@ -44,28 +44,28 @@ type actionForm struct {
 
 // ParseAssetTemplate reads the exported form of an asset type and checks it. The workspace is the caller's to set.
 func ParseAssetTemplate(body []byte) (model.AssetTemplate, error) {
-	var f assetTypeForm
-	if err := decode(body, &f); err != nil {
+	var f AssetTemplate
+	if err := Decode(body, &f); err != nil {
 		return model.AssetTemplate{}, err
 	}
 	t := model.AssetTemplate{
 		ID: model.TemplateID(f.TemplateID), DisplayName: f.DisplayName, Description: f.Description, LogoURL: f.LogoURL,
-		Source: model.AssetSource(f.Source), IsAttributeSentInRequest: orDefault(f.IsAttributeSentInRequest, false),
+		Source: model.AssetSource(f.Source), IsAttributeSentInRequest: OrDefault(f.IsAttributeSentInRequest, false),
 		IsUsedForFiltering: f.IsUsedForFiltering,
-		PAAGroupID:         orDefault(f.PAAGroupID, ""), ViewName: orDefault(f.ViewName, ""),
+		PAAGroupID:         OrDefault(f.PAAGroupID, ""), ViewName: OrDefault(f.ViewName, ""),
 	}
 	for _, a := range f.Attributes {
 		t.Attributes = append(t.Attributes, model.AssetAttribute{
 			ID: model.AttributeID(a.AttributeID), DisplayName: a.DisplayName, Type: model.AttributeType(a.Type),
-			IsAvailableForPolicies: a.IsAvailableForPolicies, NameForRequest: orDefault(a.NameForRequest, ""),
-			IsMultiValue: orDefault(a.IsMultiValue, false), SourceAttribute: orDefault(a.SourceAttribute, ""),
-			IsCalculated: orDefault(a.IsCalculated, false), CalculationFunction: a.CalculationFunction,
-			DefaultValue: a.DefaultValue, MaxLength: orDefault(a.MaxLength, 0),
-			IsRequired: orDefault(a.IsRequired, false), CanBeUpdated: orDefault(a.CanBeUpdated, ""),
+			IsAvailableForPolicies: a.IsAvailableForPolicies, NameForRequest: OrDefault(a.NameForRequest, ""),
+			IsMultiValue: OrDefault(a.IsMultiValue, false), SourceAttribute: OrDefault(a.SourceAttribute, ""),
+			IsCalculated: OrDefault(a.IsCalculated, false), CalculationFunction: a.CalculationFunction,
+			DefaultValue: a.DefaultValue, MaxLength: OrDefault(a.MaxLength, 0),
+			IsRequired: OrDefault(a.IsRequired, false), CanBeUpdated: OrDefault(a.CanBeUpdated, ""),
 		})
 	}
 	for _, a := range f.Actions {
-		t.Actions = append(t.Actions, model.Action{ID: model.ActionID(a.ActionID), Value: orDefault(a.Value, a.ActionID)})
+		t.Actions = append(t.Actions, model.Action{ID: model.ActionID(a.ActionID), Value: OrDefault(a.Value, a.ActionID)})
 	}
 	t.Normalize()
 	return t, t.Validate()
@@ -73,7 +73,7 @@ func ParseAssetTemplate(body []byte) (model.AssetTemplate, error) {
 
 // FormatAssetTemplate writes the exported form of an asset type, compact and bare.
 func FormatAssetTemplate(t *model.AssetTemplate) []byte {
-	f := assetTypeForm{
+	f := AssetTemplate{
 		TemplateID: string(t.ID), DisplayName: t.DisplayName, Description: t.Description, LogoURL: t.LogoURL,
 		Source: string(t.Source), IsUsedForFiltering: t.IsUsedForFiltering,
 		Attributes: []assetAttrForm{}, Actions: []actionForm{},
@@ -90,7 +90,7 @@ func FormatAssetTemplate(t *model.AssetTemplate) []byte {
 	for _, a := range t.Actions {
 		f.Actions = append(f.Actions, actionForm{ActionID: string(a.ID), Value: &a.Value})
 	}
-	return encode(f)
+	return Encode(f)
 }
 
 func assetAttributeForm(source model.AssetSource, a *model.AssetAttribute) assetAttrForm {
@@ -124,7 +124,8 @@ func assetAttributeForm(source model.AssetSource, a *model.AssetAttribute) asset
 	return f
 }
 
-type applicationForm struct {
+// Application is the exported form of an application (management-api.md 10).
+type Application struct {
 	ApplicationID    string   `json:"applicationId"`
 	DisplayName      string   `json:"displayName"`
 	Description      *string  `json:"description,omitzero"`
@@ -135,13 +136,13 @@ type applicationForm struct {
 
 // ParseApplication reads the exported form of an application (management-api.md 10) and checks it.
 func ParseApplication(body []byte) (model.Application, error) {
-	var f applicationForm
-	if err := decode(body, &f); err != nil {
+	var f Application
+	if err := Decode(body, &f); err != nil {
 		return model.Application{}, err
 	}
 	a := model.Application{
 		ID: model.ApplicationID(f.ApplicationID), DisplayName: f.DisplayName,
-		Description: f.Description, LogoURL: f.LogoURL, ColorIndication: orDefault(f.ColorIndication, model.DefaultColor),
+		Description: f.Description, LogoURL: f.LogoURL, ColorIndication: OrDefault(f.ColorIndication, model.DefaultColor),
 		AssetTemplateIDs: convert[model.TemplateID](f.AssetTemplateIDs),
 	}
 	return a, a.Validate()
@@ -149,9 +150,9 @@ func ParseApplication(body []byte) (model.Application, error) {
 
 // FormatApplication writes the exported form of an application, compact and bare.
 func FormatApplication(a *model.Application) []byte {
-	return encode(applicationForm{
+	return Encode(Application{
 		ApplicationID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description,
-		LogoURL: a.LogoURL, ColorIndication: &a.ColorIndication, AssetTemplateIDs: list(convert[string](a.AssetTemplateIDs)),
+		LogoURL: a.LogoURL, ColorIndication: &a.ColorIndication, AssetTemplateIDs: List(convert[string](a.AssetTemplateIDs)),
 	})
 }
 
@@ -167,7 +168,8 @@ func convert[To, From ~string](in []From) []To {
 	return out
 }
 
-type identityTemplateForm struct {
+// IdentityTemplate is the exported form of an identity template (management-api.md 12).
+type IdentityTemplate struct {
 	TemplateID string             `json:"templateId"`
 	Attributes []identityAttrForm `json:"attributes"`
 }
@@ -186,7 +188,7 @@ type identityAttrForm struct {
 
 // ParseIdentityTemplate reads the exported form of an identity template (management-api.md 12) and checks it.
 func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
-	t, err := statedIdentityTemplate(body)
+	t, err := StatedIdentityTemplate(body)
 	if err != nil {
 		return t, err
 	}
@@ -197,10 +199,10 @@ func ParseIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 	return t, t.Validate()
 }
 
-// statedIdentityTemplate is the definition as it came, unchecked.
-func statedIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
-	var f identityTemplateForm
-	if err := decode(body, &f); err != nil {
+// StatedIdentityTemplate is the definition as it came, unchecked.
+func StatedIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
+	var f IdentityTemplate
+	if err := Decode(body, &f); err != nil {
 		return model.IdentityTemplate{}, err
 	}
 	t := model.IdentityTemplate{ID: model.TemplateID(f.TemplateID)}
@@ -209,7 +211,7 @@ func statedIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 			ID:          model.AttributeID(a.AttributeID),
 			DisplayName: a.DisplayName, Description: a.Description, Type: model.AttributeType(a.Type),
 			IsAvailableForPolicies: a.IsAvailableForPolicies, IsUsedInAccessRequest: a.IsUsedInAccessRequest,
-			NameForRequest: orDefault(a.NameForRequest, ""),
+			NameForRequest: OrDefault(a.NameForRequest, ""),
 			IsCalculated:   a.IsCalculated, CalculationFunction: a.CalculationFunction,
 		})
 	}
@@ -218,7 +220,7 @@ func statedIdentityTemplate(body []byte) (model.IdentityTemplate, error) {
 
 // FormatIdentityTemplate writes the exported form of an identity template, compact and bare.
 func FormatIdentityTemplate(t *model.IdentityTemplate) []byte {
-	f := identityTemplateForm{TemplateID: string(t.ID), Attributes: []identityAttrForm{}}
+	f := IdentityTemplate{TemplateID: string(t.ID), Attributes: []identityAttrForm{}}
 	for _, a := range t.Attributes {
 		f.Attributes = append(f.Attributes, identityAttrForm{
 			AttributeID: string(a.ID), DisplayName: a.DisplayName,
@@ -227,10 +229,11 @@ func FormatIdentityTemplate(t *model.IdentityTemplate) []byte {
 			CalculationFunction: a.CalculationFunction, IsCalculated: a.IsCalculated,
 		})
 	}
-	return encode(f)
+	return Encode(f)
 }
 
-type sourcesForm struct {
+// IdentitySources is the exported form of the sources of an identity template (management-api.md 12).
+type IdentitySources struct {
 	Sources []sourceForm `json:"sources"`
 }
 
@@ -243,20 +246,20 @@ type sourceForm struct {
 
 // ParseIdentitySources reads the sources of one identity template (management-api.md 12) and checks them.
 func ParseIdentitySources(body []byte) ([]model.IdentitySource, error) {
-	var f sourcesForm
-	if err := decode(body, &f); err != nil {
+	var f IdentitySources
+	if err := Decode(body, &f); err != nil {
 		return nil, err
 	}
 	var errs model.Errors
 	var out []model.IdentitySource
 	seen := map[string]bool{}
 	for i, s := range f.Sources {
-		source := model.IdentitySource{ID: s.SourceID, Name: s.DisplayName, Type: s.SourceType, Metadata: compact(s.SourceMetaData)}
-		collectUnder(&errs, pointerTo("sources", i), source.Validate())
+		source := model.IdentitySource{ID: s.SourceID, Name: s.DisplayName, Type: s.SourceType, Metadata: Compact(s.SourceMetaData)}
+		errs.CollectUnder(Pointer("sources", i), source.Validate())
 		// every type may occur once, only EXTERNAL_INPUT any number of times (policy-model.md 3.4)
 		for _, key := range []string{"id " + s.SourceID, "type " + s.SourceType} {
 			if seen[key] && key != "type "+model.SourceExternalInput {
-				errs.Add(pointerTo("sources", i), "%s stands more than once", key)
+				errs.Add(Pointer("sources", i), "%s stands more than once", key)
 			}
 			seen[key] = true
 		}
@@ -267,5 +270,5 @@ func ParseIdentitySources(body []byte) ([]model.IdentitySource, error) {
 
 // FormatIdentitySource writes one source, compact and bare.
 func FormatIdentitySource(s *model.IdentitySource) []byte {
-	return encode(sourceForm{SourceID: s.ID, DisplayName: s.Name, SourceType: s.Type, SourceMetaData: s.Metadata})
+	return Encode(sourceForm{SourceID: s.ID, DisplayName: s.Name, SourceType: s.Type, SourceMetaData: s.Metadata})
 }

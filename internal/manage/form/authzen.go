@@ -1,4 +1,4 @@
-package manage
+package form
 
 import (
 	"cmp"
@@ -6,8 +6,8 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// AuthZENForm is the exported form of a scope's settings for AuthZEN (authzen.md 15). Nil = the default.
-type AuthZENForm struct {
+// AuthZEN is the exported form of a scope's settings for AuthZEN (authzen.md 15). Nil = the default.
+type AuthZEN struct {
 	Enabled       *bool   `json:"authzenEnabled"`
 	SearchEnabled *bool   `json:"authzenSearchEnabled"`
 	Context       *string `json:"authzenContext"`
@@ -15,15 +15,15 @@ type AuthZENForm struct {
 	TokenLifetime *int    `json:"authzenTokenLifetime"`
 }
 
-func authZENForm(a *model.AuthZENSettings) AuthZENForm {
+func ofAuthZEN(a *model.AuthZENSettings) AuthZEN {
 	on, search := !a.Off, !a.SearchOff
 	level, limit := string(cmp.Or(a.Detail, model.DetailNone)), string(cmp.Or(a.DetailMax, model.DetailReasons))
 	lifetime := cmp.Or(a.TokenLifetime, model.DefaultTokenLifetime)
-	return AuthZENForm{Enabled: &on, SearchEnabled: &search, Context: &level, ContextMax: &limit, TokenLifetime: &lifetime}
+	return AuthZEN{Enabled: &on, SearchEnabled: &search, Context: &level, ContextMax: &limit, TokenLifetime: &lifetime}
 }
 
 // settings has a default in one form only, so that saying it changes nothing.
-func (f *AuthZENForm) settings(errs *model.Errors) model.AuthZENSettings {
+func (f *AuthZEN) settings(errs *model.Errors) model.AuthZENSettings {
 	if f.TokenLifetime != nil && *f.TokenLifetime == 0 {
 		errs.Add("/authzenTokenLifetime", "is not above 0")
 	}
@@ -36,10 +36,10 @@ func (f *AuthZENForm) settings(errs *model.Errors) model.AuthZENSettings {
 		}
 	}
 	return model.AuthZENSettings{
-		Off: !orDefault(f.Enabled, true), SearchOff: !orDefault(f.SearchEnabled, true),
-		Detail:        model.Detail(unless(orDefault(f.Context, ""), string(model.DetailNone))),
-		DetailMax:     model.Detail(unless(orDefault(f.ContextMax, ""), string(model.DetailReasons))),
-		TokenLifetime: unless(orDefault(f.TokenLifetime, 0), model.DefaultTokenLifetime),
+		Off: !OrDefault(f.Enabled, true), SearchOff: !OrDefault(f.SearchEnabled, true),
+		Detail:        model.Detail(unless(OrDefault(f.Context, ""), string(model.DetailNone))),
+		DetailMax:     model.Detail(unless(OrDefault(f.ContextMax, ""), string(model.DetailReasons))),
+		TokenLifetime: unless(OrDefault(f.TokenLifetime, 0), model.DefaultTokenLifetime),
 	}
 }
 

@@ -1,42 +1,45 @@
-package manage
+package form
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-// JWTSettingsForm is the exported form of JWT settings (management-api.md 16).
-type JWTSettingsForm struct {
+// JWTSettings is the exported form of JWT settings (management-api.md 16).
+type JWTSettings struct {
 	JWKSURLs      []string `json:"jwksUrls"`
 	Issuers       []string `json:"issuers"`
 	Audiences     []string `json:"audiences"`
 	ClientIDClaim *string  `json:"clientIdClaim"`
 }
 
-func jwtForm(j *model.JWTSettings) *JWTSettingsForm {
+// OfJWTSettings is the exported form of j, nil for nil.
+func OfJWTSettings(j *model.JWTSettings) *JWTSettings {
 	if j == nil {
 		return nil
 	}
-	return &JWTSettingsForm{
-		JWKSURLs: list(j.JWKSURLs), Issuers: list(j.Issuers), Audiences: list(j.Audiences),
+	return &JWTSettings{
+		JWKSURLs: List(j.JWKSURLs), Issuers: List(j.Issuers), Audiences: List(j.Audiences),
 		ClientIDClaim: optional(j.ClientIDClaim, ""),
 	}
 }
 
-func (f *JWTSettingsForm) settings() *model.JWTSettings {
+// Model turns the form into settings, nil into nil. They are checked with what has them.
+func (f *JWTSettings) Model() *model.JWTSettings {
 	if f == nil {
 		return nil
 	}
 	return &model.JWTSettings{
 		JWKSURLs: convert[string](f.JWKSURLs), Issuers: convert[string](f.Issuers),
-		Audiences: convert[string](f.Audiences), ClientIDClaim: orDefault(f.ClientIDClaim, ""),
+		Audiences: convert[string](f.Audiences), ClientIDClaim: OrDefault(f.ClientIDClaim, ""),
 	}
 }
 
-// EnvironmentForm is the exported form of an environment without its counters (management-api.md 16).
-type EnvironmentForm struct {
+// Environment is the exported form of an environment without its counters (management-api.md 16).
+type Environment struct {
 	ID          *string             `json:"id"` // nil when it would be made, in a dry run
 	Name        string              `json:"name"`
 	Description string              `json:"description"`
@@ -49,36 +52,37 @@ type EnvironmentSettings struct {
 	RequireIfMatch bool `json:"requireIfMatch"`
 }
 
-func environmentForm(e *model.Environment) EnvironmentForm {
+// OfEnvironment is the exported form of e.
+func OfEnvironment(e *model.Environment) Environment {
 	id := string(e.ID)
-	return EnvironmentForm{
+	return Environment{
 		ID: &id, Name: e.Name, Description: e.Description,
 		Settings: EnvironmentSettings{Enabled: e.Enabled, RequireIfMatch: e.RequireIfMatch},
 	}
 }
 
-// ScopeForm is the exported form of a scope: scopes.json and the wire have the same keys, never a secret
+// Scope is the exported form of a scope: scopes.json and the wire have the same keys, never a secret
 // (management-api.md 18).
-type ScopeForm struct {
-	ClientID             *string          `json:"clientId"` // nil when it would be made, in a dry run
-	EnvironmentID        string           `json:"environmentId,omitzero"`
-	Name                 string           `json:"name"`
-	Description          string           `json:"description"`
-	Enabled              *bool            `json:"enabled"`
-	AuthMethods          []string         `json:"authMethods"`
-	IdentityMatchingType *string          `json:"identityMatchingType"`
-	ApplicationIDs       []string         `json:"applicationIds"`
-	JWTSettings          *JWTSettingsForm `json:"jwtSettings"`
-	JWTResponse          *JWTResponseForm `json:"jwtResponse"`
-	TrustedProxies       *[]string        `json:"trustedProxies"`
-	CacheSeconds         int              `json:"cacheSeconds"`
-	TokenValidity        int              `json:"tokenValidity"`
-	AuthZENForm          `json:",inline"`
+type Scope struct {
+	ClientID             *string      `json:"clientId"` // nil when it would be made, in a dry run
+	EnvironmentID        string       `json:"environmentId,omitzero"`
+	Name                 string       `json:"name"`
+	Description          string       `json:"description"`
+	Enabled              *bool        `json:"enabled"`
+	AuthMethods          []string     `json:"authMethods"`
+	IdentityMatchingType *string      `json:"identityMatchingType"`
+	ApplicationIDs       []string     `json:"applicationIds"`
+	JWTSettings          *JWTSettings `json:"jwtSettings"`
+	JWTResponse          *JWTResponse `json:"jwtResponse"`
+	TrustedProxies       *[]string    `json:"trustedProxies"`
+	CacheSeconds         int          `json:"cacheSeconds"`
+	TokenValidity        int          `json:"tokenValidity"`
+	AuthZEN              `json:",inline"`
 }
 
-// JWTResponseForm is the exported form of how decision tokens are made. KeyPath and Certificate are null: a key store has no
+// JWTResponse is the exported form of how decision tokens are made. KeyPath and Certificate are null: a key store has no
 // folders, and keys hold their certificates.
-type JWTResponseForm struct {
+type JWTResponse struct {
 	Algorithm       *string `json:"alg"`
 	KID             *string `json:"kid"`
 	SecretStore     *string `json:"secretStore"`
@@ -90,18 +94,18 @@ type JWTResponseForm struct {
 	LifetimeSeconds *int    `json:"lifetimeSeconds"`
 }
 
-func responseForm(j *model.JWTResponse) *JWTResponseForm {
+func ofJWTResponse(j *model.JWTResponse) *JWTResponse {
 	if j == nil {
 		return nil
 	}
-	return &JWTResponseForm{
+	return &JWTResponse{
 		Algorithm: &j.Algorithm, Issuer: optional(j.Issuer, ""), Audience: optional(j.Audience, ""),
 		LifetimeSeconds: optional(j.LifetimeSeconds, 0), SecretStore: optional(j.SecretStore, ""), KeyName: optional(j.KeyName, ""), KID: optional(j.KeyID, ""),
 	}
 }
 
 // response refuses what names a key elsewhere: ignored, it would sign with another one.
-func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
+func (f *JWTResponse) response(errs *model.Errors) *model.JWTResponse {
 	if f == nil {
 		return nil
 	}
@@ -119,20 +123,21 @@ func (f *JWTResponseForm) response(errs *model.Errors) *model.JWTResponse {
 		errs.Add("/jwtResponse/lifetimeSeconds", "is not above 0")
 	}
 	return &model.JWTResponse{
-		Algorithm: orDefault(f.Algorithm, model.AlgorithmRS256), Issuer: orDefault(f.Issuer, ""),
-		Audience: orDefault(f.Audience, ""), LifetimeSeconds: orDefault(f.LifetimeSeconds, 0),
-		SecretStore: orDefault(f.SecretStore, ""), KeyName: orDefault(f.KeyName, ""), KeyID: orDefault(f.KID, ""),
+		Algorithm: OrDefault(f.Algorithm, model.AlgorithmRS256), Issuer: OrDefault(f.Issuer, ""),
+		Audience: OrDefault(f.Audience, ""), LifetimeSeconds: OrDefault(f.LifetimeSeconds, 0),
+		SecretStore: OrDefault(f.SecretStore, ""), KeyName: OrDefault(f.KeyName, ""), KeyID: OrDefault(f.KID, ""),
 	}
 }
 
-func scopeForm(s *model.Scope) ScopeForm {
+// OfScope is the exported form of s.
+func OfScope(s *model.Scope) Scope {
 	id := string(s.ClientID)
-	f := ScopeForm{
+	f := Scope{
 		ClientID: &id, EnvironmentID: string(s.EnvironmentID), Name: s.Name,
-		Description: s.Description, Enabled: &s.Enabled, AuthMethods: list(convert[string](s.AuthMethods)),
-		IdentityMatchingType: optional(s.IdentityMatching, ""), ApplicationIDs: list(convert[string](s.ApplicationIDs)),
-		JWTSettings: jwtForm(s.JWT), CacheSeconds: s.CacheSeconds, TokenValidity: s.TokenValidity,
-		JWTResponse: responseForm(s.Response), AuthZENForm: authZENForm(&s.AuthZEN),
+		Description: s.Description, Enabled: &s.Enabled, AuthMethods: List(convert[string](s.AuthMethods)),
+		IdentityMatchingType: optional(s.IdentityMatching, ""), ApplicationIDs: List(convert[string](s.ApplicationIDs)),
+		JWTSettings: OfJWTSettings(s.JWT), CacheSeconds: s.CacheSeconds, TokenValidity: s.TokenValidity,
+		JWTResponse: ofJWTResponse(s.Response), AuthZEN: ofAuthZEN(&s.AuthZEN),
 	}
 	if s.TrustedProxies != nil {
 		texts := []string{}
@@ -144,13 +149,13 @@ func scopeForm(s *model.Scope) ScopeForm {
 	return f
 }
 
-// scope turns the form into a scope without secrets and checks it.
-func (f *ScopeForm) scope(env model.EnvironmentID) (model.Scope, error) {
+// Model turns the form into a scope without secrets and checks it.
+func (f *Scope) Model(env model.EnvironmentID) (model.Scope, error) {
 	s := model.Scope{
-		ClientID: model.ClientID(orDefault(f.ClientID, "")), EnvironmentID: env, Name: f.Name, Description: f.Description,
-		Enabled: orDefault(f.Enabled, true), AuthMethods: convert[model.AuthMethod](f.AuthMethods),
-		IdentityMatching: orDefault(f.IdentityMatchingType, ""), ApplicationIDs: convert[model.ApplicationID](f.ApplicationIDs),
-		JWT: f.JWTSettings.settings(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity,
+		ClientID: model.ClientID(OrDefault(f.ClientID, "")), EnvironmentID: env, Name: f.Name, Description: f.Description,
+		Enabled: OrDefault(f.Enabled, true), AuthMethods: convert[model.AuthMethod](f.AuthMethods),
+		IdentityMatching: OrDefault(f.IdentityMatchingType, ""), ApplicationIDs: convert[model.ApplicationID](f.ApplicationIDs),
+		JWT: f.JWTSettings.Model(), CacheSeconds: f.CacheSeconds, TokenValidity: f.TokenValidity,
 	}
 	var errs model.Errors
 	s.AuthZEN = f.settings(&errs)
@@ -160,12 +165,12 @@ func (f *ScopeForm) scope(env model.EnvironmentID) (model.Scope, error) {
 		for i, text := range *f.TrustedProxies {
 			p, err := parsePrefix(text)
 			if err != nil {
-				errs.Add(pointerTo("trustedProxies", i), "%q is not an address block", text)
+				errs.Add(Pointer("trustedProxies", i), "%q is not an address block", text)
 			}
 			s.TrustedProxies = append(s.TrustedProxies, p)
 		}
 	}
-	collect(&errs, s.Validate())
+	errs.Collect(s.Validate())
 	return s, errs.OrNil()
 }
 
@@ -181,33 +186,33 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(a, a.BitLen()), nil
 }
 
-// MatcherForm is the exported form of a matcher (management-api.md 17).
-type MatcherForm struct {
+// Matcher is the exported form of a matcher (management-api.md 17).
+type Matcher struct {
 	TemplateMatcher  string            `json:"templateMatcher"`
 	MatcherValue     string            `json:"matcherValue"`
 	IdentityIDMapper string            `json:"identityIdMapper"`
 	ClaimMappings    map[string]string `json:"claimMappings"`
 	TokenHeader      *string           `json:"tokenHeader"`
 	ValidateJWT      *bool             `json:"validateJwt"`
-	JWTSettings      *JWTSettingsForm  `json:"jwtSettings"`
+	JWTSettings      *JWTSettings      `json:"jwtSettings"`
 }
 
 const defaultTokenHeader = "Authorization"
 
 // ParseMatcher reads the exported form of a matcher and checks it.
 func ParseMatcher(body []byte) (*model.Matcher, error) {
-	var f MatcherForm
-	if err := decode(body, &f); err != nil {
+	var f Matcher
+	if err := Decode(body, &f); err != nil {
 		return nil, err
 	}
-	return f.matcher()
+	return f.Model()
 }
 
-// matcher turns the form into a matcher and checks it.
-func (f *MatcherForm) matcher() (*model.Matcher, error) {
+// Model turns the form into a matcher and checks it.
+func (f *Matcher) Model() (*model.Matcher, error) {
 	m := &model.Matcher{
 		TemplateMatcher: f.TemplateMatcher, MatcherValue: f.MatcherValue, IdentityIDMapper: f.IdentityIDMapper,
-		TokenHeader: orDefault(f.TokenHeader, ""), ValidateJWT: orDefault(f.ValidateJWT, true), JWT: f.JWTSettings.settings(),
+		TokenHeader: OrDefault(f.TokenHeader, ""), ValidateJWT: OrDefault(f.ValidateJWT, true), JWT: f.JWTSettings.Model(),
 	}
 	if m.TokenHeader == defaultTokenHeader {
 		m.TokenHeader = ""
@@ -222,13 +227,13 @@ func (f *MatcherForm) matcher() (*model.Matcher, error) {
 }
 
 // FormatMatcher writes the exported form of a matcher, compact and bare.
-func FormatMatcher(m *model.Matcher) []byte { return encode(MatcherFormOf(m)) }
+func FormatMatcher(m *model.Matcher) []byte { return Encode(OfMatcher(m)) }
 
-// MatcherFormOf is the exported form of m.
-func MatcherFormOf(m *model.Matcher) MatcherForm {
-	f := MatcherForm{
+// OfMatcher is the exported form of m.
+func OfMatcher(m *model.Matcher) Matcher {
+	f := Matcher{
 		TemplateMatcher: m.TemplateMatcher, MatcherValue: m.MatcherValue, IdentityIDMapper: m.IdentityIDMapper,
-		ClaimMappings: map[string]string{}, ValidateJWT: &m.ValidateJWT, JWTSettings: jwtForm(m.JWT),
+		ClaimMappings: map[string]string{}, ValidateJWT: &m.ValidateJWT, JWTSettings: OfJWTSettings(m.JWT),
 	}
 	header := m.TokenHeader
 	if header == "" {
@@ -241,7 +246,8 @@ func MatcherFormOf(m *model.Matcher) MatcherForm {
 	return f
 }
 
-type credentialForm struct {
+// Credential is the exported form of an API credential, never with a secret.
+type Credential struct {
 	ID            string  `json:"id"`
 	OwnerID       *string `json:"ownerId"`
 	OwnerType     string  `json:"ownerType"`
@@ -257,10 +263,12 @@ const (
 	OwnerEnvironment = "ENVIRONMENT"
 )
 
-func formatCredential(c *model.Credential) []byte { return encode(credentialFormOf(c)) }
+// FormatCredential writes the exported form of a credential, compact and bare.
+func FormatCredential(c *model.Credential) []byte { return Encode(OfCredential(c)) }
 
-func credentialFormOf(c *model.Credential) credentialForm {
-	f := credentialForm{
+// OfCredential is the exported form of c.
+func OfCredential(c *model.Credential) Credential {
+	f := Credential{
 		ID: string(c.ClientID), OwnerType: OwnerTenant, Name: c.Name, Description: c.Description,
 		TokenDuration: isoDuration(c.TokenDuration), Permission: string(c.Permission),
 	}
@@ -275,7 +283,7 @@ func credentialFormOf(c *model.Credential) credentialForm {
 func isoDuration(d time.Duration) string {
 	text := d.Truncate(time.Second)
 	if text%time.Minute == 0 {
-		return "PT" + decimal(int64(text/time.Minute)) + "M"
+		return "PT" + strconv.FormatInt(int64(text/time.Minute), 10) + "M"
 	}
-	return "PT" + decimal(int64(text/time.Second)) + "S"
+	return "PT" + strconv.FormatInt(int64(text/time.Second), 10) + "S"
 }

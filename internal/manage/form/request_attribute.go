@@ -1,9 +1,9 @@
-package manage
+package form
 
 import "github.com/ambit-authz/ambit/internal/model"
 
-// requestAttributeForm is the exported form of a request attribute (management-api.md 17).
-type requestAttributeForm struct {
+// RequestAttribute is the exported form of a request attribute (management-api.md 17).
+type RequestAttribute struct {
 	ID          string               `json:"id"`
 	DisplayName string               `json:"displayName"`
 	Description string               `json:"description"`
@@ -16,7 +16,8 @@ type requestMappingForm struct {
 	APIMapperID string `json:"apiMapperId,omitempty"`
 }
 
-func (f *requestAttributeForm) attribute() (model.RequestAttribute, error) {
+// Model turns the form into a request attribute and checks it.
+func (f *RequestAttribute) Model() (model.RequestAttribute, error) {
 	a := model.RequestAttribute{ID: model.AttributeID(f.ID), DisplayName: f.DisplayName, Description: f.Description}
 	mappings := make([]model.RequestMapping, len(f.Mappings))
 	for i, m := range f.Mappings {
@@ -31,18 +32,18 @@ func (f *requestAttributeForm) attribute() (model.RequestAttribute, error) {
 // ParseRequestAttributes reads the list of an authorization workspace's request attributes and checks them
 // (policy-model.md 3.9, management-api.md 17).
 func ParseRequestAttributes(body []byte) ([]model.RequestAttribute, error) {
-	var forms []requestAttributeForm
-	if err := decode(body, &forms); err != nil {
+	var forms []RequestAttribute
+	if err := Decode(body, &forms); err != nil {
 		return nil, err
 	}
 	var errs model.Errors
 	var out []model.RequestAttribute
 	seen := map[model.AttributeID]bool{}
 	for i := range forms {
-		a, err := forms[i].attribute()
-		collectUnder(&errs, pointerTo("", i), err)
+		a, err := forms[i].Model()
+		errs.CollectUnder(Pointer("", i), err)
 		if seen[a.ID] {
-			errs.Add(pointerTo("", i)+"/id", "%q stands more than once", a.ID)
+			errs.Add(Pointer("", i)+"/id", "%q stands more than once", a.ID)
 		}
 		seen[a.ID] = true
 		out = append(out, a)
@@ -52,7 +53,7 @@ func ParseRequestAttributes(body []byte) ([]model.RequestAttribute, error) {
 
 // FormatRequestAttribute writes one request attribute, compact and bare.
 func FormatRequestAttribute(a *model.RequestAttribute) []byte {
-	f := requestAttributeForm{
+	f := RequestAttribute{
 		ID: string(a.ID), DisplayName: a.DisplayName, Description: a.Description, Mappings: []requestMappingForm{},
 	}
 	// stored mappings were written by RequestAttribute.Map; others do not reach the store
@@ -60,5 +61,5 @@ func FormatRequestAttribute(a *model.RequestAttribute) []byte {
 	for _, m := range mappings {
 		f.Mappings = append(f.Mappings, requestMappingForm{string(m.Source), m.Path, string(m.MapperID)})
 	}
-	return encode(f)
+	return Encode(f)
 }

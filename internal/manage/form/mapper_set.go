@@ -1,4 +1,4 @@
-package manage
+package form
 
 import (
 	"fmt"
@@ -9,14 +9,15 @@ import (
 	"github.com/ambit-authz/ambit/internal/model"
 )
 
-type mapperSetForm struct {
+// MapperSet is the exported form of a mapper set (management-api.md 12).
+type MapperSet struct {
 	MapperSetID   string         `json:"mapperSetId"`
 	DisplayName   string         `json:"displayName"`
 	LinkedSources jsontext.Value `json:"linkedSources"`
 }
 
-// linkedSource is what Ambit checks of a linked source; the JSON itself is kept (policy-model.md 3.4).
-type linkedSource struct {
+// LinkedSource is what Ambit checks of a linked source; the JSON itself is kept (policy-model.md 3.4).
+type LinkedSource struct {
 	SourceID     string `json:"sourceId"`
 	SourceUsedAs string `json:"sourceUsedAs"`
 	Mappers      []struct {
@@ -38,23 +39,23 @@ const (
 
 // ParseMapperSet reads the exported form of a mapper set (management-api.md 12) and checks it, but for its references.
 func ParseMapperSet(body []byte) (model.MapperSet, error) {
-	var f mapperSetForm
-	if err := decode(body, &f); err != nil {
+	var f MapperSet
+	if err := Decode(body, &f); err != nil {
 		return model.MapperSet{}, err
 	}
 	if f.LinkedSources == nil || f.LinkedSources.Kind() == 'n' {
 		f.LinkedSources = jsontext.Value("[]")
 	}
-	m := model.MapperSet{ID: f.MapperSetID, Name: f.DisplayName, LinkedSources: compact(f.LinkedSources)}
+	m := model.MapperSet{ID: f.MapperSetID, Name: f.DisplayName, LinkedSources: Compact(f.LinkedSources)}
 	var errs model.Errors
-	collect(&errs, m.Validate())
-	linked, err := linkedSources(&m)
+	errs.Collect(m.Validate())
+	linked, err := LinkedSources(&m)
 	if err != nil {
 		errs.Add("/linkedSources", "cannot be read")
 	}
 	main := 0
 	for i, s := range linked {
-		field := pointerTo("linkedSources", i)
+		field := Pointer("linkedSources", i)
 		switch s.SourceUsedAs {
 		case usedAsMain:
 			main++
@@ -74,32 +75,48 @@ func ParseMapperSet(body []byte) (model.MapperSet, error) {
 	return m, errs.OrNil()
 }
 
-func linkedSources(m *model.MapperSet) ([]linkedSource, error) {
-	var out []linkedSource
+// LinkedSources reads those of a set.
+func LinkedSources(m *model.MapperSet) ([]LinkedSource, error) {
+	var out []LinkedSource
 	err := json.Unmarshal(m.LinkedSources, &out)
 	return out, err
 }
 
+// EachTarget gives every identity attribute that the source is mapped to, with its place. In a correlation the direction
+// is reversed (policy-model.md 3.4).
+func (l *LinkedSource) EachTarget(fn func(place, attribute string)) {
+	for i, mapper := range l.Mappers {
+		for j, mapping := range mapper.Mappings {
+			place := fmt.Sprintf("/mappers/%d/mappings/%d", i, j)
+			if mapper.Type == mapCorrelation {
+				fn(place+"/origin", mapping.Origin)
+			} else {
+				fn(place+"/target", mapping.Target)
+			}
+		}
+	}
+}
+
 // FormatMapperSet writes the exported form of a mapper set, compact and bare.
 func FormatMapperSet(m *model.MapperSet) []byte {
-	return encode(mapperSetForm{MapperSetID: m.ID, DisplayName: m.Name, LinkedSources: m.LinkedSources})
+	return Encode(MapperSet{MapperSetID: m.ID, DisplayName: m.Name, LinkedSources: m.LinkedSources})
 }
 
 // ParseCustomAttributes reads the definitions of policy custom attributes, unknown keys included, and checks them
 // (policy-model.md 3.13).
 func ParseCustomAttributes(body []byte) ([]model.CustomAttribute, error) {
 	var raw []jsontext.Value
-	if err := decode(body, &raw); err != nil {
+	if err := Decode(body, &raw); err != nil {
 		return nil, err
 	}
 	var errs model.Errors
 	var out []model.CustomAttribute
 	seen := map[string]bool{}
 	for i, definition := range raw {
-		a, err := parseCustomAttribute(definition)
-		collectUnder(&errs, pointerTo("", i), err)
+		a, err := ParseCustomAttribute(definition)
+		errs.CollectUnder(Pointer("", i), err)
 		if seen[a.Key] {
-			errs.Add(pointerTo("", i)+"/key", "%q stands more than once", a.Key)
+			errs.Add(Pointer("", i)+"/key", "%q stands more than once", a.Key)
 		}
 		seen[a.Key] = true
 		out = append(out, a)
@@ -107,7 +124,8 @@ func ParseCustomAttributes(body []byte) ([]model.CustomAttribute, error) {
 	return out, errs.OrNil()
 }
 
-func parseCustomAttribute(definition jsontext.Value) (model.CustomAttribute, error) {
+// ParseCustomAttribute is ParseCustomAttributes for one definition.
+func ParseCustomAttribute(definition jsontext.Value) (model.CustomAttribute, error) {
 	var f struct {
 		Key             string   `json:"key"`
 		Name            string   `json:"name"`
@@ -131,8 +149,8 @@ func parseCustomAttribute(definition jsontext.Value) (model.CustomAttribute, err
 	}
 	a := model.CustomAttribute{
 		Key: f.Key, Name: f.Name, DisplayOrder: f.DisplayOrder, Type: f.Type, Required: f.Required,
-		MaxLength: orDefault(f.MaxLength, 0), MaxValue: f.MaxValue, AvailableForPDP: f.AvailableForPDP,
-		OnlyOnCreate: f.OnlyOnCreate, MultiValue: f.MultiValue, ListAttribute: f.ListAttribute, Definition: compact(definition),
+		MaxLength: OrDefault(f.MaxLength, 0), MaxValue: f.MaxValue, AvailableForPDP: f.AvailableForPDP,
+		OnlyOnCreate: f.OnlyOnCreate, MultiValue: f.MultiValue, ListAttribute: f.ListAttribute, Definition: Compact(definition),
 	}
 	for _, o := range f.OptionsConfig.Options {
 		a.Options = append(a.Options, o.Key)

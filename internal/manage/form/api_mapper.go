@@ -1,9 +1,9 @@
-package manage
+package form
 
 import "github.com/ambit-authz/ambit/internal/model"
 
-// apiMapperSetForm is the exported form of an API mapper set (management-api.md 11).
-type apiMapperSetForm struct {
+// APIMapperSet is the exported form of an API mapper set (management-api.md 11).
+type APIMapperSet struct {
 	APIMappersSetID string          `json:"apiMappersSetId"`
 	ApplicationIDs  []string        `json:"applicationIds"`
 	PathIndexing    string          `json:"pathIndexing,omitzero"` // only when it is not AS_SENT
@@ -47,8 +47,8 @@ type actionMappingForm struct {
 // ParseAPIMapperSet reads the exported form of an API mapper set and checks it, but for what the store knows: its
 // application and the asset types of its mappers. The workspace is the caller's to set.
 func ParseAPIMapperSet(body []byte) (model.APIMapperSet, error) {
-	var f apiMapperSetForm
-	if err := decode(body, &f); err != nil {
+	var f APIMapperSet
+	if err := Decode(body, &f); err != nil {
 		return model.APIMapperSet{}, err
 	}
 	set := model.APIMapperSet{
@@ -65,7 +65,7 @@ func ParseAPIMapperSet(body []byte) (model.APIMapperSet, error) {
 // ParseAPIMapper is ParseAPIMapperSet for one mapper.
 func ParseAPIMapper(body []byte) (model.APIMapper, error) {
 	var f apiMapperForm
-	if err := decode(body, &f); err != nil {
+	if err := Decode(body, &f); err != nil {
 		return model.APIMapper{}, err
 	}
 	m := f.mapper()
@@ -75,7 +75,7 @@ func ParseAPIMapper(body []byte) (model.APIMapper, error) {
 
 func (f *apiMapperForm) mapper() model.APIMapper {
 	m := model.APIMapper{
-		ID: model.MapperID(f.MapperID), DisplayName: f.DisplayName, IsActive: orDefault(f.IsActive, true),
+		ID: model.MapperID(f.MapperID), DisplayName: f.DisplayName, IsActive: OrDefault(f.IsActive, true),
 		MatchPattern: f.MatchPattern, MatchType: f.MatchType, RestMethods: convert[string](f.RestMethods), Priority: f.Priority,
 		IsRequireIdentitySourcesFiltering: f.IsRequireIdentitySourcesFiltering, FilteringType: f.FilteringType,
 		IdentitySourceIDs: convert[string](f.IdentitySourceIDs),
@@ -89,8 +89,8 @@ func (f *apiMapperForm) mapper() model.APIMapper {
 		}
 		for _, a := range f.AssetTemplates[i].Actions {
 			t.Actions = append(t.Actions, model.ActionMapping{
-				ActionID: model.ActionID(a.ActionID), Source: model.MappingSource(orDefault(a.Source, "")), Value: a.Value,
-				Path: orDefault(a.Path, ""),
+				ActionID: model.ActionID(a.ActionID), Source: model.MappingSource(OrDefault(a.Source, "")), Value: a.Value,
+				Path: OrDefault(a.Path, ""),
 			})
 		}
 		m.AssetTemplates = append(m.AssetTemplates, t)
@@ -100,25 +100,25 @@ func (f *apiMapperForm) mapper() model.APIMapper {
 
 // FormatAPIMapperSet writes the exported form of an API mapper set, compact and bare.
 func FormatAPIMapperSet(set *model.APIMapperSet) []byte {
-	f := apiMapperSetForm{
-		APIMappersSetID: string(set.ID), ApplicationIDs: list(convert[string](set.ApplicationIDs)),
+	f := APIMapperSet{
+		APIMappersSetID: string(set.ID), ApplicationIDs: List(convert[string](set.ApplicationIDs)),
 		PathIndexing: set.PathIndexing, APIMappers: []apiMapperForm{},
 	}
 	for i := range set.Mappers {
 		f.APIMappers = append(f.APIMappers, apiMapperFormOf(&set.Mappers[i]))
 	}
-	return encode(f)
+	return Encode(f)
 }
 
 // FormatAPIMapper writes the exported form of one mapper, compact and bare.
-func FormatAPIMapper(m *model.APIMapper) []byte { return encode(apiMapperFormOf(m)) }
+func FormatAPIMapper(m *model.APIMapper) []byte { return Encode(apiMapperFormOf(m)) }
 
 func apiMapperFormOf(m *model.APIMapper) apiMapperForm {
 	f := apiMapperForm{
 		MapperID: string(m.ID), DisplayName: m.DisplayName, IsActive: &m.IsActive, MatchPattern: m.MatchPattern,
-		MatchType: m.MatchType, RestMethods: list(m.RestMethods), Priority: m.Priority,
+		MatchType: m.MatchType, RestMethods: List(m.RestMethods), Priority: m.Priority,
 		IsRequireIdentitySourcesFiltering: m.IsRequireIdentitySourcesFiltering, FilteringType: m.FilteringType,
-		IdentitySourceIDs: list(m.IdentitySourceIDs), AssetTemplates: []templateMappingForm{},
+		IdentitySourceIDs: List(m.IdentitySourceIDs), AssetTemplates: []templateMappingForm{},
 	}
 	for i := range m.AssetTemplates {
 		t := templateMappingForm{
