@@ -45,7 +45,7 @@ func TestPatch(t *testing.T) {
 		`[{"op":"replace","path":"/name","value":true}]`:                                                 "/0/path",
 		`[{"op":"replace","path":"/state"}]`:                                                             "/0/value: is missing",
 		`[{"op":"replace","path":"/state","value":"true"}]`:                                              "/0/value: has the wrong type",
-		`{"op":"replace","path":"/state","value":true}`:                                                  "a object",
+		`{"op":"replace","path":"/state","value":true}`:                                                  "an object",
 		`[{"op":"replace","path":"/state","value":true}] x`:                                              "1:",
 	} {
 		r := httptest.NewRequest("PATCH", "/", strings.NewReader(body))
