@@ -47,6 +47,29 @@ type Entry struct {
 	asset     *assetType
 	record    index.Record
 	described *model.Asset
+	among     *neighbours
+}
+
+// neighbours are the records of entries that follow each other; nil = the entry has none.
+type neighbours struct {
+	records []index.Record
+	fetched bool
+}
+
+// read makes the records of some ordinals the neighbours.
+func (n *neighbours) read(t *index.Table, ordinals []index.Ordinal) {
+	n.fetched, n.records = false, n.records[:0]
+	for _, o := range ordinals {
+		n.records = append(n.records, t.Record(o))
+	}
+}
+
+// fetch brings all near when the first one is read.
+func (n *neighbours) fetch() {
+	if n != nil && !n.fetched {
+		n.fetched = true
+		index.Fetch(n.records)
+	}
 }
 
 // Template is the asset's type.
@@ -81,13 +104,18 @@ func (a *Access) ActionSets() []ActionSet { return a.sets }
 // 8.4).
 func (a *Access) Entries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
+		among := &neighbours{records: make([]index.Record, 0, index.Batch)}
 		for i := range a.runs {
 			r := &a.runs[i]
 			if r.described != nil && !yield(Entry{Actions: r.set, asset: r.asset, described: r.described}) {
 				return
 			}
-			for j, o := range r.ordinals {
-				e := Entry{Actions: int(r.sets[j]), asset: r.asset, record: r.asset.table.Record(o)}
+			for j := range r.ordinals {
+				at := j % index.Batch
+				if at == 0 {
+					among.read(r.asset.table, r.ordinals[j:min(j+index.Batch, len(r.ordinals))])
+				}
+				e := Entry{Actions: int(r.sets[j]), asset: r.asset, record: among.records[at], among: among}
 				if len(r.sent) > 0 {
 					e.described = r.asset.replaced(e.record, r.sent)
 				}

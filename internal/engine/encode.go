@@ -158,6 +158,7 @@ func (e *Entry) Append(dst []byte, proj *Projection) []byte {
 	case e.described != nil:
 		dst = e.asset.appendRecord(dst, e.described.Path, proj, e.shown)
 	case proj == nil:
+		e.among.fetch()
 		stored := e.record.Blob()
 		dst = e.asset.finish(append(dst, stored...), stored, !e.record.Has(e.asset.nameColumn()))
 	case proj.None:

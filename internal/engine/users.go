@@ -75,13 +75,14 @@ type User struct {
 	q       *UserQuestion
 	of      *identityType
 	ordinal index.Ordinal
+	id      string
 }
 
 // Template is the identity's template.
 func (u *User) Template() model.TemplateID { return u.of.def.ID }
 
 // EntityID is the identity's id.
-func (u *User) EntityID() string { return u.of.entityID(u.ordinal) }
+func (u *User) EntityID() string { return u.id }
 
 // Identity decodes the identity as it was judged.
 func (u *User) Identity() model.Identity { return u.q.described(u.of, u.ordinal) }
@@ -110,10 +111,15 @@ func (u *Users) ActionSets() []ActionSet { return u.access.sets }
 // Entries yields the identities by template id, then in the order of the directory.
 func (u *Users) Entries() iter.Seq[User] {
 	return func(yield func(User) bool) {
+		var ids [index.Batch]string
 		for i := range u.runs {
 			r := &u.runs[i]
 			for n, o := range r.ordinals {
-				if !yield(User{Actions: int(r.sets[n]), q: u.q, of: r.of, ordinal: o}) {
+				at := n % index.Batch
+				if at == 0 {
+					r.of.table.Keys(ids[:0], r.ordinals[n:min(n+index.Batch, len(r.ordinals))])
+				}
+				if !yield(User{Actions: int(r.sets[n]), q: u.q, of: r.of, ordinal: o, id: ids[at]}) {
 					return
 				}
 			}

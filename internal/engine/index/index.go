@@ -141,6 +141,57 @@ func (r Record) Values(dst []string, column int) []string {
 	return dst
 }
 
+// Batch is how many records are best read together.
+const Batch = 64
+
+// cacheLine is how many bytes a processor reads of the memory at once.
+const cacheLine = 64
+
+// Keys appends the keys of records that the table holds, in the order of ordinals. Records and their keys may lie far apart:
+// each step towards a key is taken for a batch of records before the next step, so that the waits for memory overlap.
+func (t *Table) Keys(dst []string, ordinals []Ordinal) []string {
+	var found [Batch]struct {
+		dict *dictionary
+		code uint32
+	}
+	for batch := range slices.Chunk(ordinals, Batch) {
+		start := len(dst)
+		for i, o := range batch {
+			r := t.Record(o)
+			c := &r.seg.columns[0]
+			found[i].dict, found[i].code = &c.dict, c.codes.at(r.row)-1
+		}
+		for _, f := range found[:len(batch)] {
+			dst = append(dst, f.dict.text(f.code))
+		}
+		touch(dst[start:])
+	}
+	return dst
+}
+
+// Fetch brings the blobs of records near that are about to be read one after another, like Keys.
+func Fetch(records []Record) {
+	var found [Batch][]byte
+	for batch := range slices.Chunk(records, Batch) {
+		for i, r := range batch {
+			found[i] = r.Blob()
+		}
+		touch(found[:len(batch)])
+	}
+}
+
+// touch reads a byte of every part of the memory that texts are in. It has a result so that no compiler leaves that out.
+//
+//go:noinline
+func touch[T string | []byte](texts []T) (all byte) {
+	for _, t := range texts {
+		for i := 0; i < len(t); i += cacheLine {
+			all |= t[i]
+		}
+	}
+	return all
+}
+
 // Has reports whether the record has a value of a column.
 func (r Record) Has(column int) bool {
 	c := &r.seg.columns[column]

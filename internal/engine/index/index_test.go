@@ -157,6 +157,9 @@ func check(t *rapid.T, table *index.Table, want *state, predicates []index.Predi
 	if len(all) != len(want.keys) {
 		t.Fatalf("All has %d records, want %d", len(all), len(want.keys))
 	}
+	if keys := table.Keys(nil, all); !slices.Equal(keys, want.keys) {
+		t.Fatalf("keys %q, want %q", keys, want.keys)
+	}
 	for i, o := range all {
 		r := table.Record(o)
 		key := r.Values(nil, 0)[0]
@@ -234,6 +237,15 @@ func TestManyRows(t *testing.T) {
 		}
 		if table, err = table.Next(index.Change{Removed: removed}); err != nil {
 			t.Fatal(err)
+		}
+		var left []string
+		for i := range values {
+			if i%7 != 3 {
+				left = append(left, values[i][0][0])
+			}
+		}
+		if keys := table.Keys([]string{"before"}, table.All().Ordinals()); keys[0] != "before" || !slices.Equal(keys[1:], left) {
+			t.Errorf("%d rows: %d keys, want %d", n, len(keys)-1, len(left))
 		}
 		for _, predicates := range [][]index.Predicate{
 			{},
