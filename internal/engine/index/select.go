@@ -336,7 +336,7 @@ func (l *leaf) accepted() []bool {
 func keepCodes[C uint8 | uint16](codes []C, base Ordinal, accepted []bool, list, out []Ordinal) []Ordinal {
 	for _, o := range list {
 		if accepted[codes[o-base]] {
-			out = append(out, o)
+			out = append(roomy(out, list), o)
 		}
 	}
 	return out
@@ -346,10 +346,18 @@ func keepRange[C uint16 | uint32](codes []C, base Ordinal, r codeRange, list, ou
 	low, width := r.low+1, r.high-r.low
 	for _, o := range list {
 		if uint32(codes[o-base])-low < width {
-			out = append(out, o)
+			out = append(roomy(out, list), o)
 		}
 	}
 	return out
+}
+
+// roomy gives a full out, of which much is kept then, room for all of list at once.
+func roomy(out, list []Ordinal) []Ordinal {
+	if len(out) < cap(out) {
+		return out
+	}
+	return slices.Grow(out, len(list))
 }
 
 // match judges one row by its codes.
