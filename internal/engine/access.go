@@ -104,7 +104,7 @@ func (a *Access) ActionSets() []ActionSet { return a.sets }
 // 8.4).
 func (a *Access) Entries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
-		among := &neighbours{records: make([]index.Record, 0, index.Batch)}
+		among := &neighbours{records: make([]index.Record, 0, min(a.size, index.Batch))}
 		for i := range a.runs {
 			r := &a.runs[i]
 			if r.described != nil && !yield(Entry{Actions: r.set, asset: r.asset, described: r.described}) {

@@ -111,13 +111,13 @@ func (u *Users) ActionSets() []ActionSet { return u.access.sets }
 // Entries yields the identities by template id, then in the order of the directory.
 func (u *Users) Entries() iter.Seq[User] {
 	return func(yield func(User) bool) {
-		var ids [index.Batch]string
+		ids := make([]string, 0, index.Batch)
 		for i := range u.runs {
 			r := &u.runs[i]
 			for n, o := range r.ordinals {
 				at := n % index.Batch
 				if at == 0 {
-					r.of.table.Keys(ids[:0], r.ordinals[n:min(n+index.Batch, len(r.ordinals))])
+					ids = r.of.table.Keys(ids[:0], r.ordinals[n:min(n+index.Batch, len(r.ordinals))])
 				}
 				if !yield(User{Actions: int(r.sets[n]), q: u.q, of: r.of, ordinal: o, id: ids[at]}) {
 					return

@@ -144,8 +144,10 @@ func (r Record) Values(dst []string, column int) []string {
 // Batch is how many records are best read together.
 const Batch = 64
 
-// cacheLine is how many bytes a processor reads of the memory at once.
-const cacheLine = 64
+const (
+	cacheLine = 64             // how many bytes a processor reads of the memory at once
+	fetched   = 16 * cacheLine // how much of a text is fetched at most: a batch of them must not drive itself out again
+)
 
 // Keys appends the keys of records that the table holds, in the order of ordinals. Records and their keys may lie far apart:
 // each step towards a key is taken for a batch of records before the next step, so that the waits for memory overlap.
@@ -180,12 +182,12 @@ func Fetch(records []Record) {
 	}
 }
 
-// touch reads a byte of every part of the memory that texts are in. It has a result so that no compiler leaves that out.
+// touch reads a byte of every line of memory that texts begin in. It has a result so that no compiler leaves that out.
 //
 //go:noinline
 func touch[T string | []byte](texts []T) (all byte) {
 	for _, t := range texts {
-		for i := 0; i < len(t); i += cacheLine {
+		for i := 0; i < min(len(t), fetched); i += cacheLine {
 			all |= t[i]
 		}
 	}
