@@ -3,6 +3,7 @@ package form
 import (
 	"bytes"
 	"cmp"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -50,27 +51,87 @@ func FindPlaces(body []byte, wanted map[jsontext.Pointer]model.Position) {
 	if err != nil || len(wanted) == 0 {
 		return
 	}
-	body = withoutMark(body)
-	shift := cap(body) - cap(inner)
-	d := jsontext.NewDecoder(bytes.NewBuffer(inner))
-	here, seen := model.Position{Line: 1, Column: 1}, 0
-	for {
-		from := int(d.InputOffset()) + shift
-		if _, err := d.ReadToken(); err != nil {
-			return
+	root, places := &place{}, make(map[jsontext.Pointer]*place, len(wanted))
+	for pointer := range wanted {
+		p := root
+		for token := range pointer.Tokens() {
+			p = p.member(token)
 		}
-		at, ok := wanted[d.StackPointer()]
-		if !ok || !at.IsZero() { // a member is where its name is, which comes before its value
-			continue
-		}
-		from += len(body[from:]) - len(bytes.TrimLeft(body[from:], " \t\r\n,:"))
-		passed := positionOf(body[seen:from], int64(from-seen)) // of a large file every part is read once
-		if passed.Line > 1 {
-			here.Column = 1
-		}
-		here.Line, here.Column, seen = here.Line+passed.Line-1, here.Column+passed.Column-1, from
-		wanted[d.StackPointer()] = here
+		places[pointer] = p
 	}
+	body = withoutMark(body)
+	f := finder{d: jsontext.NewDecoder(bytes.NewBuffer(inner)), body: body, shift: cap(body) - cap(inner), here: model.Position{Line: 1, Column: 1}}
+	_ = f.value(root) // of the syntax, which is right
+	for pointer, p := range places {
+		wanted[pointer] = p.at
+	}
+}
+
+// place is a member or an item that is wanted, or in which others are.
+type place struct {
+	at    model.Position
+	inner map[string]*place
+}
+
+func (p *place) member(name string) *place {
+	if p.inner == nil {
+		p.inner = map[string]*place{}
+	}
+	if p.inner[name] == nil {
+		p.inner[name] = &place{}
+	}
+	return p.inner[name]
+}
+
+// finder walks to places and passes over all else: a name may be as long as its file, and a path for each value below it would
+// take the square of that.
+type finder struct {
+	d     *jsontext.Decoder
+	body  []byte
+	shift int            // where the text of d begins in body
+	here  model.Position // of the last place
+	seen  int            // its offset
+}
+
+// value reads one value; nothing is wanted in it when p is nil.
+func (f *finder) value(p *place) error {
+	kind := f.d.PeekKind()
+	if p == nil || p.inner == nil || kind != '{' && kind != '[' {
+		return f.d.SkipValue()
+	}
+	if _, err := f.d.ReadToken(); err != nil {
+		return err
+	}
+	for i := 0; f.d.PeekKind() != '}' && f.d.PeekKind() != ']'; i++ {
+		from, name := int(f.d.InputOffset())+f.shift, strconv.Itoa(i)
+		if kind == '{' {
+			token, err := f.d.ReadToken()
+			if err != nil {
+				return err
+			}
+			name = token.String()
+		}
+		member := p.inner[name]
+		if member != nil {
+			member.at = f.position(from)
+		}
+		if err := f.value(member); err != nil {
+			return err
+		}
+	}
+	_, err := f.d.ReadToken()
+	return err
+}
+
+// position is where the token behind an offset begins; offsets must not go back.
+func (f *finder) position(from int) model.Position {
+	from += len(f.body[from:]) - len(bytes.TrimLeft(f.body[from:], " \t\r\n,:"))
+	passed := positionOf(f.body[f.seen:from], int64(from-f.seen)) // of a large file every part is read once
+	if passed.Line > 1 {
+		f.here.Column = 1
+	}
+	f.here.Line, f.here.Column, f.seen = f.here.Line+passed.Line-1, f.here.Column+passed.Column-1, from
+	return f.here
 }
 
 // StatedID is the id that a file states, whatever else is in it; "" when its kind states none.
