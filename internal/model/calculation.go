@@ -81,7 +81,7 @@ func (t *AssetTemplate) CalculationWarnings() Errors {
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
 		_, err := t.Calculation(a)
-		out.warnCalculation(i, string(a.ID), err, !a.IsCalculated && a.CalculationFunction != nil)
+		out.warnCalculation(i, string(a.ID), err, !a.IsCalculated && hasText(a.CalculationFunction))
 	}
 	return out
 }
@@ -92,10 +92,13 @@ func (t *IdentityTemplate) CalculationWarnings() Errors {
 	for i := range t.Attributes {
 		a := &t.Attributes[i]
 		_, err := t.Calculation(a)
-		out.warnCalculation(i, string(a.ID), err, !a.IsCalculated && a.CalculationFunction != nil)
+		out.warnCalculation(i, string(a.ID), err, !a.IsCalculated && hasText(a.CalculationFunction))
 	}
 	return out
 }
+
+// hasText reports whether there is a function at all: other tools write an empty one where there is none.
+func hasText(function *string) bool { return function != nil && strings.TrimSpace(*function) != "" }
 
 func (es *Errors) warnCalculation(i int, attribute string, never error, unused bool) {
 	field := fmt.Sprintf("/attributes/%d/calculationFunction", i)

@@ -35,3 +35,18 @@ func TestUnusedCalculation(t *testing.T) {
 		}
 	}
 }
+
+// Other tools write an empty function where there is none: that is kept, and nothing to warn of.
+func TestEmptyCalculation(t *testing.T) {
+	asset, err := form.ParseAssetTemplate([]byte(`{"templateId":"Cargo","displayName":"Cargo","source":"PLAINID","attributes":[{"attributeId":"a","displayName":"A","type":"STRING","calculationFunction":" "}],"actions":[]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	identity, err := form.ParseIdentityTemplate([]byte(`{"templateId":"Crew","attributes":[{"attributeId":"a","displayName":"A","type":"STRING","calculationFunction":""}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := append(asset.CalculationWarnings(), identity.CalculationWarnings()...); len(w) > 0 {
+		t.Errorf("warnings %v", w)
+	}
+}
