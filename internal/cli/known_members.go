@@ -85,11 +85,11 @@ func (o *operation) checkMembers(target, file string, source []byte, tree *yaml.
 	var found unknownMembers
 	var passed model.PassedOver
 	w := memberWalk{description: &d, in: jsontext.NewDecoder(bytes.NewBuffer(inner)), visit: func(pointer jsontext.Pointer, at int) {
-		pos := places(pointer, start+at)
+		pos, short := places(pointer, start+at), model.ShortPointer(string(pointer))
 		pos.File = file
-		passed.Add("", model.PassedMember{Pos: pos, Pointer: string(pointer), Count: 1})
+		passed.Add("", model.PassedMember{Pos: pos, Pointer: short, Count: 1})
 		if len(found) < maxUnknown {
-			found = append(found, harmless(fmt.Sprintf("%s: %s: there is no such member", pos, pointer)))
+			found = append(found, harmless(fmt.Sprintf("%s: %s: there is no such member", pos, short)))
 		}
 	}}
 	if !w.whole(&known{schema: body}) || len(found) == 0 {

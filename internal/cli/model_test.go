@@ -31,6 +31,7 @@ func misspeltCommands(t *testing.T) {
 		{line: "templates import -w Main -f -", stdin: `{"a~/b":1}`, code: exitFailed, err: []string{"standard input:1:2: /a~0~1b: there is no such member"}},
 		{line: "templates import -w Main -f -", stdin: "{ // no JSON\n\"templateId\":\"Tabs\"}", code: exitFailed, err: []string{"standard input:1:3: ", "!no such member"}},
 		{line: "templates import -w Main -f -", stdin: "{" + strings.Join(many, ",") + "}", code: exitFailed, err: []string{"/m99: ", "!/m100: "}},
+		{line: "templates import -w Main -f -", stdin: `{"` + strings.Repeat("n", 1000) + `":1}`, code: exitFailed, err: []string{"n…: there is no such member", "!" + strings.Repeat("n", 300)}},
 		{line: "templates import -w Main -f -", stdin: "templateId: Crates\n# é\nactoins: &a [{x: 1}]\nactions: *a\n", code: exitFailed, err: []string{
 			"standard input:3:1: /actoins: ", "standard input:3:15: /actions/0/x: ", "hint: --ignore-unknown goes on with ", "\"ambit version\"",
 		}},

@@ -66,9 +66,6 @@ func (a *applier) checkMembers(kind, path string, body []byte) error {
 	return c.errs.OrNil()
 }
 
-// maxPointer is how many bytes of the path of a member are told: a name may be as long as its file.
-const maxPointer = 300
-
 // passOver takes note of members of a file.
 func (a *applier) passOver(kind, path string, body []byte, p *model.PassedOver) {
 	if len(p.Members) == 0 {
@@ -82,9 +79,7 @@ func (a *applier) passOver(kind, path string, body []byte, p *model.PassedOver) 
 	for _, m := range p.Members {
 		m.Pos = wanted[jsontext.Pointer(m.Pointer)]
 		m.Pos.File = path
-		if len(m.Pointer) > maxPointer {
-			m.Pointer = strings.ToValidUTF8(m.Pointer[:maxPointer], "") + "…"
-		}
+		m.Pointer = model.ShortPointer(m.Pointer)
 		a.passed.Add(kind, m)
 	}
 	a.passed.More += p.More

@@ -8,6 +8,17 @@ import (
 // maxShapes is how many shapes of members are told apart.
 const maxShapes = 100
 
+// maxPointer is how many bytes of the path of a member are told: a name may be as long as its file.
+const maxPointer = 300
+
+// ShortPointer is a JSON pointer for people, cut where it is very long.
+func ShortPointer(pointer string) string {
+	if len(pointer) <= maxPointer {
+		return pointer
+	}
+	return strings.ToValidUTF8(pointer[:maxPointer], "") + "…"
+}
+
 // PassedOver are members of files that their reader does not know and passes over: of those that differ only in the place in a
 // list the first one, with how many there are. The zero value is none; it grows no further than a hundred members.
 type PassedOver struct {
