@@ -41,7 +41,8 @@ type run struct {
 	shared    bool // its slices may be those of another run: nothing is added to it
 }
 
-// Entry is one asset of an answer. Actions indexes Access.ActionSets.
+// Entry is one asset of an answer. Actions indexes Access.ActionSets. The entries of one iteration read ahead for each other: they
+// are for one goroutine, while an Access may be iterated by many.
 type Entry struct {
 	Actions   int
 	asset     *assetType
