@@ -40,7 +40,7 @@ func TestEntriesOutliveTheirTurn(t *testing.T) {
 				put = append(put, a)
 			}
 			if assets = append(assets, engine.Asset{Template: id, Path: a.Path}); i != 1 && i != 77 {
-				want = append(want, line{Template: id, Path: a.Path, Attributes: a.Attributes})
+				want = append(want, line{Template: id, Path: a.Path, Attributes: model.Attributes{"a": a.Attributes["a"], "name": {a.Path}, "path": {a.Path}}})
 			}
 		}
 		change.Assets[id] = engine.Records[model.Asset]{Put: records(put), Removed: []string{"1", "77"}}
