@@ -116,7 +116,7 @@ func (e wireError) String() string {
 		}
 	}
 	place := model.Position{File: e.File, Line: e.Line, Column: e.Column}
-	return (&model.Error{Pos: place, Message: e.Message}).Text()
+	return harmless((&model.Error{Pos: place, Message: e.Message}).Text())
 }
 
 func (e *refusal) Error() string {

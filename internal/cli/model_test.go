@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -52,6 +55,7 @@ func misspeltCommands(t *testing.T) {
 		}},
 		{line: "templates delete Crates --yes"},
 	})
+	hostileNames(t)
 	own := file(t, "own.yaml", must(t, "", "custom-attributes get own -o yaml"))
 	follow(t, []step{
 		{line: "custom-attributes set own -f " + own, out: []string{"unchanged"}},
@@ -140,4 +144,22 @@ func modelCommands(t *testing.T) {
 		{line: "paa views get north"},
 		{line: "paa delete north", out: []string{"deleted"}},
 	})
+}
+
+// hostileNames: neither names of files nor of members make lines of their own.
+func hostileNames(t *testing.T) {
+	t.Helper()
+	directory := t.TempDir()
+	applications := filepath.Join(directory, "authorization-workspaces", "Main", "applications")
+	tests := "identities:\n  i: {template: Crew, id: i}\ntests:\n  - name: n\n    identity: i\n    decide:\n      - {action: a, type: T, path: p, allow: true}\n"
+	err := errors.Join(os.MkdirAll(applications, 0o700),
+		os.WriteFile(filepath.Join(applications, "a\nhint: b.json"), []byte(`{"a\n::add":1,"applicationId":"x"}`), 0o600),
+		os.WriteFile(filepath.Join(directory, "x.test.yaml"), []byte(tests), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"apply", "diff", "impact", "test"} {
+		r := run("", verb, directory)
+		holds(t, verb, r.err, []string{"there is no such member", "!\nhint: b", "!\n::add"})
+	}
 }

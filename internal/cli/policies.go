@@ -149,10 +149,10 @@ func (c *validation) Run(ctx context.Context, k *kong.Context, s Streams) error 
 	} else {
 		name := fileName(c.File)
 		for _, e := range report.Errors {
-			fmt.Fprintf(s.notes(), "%s:%s (%s)\n", name, e.Message, e.Code)
+			_ = printLine(s.notes(), "%s:%s (%s)", name, e.Message, e.Code) // there is nobody left to tell
 		}
 		for _, w := range report.Warnings {
-			fmt.Fprintf(s.notes(), "%s:%s (warning %s)\n", name, w.Message, w.Code)
+			_ = printLine(s.notes(), "%s:%s (warning %s)", name, w.Message, w.Code)
 		}
 	}
 	if n := len(report.Errors); n > 0 {

@@ -54,9 +54,9 @@ func (c *testCommand) Run(ctx context.Context, s Streams) error {
 				placed.Pos.File = directory.name(e.Pos.File)
 				e = &placed
 			}
-			fmt.Fprintln(s.notes(), e.Text())
+			_ = printLine(s.notes(), "%s", e.Text()) // there is nobody left to tell
 		}
-		err := fmt.Errorf("%d errors in the directory, nothing was tested", len(broken))
+		err := fmt.Errorf("%s in the directory, nothing was tested", plural(len(broken), "error"))
 		if slices.ContainsFunc(broken, func(e *model.Error) bool { return isUnknown(wireError{Message: e.Message}) }) {
 			err = &hinted{err, "--ignore-unknown passes over members that are not known"}
 		}
