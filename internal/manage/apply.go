@@ -236,6 +236,9 @@ func (a *applier) lateFailure(path, id string, err error) {
 	a.late[path] = b
 }
 
+// maxFileErrors is how many errors of one file are listed: a small file can have millions.
+const maxFileErrors = 1_000
+
 // fail reports the errors of a file; what needs it will fail too.
 func (a *applier) fail(kind, path, id string, err error) {
 	a.failed[objectRef{kind, id}] = path
@@ -244,6 +247,10 @@ func (a *applier) fail(kind, path, id string, err error) {
 	a.report.Items = append(a.report.Items, ApplyItem{File: path, Kind: singular(kind), ID: id, Result: "failed"})
 	var errs model.Errors
 	errs.Collect(err)
+	if more := len(errs) - maxFileErrors; more > 0 {
+		errs = slices.Clone(errs[:maxFileErrors])
+		errs = append(errs, &model.Error{Kind: model.KindInvalid, Message: fmt.Sprintf("and %d more errors", more), Pos: errs[maxFileErrors-1].Pos})
+	}
 	for _, e := range errs {
 		placed := *e
 		placed.Pos.File = path

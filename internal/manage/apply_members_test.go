@@ -202,3 +202,18 @@ func TestApplyManyUnknownMembers(t *testing.T) {
 		t.Errorf("%d errors, the last %s, want %s", len(lines), lines[len(lines)-1], want)
 	}
 }
+
+// A file of many small mistakes does not answer with more than it is.
+func TestApplyManyErrors(t *testing.T) {
+	const path = quays + "applications/second.json"
+	text := `{"applicationId":"second","displayName":"S","assetTemplateIds":[` + strings.Repeat(`"",`, 5000) + `"Cargo"]}`
+	for _, skip := range []bool{false, true} {
+		out := newWorld(t).bare().apply(backup().with(files{path: text}), manage.ApplyOptions{SkipErrors: skip})
+		if n := len(out.Errors); n != 1001 || out.Refused == skip || out.Summary["applications"].Failed != 1 {
+			t.Fatalf("%d errors, refused %t", n, out.Refused)
+		}
+		if last := out.Errors[1000]; last.Message != "and 4000 more errors" || last.Pos.Line != 1 {
+			t.Errorf("the last is %s", last.Text())
+		}
+	}
+}
