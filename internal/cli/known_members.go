@@ -50,9 +50,6 @@ type apiDescription struct {
 	} `yaml:"components"`
 }
 
-// maxUnknown is how many members of one file are named, as by the server.
-const maxUnknown = 100
-
 // unknownMembers is the error of a file with members that the call does not take.
 type unknownMembers []string
 
@@ -88,7 +85,7 @@ func (o *operation) checkMembers(target, file string, source []byte, tree *yaml.
 		pos, short := places(pointer, start+at), model.ShortPointer(string(pointer))
 		pos.File = file
 		passed.Add("", model.PassedMember{Pos: pos, Pointer: short, Count: 1})
-		if len(found) < maxUnknown {
+		if len(found) < model.MaxUnknownMembers {
 			found = append(found, harmless(fmt.Sprintf("%s: %s: there is no such member", pos, short)))
 		}
 	}}
@@ -181,11 +178,6 @@ func (d *apiDescription) takes(s *schema, kind string) bool {
 		return d.takes(&named, kind)
 	}
 	return s.Type == kind || slices.ContainsFunc(slices.Concat(s.AllOf, s.OneOf, s.AnyOf), func(part schema) bool { return d.takes(&part, kind) })
-}
-
-// answered are members that answers show and writes pass over: a file may be what get printed.
-func answered(name string) bool {
-	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete"}, name)
 }
 
 // parts are the members and the items that one of the parts of a schema has; free says that any other member may be there.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"go.yaml.in/yaml/v3"
@@ -71,7 +70,7 @@ func (w *memberWalk) object(k *known) error {
 		}
 		name := token.String()
 		member, ok := k.members[name]
-		if !ok && len(k.members) > 0 && !k.free && !answered(name) {
+		if !ok && len(k.members) > 0 && !k.free && !model.IsAnswerMember(name) {
 			w.visit(w.in.StackPointer(), int(at))
 		}
 		if ok {
@@ -112,12 +111,7 @@ func placesOf(source []byte, tree *yaml.Node) func(jsontext.Pointer, int) model.
 	here, seen := model.Position{Line: 1, Column: 1}, 0
 	return func(_ jsontext.Pointer, at int) model.Position {
 		at = len(source) - len(bytes.TrimLeft(source[at:], " \t\r\n,:"))
-		passed := source[seen:at]
-		if n := bytes.Count(passed, []byte("\n")); n > 0 {
-			here.Line, here.Column = here.Line+n, 1
-			passed = passed[bytes.LastIndexByte(passed, '\n')+1:]
-		}
-		here.Column, seen = here.Column+utf8.RuneCount(passed), at
+		here, seen = here.After(source[seen:at]), at
 		return here
 	}
 }

@@ -3,7 +3,6 @@ package manage
 import (
 	"bytes"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -40,14 +39,6 @@ func memberForm(kind string) any {
 		return []form.Scope{}
 	}
 	return nil
-}
-
-// maxUnknown is how many members of one file are named: as many as errors of one policy.
-const maxUnknown = 100
-
-// readOnly are members that answers show and writes pass over: a file may be what a call answered.
-func readOnly(name string) bool {
-	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete"}, name)
 }
 
 // checkMembers refuses the members of a file that its kind does not have, all at once, or takes note of them where they are to be
@@ -129,7 +120,7 @@ func (c *memberCheck) object(known map[string]reflect.Type) error {
 			return err
 		}
 		t, ok := known[name.String()]
-		if !ok && !readOnly(name.String()) {
+		if !ok && !model.IsAnswerMember(name.String()) {
 			c.unknown(name.String(), known)
 		}
 		if !ok {
@@ -149,7 +140,7 @@ func (c *memberCheck) unknown(name string, known map[string]reflect.Type) {
 	case c.ignore:
 		c.passed.Add("", model.PassedMember{Pointer: string(c.d.StackPointer()), Count: 1})
 		return
-	case len(c.errs) == maxUnknown:
+	case len(c.errs) == model.MaxUnknownMembers:
 		return
 	}
 	names := make([]string, 0, len(known))

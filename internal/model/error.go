@@ -1,12 +1,14 @@
 package model
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 )
 
 // Kind classifies an error by what the caller can do about it. Package api/problem is the only place that turns it into
@@ -53,6 +55,16 @@ type Position struct {
 
 // IsZero reports whether nothing is known of the position.
 func (p Position) IsZero() bool { return p == Position{} }
+
+// After is the position behind a text that begins at p; the beginning of a file is line 1, column 1. Columns count code points.
+func (p Position) After(text []byte) Position {
+	if n := bytes.Count(text, []byte("\n")); n > 0 {
+		p.Line, p.Column = p.Line+n, 1
+		text = text[bytes.LastIndexByte(text, '\n')+1:]
+	}
+	p.Column += utf8.RuneCount(text)
+	return p
+}
 
 // String writes file:line:column, leaving out what is unknown.
 func (p Position) String() string {

@@ -23,3 +23,18 @@ func TestNoSpace(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Lines and columns begin at 1, columns count code points, and a text that is read in parts ends where the whole does.
+func TestPositionAfter(t *testing.T) {
+	first := Position{File: "f", Line: 1, Column: 1}
+	for text, want := range map[string]string{"": "f:1:1", "a": "f:1:2", "aé€": "f:1:4", "a\n": "f:2:1", "\r\nbé": "f:2:3", "a\n\n\nbc": "f:4:3"} {
+		if got := first.After([]byte(text)).String(); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+		for i := range text {
+			if got := first.After([]byte(text[:i])).After([]byte(text[i:])).String(); got != want {
+				t.Errorf("%q, cut at %d: %s, want %s", text, i, got, want)
+			}
+		}
+	}
+}

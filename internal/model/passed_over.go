@@ -2,8 +2,18 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
+
+// MaxUnknownMembers is how many members of one file that its reader does not know are named as errors: as many as errors of
+// one policy.
+const MaxUnknownMembers = 100
+
+// IsAnswerMember reports whether answers show a member that writes pass over: a file may be what a call has answered.
+func IsAnswerMember(name string) bool {
+	return slices.Contains([]string{"createdAt", "updatedAt", "revision", "incomplete"}, name)
+}
 
 // maxShapes is how many shapes of members are told apart.
 const maxShapes = 100

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -186,12 +185,9 @@ func Pointer(list string, index int) string {
 	return fmt.Sprintf("/%s/%d", list, index)
 }
 
-// positionOf counts lines and code points up to offset.
+// positionOf is where an offset lies, which may be outside of the body.
 func positionOf(body []byte, offset int64) model.Position {
-	offset = min(max(offset, 0), int64(len(body)))
-	before := body[:offset]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	return model.Position{Line: bytes.Count(before, []byte("\n")) + 1, Column: utf8.RuneCount(before[start:]) + 1}
+	return model.Position{Line: 1, Column: 1}.After(body[:min(max(offset, 0), int64(len(body)))])
 }
 
 // Encode writes the exported form of an object, compact, members in the order of its type. The forms of this package

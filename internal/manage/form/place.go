@@ -126,11 +126,7 @@ func (f *finder) value(p *place) error {
 // position is where the token behind an offset begins; offsets must not go back.
 func (f *finder) position(from int) model.Position {
 	from += len(f.body[from:]) - len(bytes.TrimLeft(f.body[from:], " \t\r\n,:"))
-	passed := positionOf(f.body[f.seen:from], int64(from-f.seen)) // of a large file every part is read once
-	if passed.Line > 1 {
-		f.here.Column = 1
-	}
-	f.here.Line, f.here.Column, f.seen = f.here.Line+passed.Line-1, f.here.Column+passed.Column-1, from
+	f.here, f.seen = f.here.After(f.body[f.seen:from]), from // of a large file every part is read once
 	return f.here
 }
 
