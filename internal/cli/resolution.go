@@ -75,7 +75,11 @@ func (c *resolutionCommand) table(out io.Writer, d *jsontext.Decoder, revision s
 	if err != nil {
 		return err
 	}
-	return printLine(out, "%s: %s, %s, revision %s", c.User, plural(filters, "filter"), plural(assets, "asset"), revision)
+	about := ""
+	if len(c.Type) == 0 && filters+assets == 0 {
+		about = " of the types that are isUsedForFiltering (--type names others)"
+	}
+	return printLine(out, "%s: %s, %s%s, revision %s", c.User, plural(filters, "filter"), plural(assets, "asset"), about, revision)
 }
 
 func (p *privilege) print(out io.Writer) error {

@@ -44,6 +44,8 @@ func questionCommands(t *testing.T) {
 		{line: "policy-list", code: exitUsage, err: []string{"nothing to ask about"}},
 		{line: "policy-list ann --template Robots", code: exitFailed, err: []string{`asked for is template "Robots"`}},
 		{line: "resolution ann --type Things" + red, out: []string{"Things:saw use\n", "ann: 0 filters, 1 asset, revision "}},
+		{line: "resolution ann" + red, out: []string{"ann: 0 filters, 0 assets of the types that are isUsedForFiltering (--type names others), revision "}},
+		{line: "user-list axe" + red, out: []string{"axe, the type as a whole: 0 users, revision "}},
 		{line: "resolution ann --sql-dialect db2", code: exitUsage, err: []string{"postgresql"}},
 		{line: "changes ann --since " + cursor, out: []string{"ann: 0 gained, 0 lost, revision "}},
 		{line: "changes ann", code: exitUsage, err: []string{"--since"}},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -67,5 +68,9 @@ func (c *userListCommand) table(out io.Writer, d *jsontext.Decoder, revision str
 	if err != nil {
 		return err
 	}
-	return printLine(out, "%s: %s, revision %s", c.Asset, plural(users, "user"), revision)
+	asked := c.Asset
+	if !strings.Contains(asked, ":") {
+		asked += ", the type as a whole"
+	}
+	return printLine(out, "%s: %s, revision %s", asked, plural(users, "user"), revision)
 }
